@@ -1,0 +1,110 @@
+//! Memory as a walk sees it: reads of entries, and compare-and-set; and a sparse one to walk in.
+//!
+//! Contract: none; the timed memory port is the model's. SDM vol. 3A, 8.1.2 (locked updates of entries).
+//! Counterpart: none in hardware.
+
+use std::collections::BTreeMap;
+
+use crate::arch::{BusError, PhysicalAddress};
+
+/// Physical memory, as far as a walk needs it.
+///
+/// Every call is one bus transaction. An implementation may count them, and may change memory between two of them, as
+/// another processor does. Addresses are multiples of 8.
+pub trait PhysicalMemory {
+    /// Reads the 8 bytes at `address`.
+    ///
+    /// # Errors
+    /// [`BusError`] if no memory stands there.
+    fn read_u64(&mut self, address: PhysicalAddress) -> Result<u64, BusError>;
+
+    /// In one operation: reads the 8 bytes at `address`, and writes `new` if they equal `expected`. Returns what it
+    /// read, so it wrote if that equals `expected`.
+    ///
+    /// # Errors
+    /// [`BusError`] if no memory stands there.
+    fn compare_and_set(
+        &mut self,
+        address: PhysicalAddress,
+        expected: u64,
+        new: u64,
+    ) -> Result<u64, BusError>;
+}
+
+impl<M: PhysicalMemory + ?Sized> PhysicalMemory for &mut M {
+    fn read_u64(&mut self, address: PhysicalAddress) -> Result<u64, BusError> {
+        (**self).read_u64(address)
+    }
+
+    fn compare_and_set(
+        &mut self,
+        address: PhysicalAddress,
+        expected: u64,
+        new: u64,
+    ) -> Result<u64, BusError> {
+        (**self).compare_and_set(address, expected, new)
+    }
+}
+
+/// Memory that reads as zero where nothing was written, and ends at a given size.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SparseMemory {
+    words: BTreeMap<u64, u64>,
+    size_bytes: u64,
+}
+
+impl SparseMemory {
+    /// Memory of `size_bytes`; an access that reaches past it is a bus error.
+    pub fn new(size_bytes: u64) -> Self {
+        Self {
+            words: BTreeMap::new(),
+            size_bytes,
+        }
+    }
+
+    /// The 8 bytes at `address`, which is taken down to a multiple of 8; zero outside of memory.
+    pub fn peek(&self, address: PhysicalAddress) -> u64 {
+        let word = address.raw() & !7;
+        self.words.get(&word).copied().unwrap_or(0)
+    }
+
+    /// Writes the 8 bytes at `address`, which is taken down to a multiple of 8.
+    ///
+    /// # Errors
+    /// [`BusError`] if no memory stands there.
+    pub fn poke(&mut self, address: PhysicalAddress, value: u64) -> Result<(), BusError> {
+        let word = self.word(address)?;
+        self.words.insert(word, value);
+        Ok(())
+    }
+
+    fn word(&self, address: PhysicalAddress) -> Result<u64, BusError> {
+        let word = address.raw() & !7;
+        if word + 8 <= self.size_bytes {
+            Ok(word)
+        } else {
+            Err(BusError { address })
+        }
+    }
+}
+
+impl PhysicalMemory for SparseMemory {
+    fn read_u64(&mut self, address: PhysicalAddress) -> Result<u64, BusError> {
+        let word = self.word(address)?;
+        Ok(self.words.get(&word).copied().unwrap_or(0))
+    }
+
+    fn compare_and_set(
+        &mut self,
+        address: PhysicalAddress,
+        expected: u64,
+        new: u64,
+    ) -> Result<u64, BusError> {
+        let word = self.word(address)?;
+        let found = self.words.get(&word).copied().unwrap_or(0);
+        if found == expected {
+            self.words.insert(word, new);
+        }
+        Ok(found)
+    }
+}
