@@ -1,0 +1,252 @@
+//! `twinwalk check`: model and RTL in lockstep over random operations, both held against the reference.
+//!
+//! Contract: every section. SDM: none. Counterpart: none.
+
+pub(super) mod report;
+mod traced;
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use clap::Args as ClapArgs;
+use serde_json::json;
+
+use self::report::{Failed, Verdict};
+use super::Outcome;
+use super::config::ConfigArgs;
+use super::error::CliError;
+use super::machine::Machines;
+use super::output::Context;
+use crate::config::Config;
+use crate::cosim::campaign::{self, Failure, Job, Plan, Settings, Summary};
+use crate::cosim::comparators::{Comparator, Silenced};
+use crate::cosim::divergence::{FirstDivergence, write_replay};
+use crate::cosim::floors;
+use crate::cosim::generator::RandomStream;
+use crate::cosim::lockstep::{Lockstep, Options, Pulse, Report};
+use crate::model::Mmu;
+
+/// Bare `check` runs as long.
+const BARE_SECONDS: u64 = 10;
+
+/// Hold model and RTL against each other, cycle by cycle, and both against the reference
+///
+/// Random operations of the hard kind (docs/stim.md says which), made from the seed: the same seed and machine give the same run. Without
+/// --ops and --minutes it runs for 10 seconds. Every response, memory transaction, fill, eviction, walk and look-up is compared in the
+/// cycle in which it happens, and the memory images at the end. The first difference ends the run, with the cycles before it and a replay
+/// file. A run that has exercised too little fails too.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples: twinwalk check
+          twinwalk check --config preset:tiny --seed 7 --ops 1000000
+          twinwalk check --seeds 1..20 --minutes 5 --keep-going")]
+pub struct Args {
+    #[command(flatten)]
+    machine: ConfigArgs,
+    /// The seed
+    #[arg(long, default_value_t = 1, conflicts_with = "seeds")]
+    seed: u64,
+    /// Several seeds, both ends included
+    #[arg(long, value_name = "A..B", value_parser = parse_seeds)]
+    seeds: Option<(u64, u64)>,
+    /// Random operations for each seed; with --trace, the most references that are taken
+    #[arg(long, value_name = "N")]
+    ops: Option<u64>,
+    /// The references of a trace instead of random operations (- is standard input); pages are placed by the machine's [mapping]
+    #[arg(long, value_name = "FILE", conflicts_with = "seeds")]
+    trace: Option<PathBuf>,
+    /// Stop after so many minutes
+    #[arg(long, value_name = "M", value_parser = parse_minutes)]
+    minutes: Option<f64>,
+    /// Threads; the answer does not depend on them. Without it, as many as the computer runs at once
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    jobs: Option<u16>,
+    /// Go on after a difference, and count them
+    #[arg(long)]
+    keep_going: bool,
+    /// Which twins run; `model` holds the model alone against the reference
+    #[arg(long, value_enum, default_value_t = On::Both)]
+    on: On,
+    #[command(flatten)]
+    judging: JudgingArgs,
+}
+
+/// Which twins run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum On {
+    /// Model and RTL, compared
+    Both,
+    /// The model alone
+    Model,
+}
+
+impl On {
+    /// The names of the twins that run.
+    pub(super) const fn implementations(self) -> &'static [&'static str] {
+        match self {
+            Self::Both => &["model", "rtl"],
+            Self::Model => &["model"],
+        }
+    }
+}
+
+/// How a run is judged: shared by `check` and `replay`.
+#[derive(Debug, Clone, ClapArgs)]
+pub(super) struct JudgingArgs {
+    /// Tick the model in every cycle, instead of passing over those in which nothing can change; the answer is the same
+    #[arg(long)]
+    no_skip: bool,
+    /// Let a comparator keep quiet, to prove that it is the one that catches a bug: responses, control, bus, fills, walks, lookups,
+    /// memory, assertions, hangs, provenance, staleness
+    #[arg(long, value_name = "COMPARATOR", value_parser = parse_comparator)]
+    silence: Vec<Comparator>,
+    /// Where replay files are written
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    replays: PathBuf,
+}
+
+impl JudgingArgs {
+    /// The options of a run.
+    pub(super) fn options(&self) -> Options {
+        let silenced = self.silence.iter().fold(Silenced::NONE, |set, comparator| set.with(*comparator));
+        Options { no_skip: self.no_skip, silenced, ..Options::default() }
+    }
+}
+
+fn parse_comparator(text: &str) -> Result<Comparator, String> {
+    Comparator::from_name(text).ok_or_else(|| {
+        let names: Vec<&str> = Comparator::ALL.into_iter().map(Comparator::name).collect();
+        format!("give one of {}", names.join(", "))
+    })
+}
+
+fn parse_seeds(text: &str) -> Result<(u64, u64), String> {
+    let parse = |part: &str| part.parse::<u64>().map_err(|error| error.to_string());
+    let (first, last) = text.split_once("..").ok_or("give two numbers as in 1..20")?;
+    let (first, last) = (parse(first)?, parse(last)?);
+    if first <= last { Ok((first, last)) } else { Err("the first must not be above the last".to_owned()) }
+}
+
+fn parse_minutes(text: &str) -> Result<f64, String> {
+    let minutes: f64 = text.parse().map_err(|_| "give a number of minutes, such as 0.5".to_owned())?;
+    if (0.0..=1e6).contains(&minutes) { Ok(minutes) } else { Err("give 0 to 1000000 minutes".to_owned()) }
+}
+
+#[cfg(feature = "rtl")]
+pub(super) type Library = crate::cosim::rtl::Library;
+#[cfg(not(feature = "rtl"))]
+pub(super) type Library = ();
+
+/// Runs `twinwalk check`.
+///
+/// # Errors
+/// The machine or the trace is refused, or there is no RTL.
+pub fn run(args: Args, context: &mut Context) -> Result<Outcome, CliError> {
+    let loaded = args.machine.load()?;
+    let library = match args.on {
+        On::Both => Some(Machines::open()?.library(&loaded.config, context)?),
+        On::Model => None,
+    };
+    let minutes = args.minutes.map(|minutes| Duration::from_secs_f64(60.0 * minutes));
+    if let Some(trace) = &args.trace {
+        return traced::run(&args, trace, &loaded, library.as_ref(), minutes, context);
+    }
+    let (first_seed, last_seed) = args.seeds.unwrap_or((args.seed, args.seed));
+    let plan = Plan { first_seed, last_seed, operations: args.ops };
+    let bare = args.ops.is_none().then_some(Duration::from_secs(BARE_SECONDS));
+    let summary = campaign(&args, &plan, minutes.or(bare), &loaded.config, library.as_ref(), context)?;
+    let failed = write_replays(&args.judging.replays, &loaded.config, &summary.failures, context);
+    // The floors speak of a run that came to its end.
+    let missed = if failed.is_empty() { floors::missed(&loaded.config, &summary.counters) } else { Vec::new() };
+    let seeds = if first_seed == last_seed { format!("seed {first_seed}") } else { format!("seeds {first_seed}..{last_seed}") };
+    let verdict = Verdict {
+        loaded: &loaded,
+        what: format!("random operations, {seeds}, {} streams", summary.streams),
+        implementations: args.on.implementations(),
+        counters: &summary.counters,
+        keys: vec![("seed", json!(first_seed)), ("last_seed", json!(last_seed)), ("streams", json!(summary.streams))],
+        failed: &failed,
+        missed: &missed,
+    };
+    context.object(&verdict.json())?;
+    context.text(&verdict.text())?;
+    Ok(if verdict.holds() { Outcome::Held } else { Outcome::Difference })
+}
+
+fn campaign(
+    args: &Args,
+    plan: &Plan,
+    limit: Option<Duration>,
+    config: &Config,
+    library: Option<&Library>,
+    context: &mut Context,
+) -> Result<Summary, CliError> {
+    let begin = Instant::now();
+    let progress = match (plan.total_operations(), limit) {
+        (Some(total), _) => context.progress(total, "operations"),
+        (None, limit) => context.progress(limit.unwrap_or_default().as_secs(), "seconds"),
+    };
+    let by_time = plan.operations.is_none();
+    let settings = Settings {
+        jobs: args.jobs.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from),
+        keep_going: args.keep_going,
+        is_over: &|| limit.is_some_and(|limit| begin.elapsed() >= limit),
+        progress: &|operations| {
+            if by_time {
+                progress.set(begin.elapsed().as_secs());
+            } else {
+                progress.add(operations);
+            }
+        },
+    };
+    let options = args.judging.options();
+    campaign::run(plan, &settings, &|job, watch| random_stream(config, library, job, options, watch))
+}
+
+/// One random stream, on both twins or on the model alone.
+fn random_stream(
+    config: &Config,
+    library: Option<&Library>,
+    job: &Job,
+    options: Options,
+    watch: &mut dyn FnMut(Pulse) -> ControlFlow<()>,
+) -> Result<Report, CliError> {
+    let stream = RandomStream::new(config, job.seed, job.stream, job.operations);
+    let model = Mmu::new(&stream.config);
+    let RandomStream { config, setup, generator } = &stream;
+    match library {
+        None => Ok(Lockstep::alone(config, setup, generator.clone(), model, options).with_reference(config, setup).run(watch)),
+        Some(library) => {
+            let rtl = Machines::instance(config, library, setup.seed)?;
+            Ok(Lockstep::pair(config, setup, generator.clone(), model, rtl, options)
+                .with_reference(config, setup)
+                .run(watch))
+        }
+    }
+}
+
+/// Writes a replay file for each failure. That one cannot be written is said, and changes nothing about the difference.
+fn write_replays(directory: &Path, config: &Config, failures: &[Failure], context: &mut Context) -> Vec<Failed> {
+    let mut failed = Vec::new();
+    for Failure { job, report } in failures {
+        let Some(finding) = &report.finding else {
+            continue;
+        };
+        let mut stream = RandomStream::new(config, job.seed, job.stream, job.operations);
+        let found =
+            format!("found: cycle {}, {}: model {}, rtl {}", finding.cycle, finding.signal, finding.model, finding.rtl);
+        stream.setup.about.push(found);
+        let path = directory.join(format!("replay-{}-{}-{}.stim", &config.hash()[..8], job.seed, job.stream));
+        let written = write_replay(&path, &stream.setup, &mut stream.generator, report.operations);
+        if let Err(error) = &written {
+            context.note(&format!("{error}\nremedy: name a writable directory with --replays"));
+        }
+        failed.push(Failed {
+            name: format!("seed {}, stream {}", job.seed, job.stream),
+            divergence: FirstDivergence::new(finding, written.is_ok().then_some(path)),
+            finding: finding.clone(),
+        });
+    }
+    failed
+}

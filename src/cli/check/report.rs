@@ -1,0 +1,125 @@
+//! What `check` and `replay` say about a run: the counts as JSON keys and as a table, and the verdict.
+//!
+//! Contract: none. SDM: none. Counterpart: none.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value as Json, json};
+
+use crate::cli::{grouped, table};
+use crate::config::Loaded;
+use crate::cosim::counters::Counters;
+use crate::cosim::divergence::{Finding, FirstDivergence};
+use crate::cosim::floors::Missed;
+
+/// A run or several that were found wrong, with what a person does next.
+pub struct Failed {
+    /// Which one: a seed and a stream, or a trace.
+    pub name: String,
+    /// What was found.
+    pub finding: Finding,
+    /// The same, with the replay file, as JSON has it.
+    pub divergence: FirstDivergence,
+}
+
+/// What there is to say about a run.
+pub struct Verdict<'a> {
+    /// The machine.
+    pub loaded: &'a Loaded,
+    /// What was run, for the first line of the summary.
+    pub what: String,
+    /// Which implementations ran.
+    pub implementations: &'static [&'static str],
+    /// What was exercised and compared.
+    pub counters: &'a Counters,
+    /// Keys of JSON beside the counts.
+    pub keys: Vec<(&'static str, Json)>,
+    /// What was found wrong, in order.
+    pub failed: &'a [Failed],
+    /// Floors that were missed.
+    pub missed: &'a [Missed],
+}
+
+impl Verdict<'_> {
+    /// Whether all held.
+    pub fn holds(&self) -> bool {
+        self.failed.is_empty() && self.missed.is_empty()
+    }
+
+    /// The object of `--json`.
+    pub fn json(&self) -> Json {
+        let mut object = counters_json(self.counters);
+        if let Json::Object(map) = &mut object {
+            let first = self.failed.first().map(|failed| &failed.divergence);
+            let common = [
+                ("machine", json!(self.loaded.name)),
+                ("config_hash", json!(self.loaded.config.hash())),
+                ("implementations", json!(self.implementations)),
+                ("floors_missed", json!(self.missed)),
+                ("first_divergence", json!(first)),
+            ];
+            map.extend(common.into_iter().chain(self.keys.iter().cloned()).map(|(key, value)| (key.to_owned(), value)));
+        }
+        object
+    }
+
+    /// The summary for a person.
+    pub fn text(&self) -> String {
+        let mut text = format!(
+            "machine {} (config hash {}), {}, on {}\n",
+            self.loaded.name,
+            self.loaded.config.hash(),
+            self.what,
+            self.implementations.join(" and ")
+        );
+        text.push_str(&counters_table(self.counters));
+        for failed in self.failed {
+            // Writing into a string does not fail.
+            let _ = write!(text, "{}: {}", failed.name, failed.finding.report());
+            if let Some(replay) = &failed.divergence.replay {
+                let _ = writeln!(text, "again: twinwalk replay {}", replay.display());
+            }
+        }
+        for missed in self.missed {
+            let Missed { name, count, floor } = missed;
+            let _ = writeln!(text, "vacuous: {name}: {count}, at least {floor} are due");
+        }
+        let _ = match (self.failed.len(), self.missed.len()) {
+            (0, 0) => writeln!(text, "no difference"),
+            (0, missed) => writeln!(text, "no difference, but {missed} floors missed: the run says too little"),
+            (1, _) => writeln!(text, "1 run with a difference"),
+            (count, _) => writeln!(text, "{count} runs with a difference"),
+        };
+        text
+    }
+}
+
+/// The counts as JSON keys.
+pub fn counters_json(counters: &Counters) -> Json {
+    // A plain structure of numbers: this does not fail.
+    serde_json::to_value(counters).unwrap_or_default()
+}
+
+/// The counts as a table for a person.
+pub fn counters_table(counters: &Counters) -> String {
+    let c = counters;
+    let rows: Vec<Vec<String>> = [
+        ("operations", c.ops, "cycles", c.cycles),
+        ("responses compared", c.responses_compared, "memory transfers compared", c.bus_compared),
+        ("fills compared", c.fills_compared, "page-table entries compared", c.entries_compared),
+        ("removals compared", c.removals_compared, "evictions", c.evictions),
+        ("first-level hits", c.l1_hits, "second-level hits", c.stlb_hits),
+        ("walks", c.walks, "begun at a cached entry", c.cached_starts),
+        ("walks that faulted", c.walks_faulted, "walks begun again at CR3", c.walk_restarts),
+        ("page faults", c.faults.total(), "general protections", c.general_protections),
+        ("bus errors", c.bus_errors, "invalidations during a walk", c.invalidations_during_walk),
+        ("compare-and-sets", c.compare_and_sets, "of these lost to another agent", c.ad_races_lost),
+        ("hits denied", c.denied_hits, "write hits with D clear", c.dirty_clear_hits),
+        ("one legal outcome only", c.single_outcome, "stale outcomes seen", c.stale_observed),
+        ("assertions failed", c.assertions_failed, "hangs", c.hangs),
+    ]
+    .into_iter()
+    .map(|(left, a, right, b)| vec![left.to_owned(), grouped(a), right.to_owned(), grouped(b)])
+    .collect();
+    table(&["", "count", "", "count"], &rows)
+}

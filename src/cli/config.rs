@@ -1,0 +1,146 @@
+//! `twinwalk config`: what the parameters are, where each came from, what they may be; and the `--config` and `--set` of every command.
+//!
+//! Contract: section 2 (parameters). SDM: none. Counterpart: none.
+
+use std::ffi::OsString;
+
+use clap::{Args as ClapArgs, Subcommand};
+use serde_json::{Value as Json, json};
+
+use super::Outcome;
+use super::error::CliError;
+use super::output::{Context, table};
+use crate::config::{self, Loaded, Source, presets, schema};
+
+/// The machine that a command works on.
+#[derive(Debug, Clone, Default, ClapArgs)]
+#[command(next_help_heading = "Machine")]
+pub struct ConfigArgs {
+    /// The machine: a TOML file, or preset:NAME (`twinwalk config presets` lists them). Without it the default machine
+    #[arg(long, value_name = "FILE|preset:NAME")]
+    pub config: Option<OsString>,
+    /// One parameter on top, in TOML syntax, such as dtlb.arrays.0.ways=8. May be given again
+    #[arg(long, value_name = "KEY=VALUE", allow_hyphen_values = true)]
+    pub set: Vec<String>,
+}
+
+impl ConfigArgs {
+    /// Loads the machine.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the file, the preset or a `--set`.
+    pub fn load(&self) -> Result<Loaded, CliError> {
+        let source = match &self.config {
+            Some(text) => Source::parse(text),
+            None => Source::Default,
+        };
+        Ok(config::load(&source, &self.set)?)
+    }
+}
+
+/// Show the parameters of a machine, their ranges, or the presets
+#[derive(Debug, ClapArgs)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Show(ShowArgs),
+    Schema(SchemaArgs),
+    Presets(PresetsArgs),
+}
+
+/// Print every parameter in effect, and where it came from; the output is itself a configuration file
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Example: twinwalk config show --config preset:tiny --set memory.latency_cycles=20")]
+struct ShowArgs {
+    #[command(flatten)]
+    machine: ConfigArgs,
+}
+
+/// Print the JSON Schema of a configuration file, for editors that complete and check while one types
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Example: twinwalk config schema > twinwalk.schema.json")]
+struct SchemaArgs {}
+
+/// List the presets
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Example: twinwalk config presets")]
+struct PresetsArgs {}
+
+/// Runs `twinwalk config`.
+///
+/// # Errors
+/// A configuration is refused, or standard output cannot be written.
+pub fn run(args: Args, context: &mut Context) -> Result<Outcome, CliError> {
+    match args.command {
+        Command::Show(args) => show(&args, context)?,
+        Command::Schema(SchemaArgs {}) => print_schema(context)?,
+        Command::Presets(PresetsArgs {}) => list_presets(context)?,
+    }
+    Ok(Outcome::Held)
+}
+
+fn show(args: &ShowArgs, context: &mut Context) -> Result<(), CliError> {
+    let machine = args.machine.load()?;
+    let hash = machine.config.hash();
+    let parameters: Vec<Json> = machine
+        .values()
+        .into_iter()
+        .map(|value| {
+            json!({
+                "key": value.key,
+                "value": value.json,
+                "origin": value.origin.to_string(),
+            })
+        })
+        .collect();
+    let rtl_parameters: serde_json::Map<String, Json> = machine
+        .config
+        .rtl_parameters()
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value.into()))
+        .collect();
+    context.object(&json!({
+        "machine": machine.name,
+        "config_hash": hash,
+        "parameters": parameters,
+        "config": machine.config.canonical_json(),
+        "rtl_parameters": rtl_parameters,
+    }))?;
+    let name: String = machine.name.escape_debug().collect();
+    context.text(&format!("# Machine: {name}; configuration hash {hash}\n\n"))?;
+    context.text(&machine.to_annotated_toml())
+}
+
+/// The schema is one JSON object, so it is the same with and without `--json`.
+fn print_schema(context: &mut Context) -> Result<(), CliError> {
+    let schema = schema::json_schema();
+    context.object(&schema)?;
+    context.text(&format!("{schema:#}\n"))
+}
+
+fn list_presets(context: &mut Context) -> Result<(), CliError> {
+    let mut rows = Vec::new();
+    let mut objects = Vec::new();
+    for preset in presets::ALL {
+        let machine = config::load(&Source::Preset(preset.name.to_owned()), &[])?;
+        let hash = machine.config.hash();
+        objects.push(json!({
+            "name": preset.name,
+            "about": preset.about(),
+            "config_hash": hash,
+            "config": machine.config.canonical_json(),
+        }));
+        rows.push(vec![
+            format!("preset:{}", preset.name),
+            hash,
+            preset.about(),
+        ]);
+    }
+    context.object(&json!({ "presets": objects }))?;
+    context.text(&table(&["preset", "hash", "what it is for"], &rows))
+}

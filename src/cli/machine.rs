@@ -1,0 +1,146 @@
+//! Where commands get their RTL machines from: the linked one, or one that is verilated now and kept in a cache of the user's.
+//!
+//! Contract: none. SDM: none. Counterpart: none.
+//!
+//! The cache is `$XDG_CACHE_HOME/twinwalk`, else `~/.cache/twinwalk`.
+
+use super::Context;
+use super::error::CliError;
+use crate::config::Config;
+
+/// Why a build without RTL refuses, and what to do.
+#[cfg(not(feature = "rtl"))]
+const NO_RTL: (&str, &str) =
+    ("this build has no RTL", "install it with its default features: cargo install twinwalk");
+
+#[cfg(feature = "rtl")]
+pub use with_rtl::Machines;
+#[cfg(not(feature = "rtl"))]
+pub use without_rtl::Machines;
+
+#[cfg(feature = "rtl")]
+mod with_rtl {
+    use std::ffi::OsString;
+    use std::path::PathBuf;
+
+    use super::{CliError, Config, Context};
+    use crate::cosim::cache::Cache;
+    use crate::cosim::library::{Provider, Recipe, Step};
+    use crate::cosim::rtl::{InitialRegisters, Library, Rtl};
+    use crate::cosim::verilate::{Flags, Trace};
+
+    /// RTL machines for any configuration.
+    pub struct Machines {
+        provider: Provider,
+    }
+
+    impl Machines {
+        /// Opens the user's cache.
+        ///
+        /// # Errors
+        /// The cache directory cannot be used.
+        pub fn open() -> Result<Self, CliError> {
+            let directory = cache_directory()?;
+            let provider = Provider::open(&directory, Cache::DEFAULT_LIMIT_BYTES)
+                .map_err(|error| CliError::new(error, "name another cache directory in XDG_CACHE_HOME"))?;
+            Ok(Self { provider })
+        }
+
+        /// The machine of a configuration: linked in, from the cache, or built now, which takes seconds and is said on standard error.
+        ///
+        /// # Errors
+        /// Verilator or the C++ compiler is missing or refuses; the cache cannot be used.
+        pub fn library(&self, config: &Config, context: &mut Context) -> Result<Library, CliError> {
+            self.library_with(config, Flags::DEFAULT, context)
+        }
+
+        /// The same, able to write waves.
+        ///
+        /// # Errors
+        /// As [`Machines::library`].
+        pub fn library_with_waves(&self, config: &Config, context: &mut Context) -> Result<Library, CliError> {
+            self.library_with(config, Flags { trace: Trace::Fst, ..Flags::DEFAULT }, context)
+        }
+
+        fn library_with(&self, config: &Config, flags: Flags, context: &mut Context) -> Result<Library, CliError> {
+            let recipe = Recipe::new(config, flags);
+            let mut say = |step: Step| match step {
+                Step::Cache(_) => {}
+                Step::Runtime => context.note("compiling Verilator's runtime, once"),
+                Step::Verilate => context.note("verilating the RTL for this machine, once"),
+                Step::Compile => context.note("compiling it"),
+            };
+            self.provider.library(&recipe, &mut say).map_err(|error| {
+                CliError::new(
+                    error,
+                    "this command runs the RTL: install Verilator 5.006 or later and g++ (on Debian: apt-get install verilator g++)",
+                )
+            })
+        }
+
+        /// A machine of `library`, in reset; registers begin at random values drawn from `seed`.
+        ///
+        /// # Errors
+        /// It cannot be made.
+        pub fn instance(config: &Config, library: &Library, seed: u64) -> Result<Rtl, CliError> {
+            Rtl::new(config, library, InitialRegisters::Random(seed))
+                .map_err(|error| CliError::new(error, "remove the cache of machines (twinwalk in XDG_CACHE_HOME) and try again"))
+        }
+    }
+
+    fn cache_directory() -> Result<PathBuf, CliError> {
+        let given = |name: &str| std::env::var_os(name).filter(|value: &OsString| !value.is_empty()).map(PathBuf::from);
+        let base = given("XDG_CACHE_HOME")
+            .or_else(|| given("HOME").map(|home| home.join(".cache")))
+            .or_else(|| given("LOCALAPPDATA"));
+        base.map(|base| base.join("twinwalk")).ok_or_else(|| {
+            CliError::new(
+                "there is no place to keep verilated machines: neither XDG_CACHE_HOME nor HOME is set",
+                "set XDG_CACHE_HOME to a directory of yours",
+            )
+        })
+    }
+}
+
+#[cfg(not(feature = "rtl"))]
+mod without_rtl {
+    use super::{CliError, Config, Context, NO_RTL};
+    use crate::cosim::twin::NoTwin;
+
+    /// The RTL machines of a build that has none.
+    pub struct Machines;
+
+    impl Machines {
+        /// Refuses.
+        ///
+        /// # Errors
+        /// Always: this build has no RTL.
+        pub fn open() -> Result<Self, CliError> {
+            Err(CliError::new(NO_RTL.0, NO_RTL.1))
+        }
+
+        /// Refuses.
+        ///
+        /// # Errors
+        /// Always.
+        pub fn library(&self, _config: &Config, _context: &mut Context) -> Result<(), CliError> {
+            Err(CliError::new(NO_RTL.0, NO_RTL.1))
+        }
+
+        /// Refuses.
+        ///
+        /// # Errors
+        /// Always.
+        pub fn library_with_waves(&self, _config: &Config, _context: &mut Context) -> Result<(), CliError> {
+            Err(CliError::new(NO_RTL.0, NO_RTL.1))
+        }
+
+        /// Refuses.
+        ///
+        /// # Errors
+        /// Always.
+        pub fn instance(_config: &Config, _library: &(), _seed: u64) -> Result<NoTwin, CliError> {
+            Err(CliError::new(NO_RTL.0, NO_RTL.1))
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! `twinwalk replay`: run a stimulus file on both twins, with a wave of what went wrong, or cut down to what matters.
+//!
+//! Contract: every section. SDM: none. Counterpart: none.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use clap::Args as ClapArgs;
+use serde_json::{Value as Json, json};
+
+use super::check::report::{counters_json, counters_table};
+use super::check::{JudgingArgs, Library, On};
+use super::error::CliError;
+use super::machine::Machines;
+use super::output::Context;
+use super::{Outcome, golden::stimulus_error};
+use crate::config::Config;
+use crate::cosim::divergence::{FirstDivergence, write_replay};
+use crate::cosim::lockstep::{Lockstep, Options, Report};
+use crate::cosim::shrink::{DEFAULT_TRIALS, Shrunk, Trial, shrink};
+use crate::cosim::stimulus::Stimulus;
+use crate::golden::suite;
+use crate::model::Mmu;
+
+/// Run a stimulus or replay file again, on both twins
+///
+/// The file says everything: machine, seed, stalls, memory, operations (docs/stim.md). It is compared and judged as by `check`.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples: twinwalk replay replay-a4461d01-1-0.stim
+          twinwalk replay replay-a4461d01-1-0.stim --shrink
+          twinwalk replay replay-a4461d01-1-0.min.stim --wave failing.fst")]
+pub struct Args {
+    /// The file
+    file: PathBuf,
+    /// Write a wave of the RTL: the 500 cycles before the difference and the cycle itself; without a difference, the whole run
+    #[arg(long, value_name = "FILE.fst")]
+    wave: Option<PathBuf>,
+    /// Cut the file down to a small one that still fails in the same way, written beside it as NAME.min.stim
+    #[arg(long)]
+    shrink: bool,
+    /// Which twins run; `model` holds the model alone against the reference
+    #[arg(long, value_enum, default_value_t = On::Both)]
+    on: On,
+    #[command(flatten)]
+    judging: JudgingArgs,
+}
+
+/// Runs `twinwalk replay`.
+///
+/// # Errors
+/// The file is refused, there is no RTL, or a file cannot be written.
+pub fn run(args: Args, context: &mut Context) -> Result<Outcome, CliError> {
+    let (stimulus, config) = suite::load(&args.file).map_err(|error| stimulus_error(&error))?;
+    if args.wave.is_some() && args.on == On::Model {
+        return Err(CliError::new("--wave is of the RTL, and --on model runs without it", "leave out --on model"));
+    }
+    let library = match args.on {
+        On::Both => Some(Machines::open()?.library(&config, context)?),
+        On::Model => None,
+    };
+    let options = args.judging.options();
+    let report = lockstep(&stimulus, &config, library.as_ref(), options)?;
+    let divergence = report.finding.as_ref().map(|finding| FirstDivergence::new(finding, Some(args.file.clone())));
+    if let Some(wave) = &args.wave {
+        write_wave(wave, &stimulus, &config, &report, options, context)?;
+    }
+    let shrunk = match (args.shrink, &report.finding) {
+        (true, Some(_)) => Some(shrink_file(&args, &stimulus, &config, library.as_ref(), &report, context)?),
+        _ => None,
+    };
+    let mut object = counters_json(&report.counters);
+    if let Json::Object(map) = &mut object {
+        map.insert("file".to_owned(), json!(args.file));
+        map.insert("seed".to_owned(), json!(stimulus.setup.seed));
+        map.insert("config_hash".to_owned(), json!(config.hash()));
+        map.insert("first_divergence".to_owned(), json!(divergence));
+        map.insert("shrunk".to_owned(), json!(shrunk.as_ref().map(|(path, _)| path)));
+    }
+    context.object(&object)?;
+    context.text(&text(&args, &stimulus, &config, &report, shrunk.as_ref()))?;
+    Ok(if report.finding.is_none() { Outcome::Held } else { Outcome::Difference })
+}
+
+fn text(
+    args: &Args,
+    stimulus: &Stimulus,
+    config: &Config,
+    report: &Report,
+    shrunk: Option<&(PathBuf, Shrunk)>,
+) -> String {
+    let mut text = format!("{}: config hash {}, seed {}\n", args.file.display(), config.hash(), stimulus.setup.seed);
+    text.push_str(&counters_table(&report.counters));
+    match &report.finding {
+        None => text.push_str("no difference\n"),
+        Some(finding) => text.push_str(&finding.report()),
+    }
+    if let Some((path, shrunk)) = shrunk {
+        text.push_str(&format!(
+            "cut down from {} to {} operations in {} runs{}: {}\n",
+            stimulus.operations.len(),
+            shrunk.stimulus.operations.len(),
+            shrunk.trials,
+            if shrunk.complete { "" } else { ", and not to the end" },
+            path.display()
+        ));
+    } else if args.shrink {
+        text.push_str("there is nothing to cut down: the run holds\n");
+    }
+    if let Some(wave) = &args.wave {
+        text.push_str(&format!("wave: {}\n", wave.display()));
+    }
+    text
+}
+
+/// One run of a stimulus on both twins, or on the model alone.
+fn lockstep(
+    stimulus: &Stimulus,
+    config: &Config,
+    library: Option<&Library>,
+    options: Options,
+) -> Result<Report, CliError> {
+    let setup = &stimulus.setup;
+    let operations = stimulus.operations.clone().into_iter();
+    let model = Mmu::new(config);
+    let mut go_on = |_| ControlFlow::Continue(());
+    match library {
+        None => {
+            Ok(Lockstep::alone(config, setup, operations, model, options).with_reference(config, setup).run(&mut go_on))
+        }
+        Some(library) => {
+            let rtl = Machines::instance(config, library, setup.seed)?;
+            let mut run = Lockstep::pair(config, setup, operations, model, rtl, options).with_reference(config, setup);
+            Ok(run.run(&mut go_on))
+        }
+    }
+}
+
+fn shrink_file(
+    args: &Args,
+    stimulus: &Stimulus,
+    config: &Config,
+    library: Option<&Library>,
+    report: &Report,
+    context: &mut Context,
+) -> Result<(PathBuf, Shrunk), CliError> {
+    let wanted = report.finding.as_ref().map(|finding| finding.comparator);
+    let options = args.judging.options();
+    let mut trouble = None;
+    let progress = context.progress(DEFAULT_TRIALS, "runs");
+    let shrunk = shrink(stimulus, DEFAULT_TRIALS, &mut |candidate| {
+        progress.add(1);
+        match lockstep(candidate, config, library, options) {
+            Ok(report) if report.finding.as_ref().map(|finding| finding.comparator) == wanted => {
+                Trial::Fails { operations: report.operations }
+            }
+            Ok(_) => Trial::Passes,
+            Err(error) => {
+                trouble.get_or_insert(error);
+                Trial::Passes
+            }
+        }
+    });
+    drop(progress);
+    if let Some(error) = trouble {
+        return Err(error);
+    }
+    let path = smaller_path(&args.file);
+    let operations = shrunk.stimulus.operations.clone();
+    let count = operations.len() as u64;
+    write_replay(&path, &shrunk.stimulus.setup, &mut operations.into_iter(), count)
+        .map_err(|error| CliError::new(error, "make the directory of the file writable"))?;
+    Ok((path, shrunk))
+}
+
+/// `name.stim` to `name.min.stim`.
+fn smaller_path(file: &Path) -> PathBuf {
+    let mut name = file.file_stem().unwrap_or_default().to_owned();
+    name.push(".min.stim");
+    file.with_file_name(name)
+}
+
+#[cfg(feature = "rtl")]
+fn write_wave(
+    path: &Path,
+    stimulus: &Stimulus,
+    config: &Config,
+    report: &Report,
+    options: Options,
+    context: &mut Context,
+) -> Result<(), CliError> {
+    use crate::cosim::wave::{WINDOW_CYCLES, WithWave};
+
+    let library = Machines::open()?.library_with_waves(config, context)?;
+    let rtl = Machines::instance(config, &library, stimulus.setup.seed)?;
+    let first_cycle = report.finding.as_ref().map_or(0, |finding| finding.cycle.saturating_sub(WINDOW_CYCLES));
+    let mut trouble = None;
+    let setup = &stimulus.setup;
+    let operations = stimulus.operations.clone().into_iter();
+    let with_wave = WithWave::new(rtl, path.to_owned(), first_cycle, &mut trouble);
+    Lockstep::pair(config, setup, operations, Mmu::new(config), with_wave, options)
+        .with_reference(config, setup)
+        .run(&mut |_| ControlFlow::Continue(()));
+    match trouble {
+        None => Ok(()),
+        Some(error) => Err(CliError::new(error, "name a file in a writable directory with --wave")),
+    }
+}
+
+#[cfg(not(feature = "rtl"))]
+fn write_wave(
+    _path: &Path,
+    _stimulus: &Stimulus,
+    _config: &Config,
+    _report: &Report,
+    _options: Options,
+    _context: &mut Context,
+) -> Result<(), CliError> {
+    Machines::open().map(drop)
+}

@@ -1,0 +1,162 @@
+//! The sections of a configuration: their keys, ranges and meanings.
+//!
+//! Contract: sections 2 (parameters) and 13 (memory). SDM: none of its own. Counterpart: the parameters of `rtl/mmu.sv`.
+//!
+//! A range stands here and nowhere else, as an attribute of the field. The doc comment of a field is its description in the JSON
+//! Schema, so it speaks to a person who writes a configuration.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::arch::PageSize;
+
+/// The set counts that exist: an index is a field of the address, so it is a power of two.
+pub const SET_COUNTS: [u32; 13] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096];
+
+/// `[capabilities]`: what the processor says that it can do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CapabilitiesSpec {
+    /// MAXPHYADDR: physical address bits. Bits from here up to 51 are reserved in every paging-structure entry.
+    #[schemars(range(min = 36, max = 52))]
+    pub maxphyaddr_bits: u32,
+    /// Whether 1 GiB pages exist. Without them bit 7 of a PDPTE is reserved.
+    pub page_1g: bool,
+    /// Whether CR4.LA57 may be set: 57-bit linear addresses and five levels.
+    pub five_level: bool,
+}
+
+impl Default for CapabilitiesSpec {
+    fn default() -> Self {
+        Self {
+            maxphyaddr_bits: 46,
+            page_1g: true,
+            five_level: true,
+        }
+    }
+}
+
+/// `[ports]`: the ports into the machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PortsSpec {
+    /// Data ports, beside the one fetch port.
+    #[schemars(range(min = 1, max = 1))]
+    pub data_ports: u32,
+    /// Requests that each port accepts before it has answered the first.
+    #[schemars(range(min = 1, max = 16))]
+    pub queue_entries: u32,
+}
+
+impl Default for PortsSpec {
+    fn default() -> Self {
+        Self {
+            data_ports: 1,
+            queue_entries: 4,
+        }
+    }
+}
+
+/// `[itlb]`, `[dtlb]`, `[stlb]`: one level of the TLB hierarchy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TlbSpec {
+    /// Cycles that a look-up takes.
+    #[schemars(range(min = 1, max = 63))]
+    pub hit_latency_cycles: u32,
+    /// The arrays of the level: at most one for each page size. Pages of a size that no array holds are neither looked up nor kept at
+    /// this level.
+    #[schemars(length(max = 3))]
+    pub arrays: Vec<TlbArraySpec>,
+}
+
+impl TlbSpec {
+    /// A level with arrays of `[4 KiB, 2 MiB, 1 GiB]`, each (sets, ways); an array without ways is left out.
+    pub fn new(hit_latency_cycles: u32, arrays: [(u32, u32); 3]) -> Self {
+        let arrays = PageSize::ALL
+            .into_iter()
+            .zip(arrays)
+            .filter(|&(_, (_, ways))| ways > 0)
+            .map(|(size, (sets, ways))| TlbArraySpec {
+                page_sizes: vec![size],
+                sets,
+                ways,
+            })
+            .collect();
+        Self {
+            hit_latency_cycles,
+            arrays,
+        }
+    }
+}
+
+/// One array of a level: set-associative, true least recently used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TlbArraySpec {
+    /// The page sizes that the array holds: exactly one.
+    #[schemars(length(min = 1, max = 1))]
+    pub page_sizes: Vec<PageSize>,
+    /// Sets, a power of two; 1 makes the array fully associative.
+    #[schemars(extend("enum" = SET_COUNTS))]
+    pub sets: u32,
+    /// Ways; 0: the level has no array for this page size.
+    #[schemars(range(min = 0, max = 64))]
+    pub ways: u32,
+}
+
+/// `[psc]`: the paging-structure caches, one for each level of entry that is not a leaf; fully associative, true least recently used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PscSpec {
+    /// Entries of the cache of PML5 entries; 0: none.
+    #[schemars(range(min = 0, max = 64))]
+    pub pml5e_entries: u32,
+    /// Entries of the cache of PML4 entries; 0: none.
+    #[schemars(range(min = 0, max = 64))]
+    pub pml4e_entries: u32,
+    /// Entries of the cache of page-directory-pointer-table entries; 0: none.
+    #[schemars(range(min = 0, max = 64))]
+    pub pdpte_entries: u32,
+    /// Entries of the cache of page-directory entries; 0: none.
+    #[schemars(range(min = 0, max = 64))]
+    pub pde_entries: u32,
+}
+
+impl Default for PscSpec {
+    fn default() -> Self {
+        Self {
+            pml5e_entries: 2,
+            pml4e_entries: 4,
+            pdpte_entries: 8,
+            pde_entries: 32,
+        }
+    }
+}
+
+/// `[memory]`: the memory behind the machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MemorySpec {
+    /// Cycles from the accept of an access to its response.
+    #[schemars(range(min = 1, max = 65535))]
+    pub latency_cycles: u32,
+    /// Most cycles that are added to the latency, by a hash of the seed and the number of the access.
+    #[schemars(range(min = 0, max = 65535))]
+    pub jitter_cycles: u32,
+    /// Bytes of memory, from address 0; an access beyond them is a bus error. A multiple of 4096. Default: the whole physical space,
+    /// 2^MAXPHYADDR bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 4096, max = 4503599627370496u64), extend("multipleOf" = 4096))]
+    pub size_bytes: Option<u64>,
+}
+
+impl Default for MemorySpec {
+    fn default() -> Self {
+        Self {
+            latency_cycles: 50,
+            jitter_cycles: 0,
+            size_bytes: None,
+        }
+    }
+}

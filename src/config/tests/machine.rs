@@ -1,0 +1,223 @@
+//! What a machine is: the default, the presets, what the RTL is told, the hash.
+//!
+//! Contract: section 2 (parameters). SDM: none. Counterpart: none.
+
+use std::fs;
+
+use super::{manifest, preset, values_within, with};
+use crate::arch::PageSize;
+use crate::config::{ArraySpec, Config, Level, Origin, Source, load, presets, schema};
+
+#[test]
+fn the_default_preset_states_the_default_machine() {
+    assert_eq!(preset("default"), Config::default());
+    let loaded = load::load(&Source::Preset("default".to_owned()), &[]).expect("valid");
+    let unstated: Vec<String> = loaded
+        .values()
+        .into_iter()
+        .filter(|value| value.origin == Origin::Default)
+        .map(|value| value.key)
+        .collect();
+    assert_eq!(
+        unstated,
+        ["memory.size_bytes"],
+        "it follows from MAXPHYADDR"
+    );
+}
+
+#[test]
+fn the_presets_are_valid_differ_and_together_press_on_the_extremes() {
+    let machines: Vec<Config> = presets::ALL
+        .iter()
+        .map(|entry| preset(entry.name))
+        .collect();
+    for (index, machine) in machines.iter().enumerate() {
+        machine.validate().expect("valid");
+        assert!(!presets::ALL[index].about().is_empty());
+        for other in &machines[..index] {
+            assert_ne!(machine.hash(), other.hash());
+            assert_ne!(machine.rtl_parameters(), other.rtl_parameters());
+        }
+    }
+    let any = |holds: &dyn Fn(&Config) -> bool| machines.iter().any(holds);
+    let arrays = |machine: &Config| {
+        Level::ALL.map(|level| PageSize::ALL.map(|size| machine.array(level, size)))
+    };
+    assert!(any(&|machine| machine.capabilities.maxphyaddr_bits == 36));
+    assert!(any(&|machine| machine.capabilities.maxphyaddr_bits == 52));
+    assert!(any(&|machine| !machine.capabilities.page_1g));
+    assert!(any(&|machine| !machine.capabilities.five_level));
+    assert!(any(&|machine| machine.ports.queue_entries == 1));
+    assert!(any(&|machine| machine.ports.queue_entries == 16));
+    assert!(any(&|machine| machine.memory.latency_cycles == 1));
+    assert!(any(&|machine| machine.memory.jitter_cycles > 0));
+    assert!(any(&|machine| machine.psc_entries() == [0; 4]));
+    assert!(any(&|machine| machine.psc_entries() == [1; 4]));
+    assert!(any(&|machine| arrays(machine)[2] == [ArraySpec::ABSENT; 3]));
+    assert!(any(&|machine| arrays(machine)[0] == [ArraySpec::ABSENT; 3]
+        && arrays(machine)[1] == [ArraySpec::ABSENT; 3]));
+    assert!(any(
+        &|machine| machine.array(Level::Dtlb, PageSize::Size4K) == ArraySpec { sets: 2, ways: 1 }
+    ));
+    assert!(any(&|machine| machine
+        .array(Level::Dtlb, PageSize::Size4K)
+        .ways
+        == 64));
+    assert!(any(
+        &|machine| machine.sweep_cycles() == 1 || machine.sweep_cycles() == 2
+    ));
+    assert!(any(&|machine| machine.sweep_cycles() >= 256));
+}
+
+#[test]
+fn the_rtl_is_told_each_parameter_of_the_contract_once() {
+    let names: Vec<&str> = Config::default()
+        .rtl_parameters()
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect();
+    let contract = fs::read_to_string(manifest("docs/contract.md")).expect("the contract");
+    let mut expected = Vec::new();
+    for row in contract.lines().filter(|line| line.starts_with("| `")) {
+        let cell = row.split('|').nth(1).expect("a first cell");
+        for pattern in cell.split('`').skip(1).step_by(2) {
+            expected.extend(expand(pattern));
+        }
+    }
+    let mut sorted = names.clone();
+    sorted.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(sorted, expected);
+}
+
+/// `{A,B}_C` means `A_C` and `B_C`.
+fn expand(pattern: &str) -> Vec<String> {
+    let Some((before, rest)) = pattern.split_once('{') else {
+        return vec![pattern.to_owned()];
+    };
+    let (words, after) = rest.split_once('}').expect("a closing brace");
+    words
+        .split(',')
+        .flat_map(|word| expand(&format!("{before}{word}{after}")))
+        .collect()
+}
+
+#[test]
+fn an_absent_array_has_no_way_one_set_and_no_part_in_the_sweep() {
+    let machine = with(&[
+        "stlb.arrays.0.ways=0",
+        "stlb.arrays.1.ways=0",
+        "stlb.arrays.2.ways=0",
+    ])
+    .expect("valid")
+    .config;
+    for size in PageSize::ALL {
+        assert_eq!(machine.array(Level::Stlb, size), ArraySpec::ABSENT);
+    }
+    assert_eq!(machine.sweep_cycles(), 16, "the sets of the DTLB");
+    assert_eq!(Config::default().sweep_cycles(), 128);
+    let bare = with(&["itlb.arrays=[]", "dtlb.arrays=[]", "stlb.arrays=[]"]).expect("valid");
+    assert_eq!(bare.config.sweep_cycles(), 1);
+}
+
+#[test]
+fn memory_is_the_whole_physical_space_unless_it_is_said() {
+    assert_eq!(Config::default().memory_size_bytes(), 1 << 46);
+    let machine = with(&["capabilities.maxphyaddr_bits=36"]).expect("valid");
+    assert_eq!(machine.config.memory_size_bytes(), 1 << 36);
+    let machine = with(&["memory.size_bytes=8192"]).expect("valid");
+    assert_eq!(machine.config.memory_size_bytes(), 8192);
+}
+
+#[test]
+fn machines_that_mean_the_same_have_the_same_hash() {
+    let default = Config::default().hash();
+    assert_eq!(default.len(), 16);
+    let same = [
+        vec!["memory.size_bytes=0x4000_0000_0000"],
+        vec![
+            r#"itlb.arrays=[{page_sizes=["1g"],sets=1,ways=4},{page_sizes=["4k"],sets=8,ways=8},{page_sizes=["2m"],sets=1,ways=8}]"#,
+        ],
+    ];
+    for settings in same {
+        assert_eq!(with(&settings).expect("valid").config.hash(), default);
+    }
+    let absent = with(&["stlb.arrays.2.ways=0"]).expect("valid").config;
+    let absent_otherwise = with(&["stlb.arrays.2.ways=0", "stlb.arrays.2.sets=64"])
+        .expect("valid")
+        .config;
+    assert_eq!(absent.hash(), absent_otherwise.hash());
+    assert_eq!(absent.rtl_parameters(), absent_otherwise.rtl_parameters());
+}
+
+#[test]
+fn every_key_acts_on_the_hash() {
+    let default = Config::default();
+    for key in schema::keys() {
+        if key.path.ends_with("page_sizes") {
+            continue; // moves the whole array: below
+        }
+        let path = key.path.replace(".N.", ".0.");
+        let changed = values_within(&key.rule)
+            .into_iter()
+            .filter_map(|value| with(&[&format!("{path}={value}")]).ok())
+            .any(|loaded| loaded.config.hash() != default.hash());
+        let only_one = key.path == "ports.data_ports";
+        assert_eq!(changed, !only_one, "{path}");
+    }
+    let moved = with(&[
+        "stlb.arrays.1.ways=0",
+        r#"stlb.arrays.1.page_sizes=["1g"]"#,
+        r#"stlb.arrays.2.page_sizes=["2m"]"#,
+    ]);
+    assert_ne!(moved.expect("valid").config.hash(), default.hash());
+}
+
+#[test]
+fn each_key_moves_its_own_rtl_parameter_and_no_other() {
+    for (setting, expected) in [
+        ("capabilities.maxphyaddr_bits=52", "MAXPHYADDR=52"),
+        ("capabilities.page_1g=false", "PAGE_1G=0"),
+        ("capabilities.five_level=false", "FIVE_LEVEL=0"),
+        ("ports.queue_entries=9", "QUEUE_ENTRIES=9"),
+        ("itlb.hit_latency_cycles=9", "ITLB_HIT_CYCLES=9"),
+        ("dtlb.hit_latency_cycles=9", "DTLB_HIT_CYCLES=9"),
+        ("stlb.hit_latency_cycles=9", "STLB_HIT_CYCLES=9"),
+        ("itlb.arrays.0.sets=64", "ITLB_4K_SETS=64"),
+        ("itlb.arrays.1.ways=9", "ITLB_2M_WAYS=9"),
+        ("itlb.arrays.2.ways=9", "ITLB_1G_WAYS=9"),
+        ("dtlb.arrays.0.ways=9", "DTLB_4K_WAYS=9"),
+        ("dtlb.arrays.1.sets=64", "DTLB_2M_SETS=64"),
+        ("dtlb.arrays.2.sets=64", "DTLB_1G_SETS=64"),
+        ("stlb.arrays.0.sets=64", "STLB_4K_SETS=64"),
+        ("stlb.arrays.1.sets=64", "STLB_2M_SETS=64"),
+        ("stlb.arrays.2.ways=9", "STLB_1G_WAYS=9"),
+        ("psc.pml5e_entries=9", "PSC_PML5E_ENTRIES=9"),
+        ("psc.pml4e_entries=9", "PSC_PML4E_ENTRIES=9"),
+        ("psc.pdpte_entries=9", "PSC_PDPTE_ENTRIES=9"),
+        ("psc.pde_entries=9", "PSC_PDE_ENTRIES=9"),
+        ("memory.latency_cycles=9", ""),
+    ] {
+        let machine = with(&[setting]).expect("valid").config;
+        let moved: Vec<String> = machine
+            .rtl_parameters()
+            .into_iter()
+            .zip(Config::default().rtl_parameters())
+            .filter(|(new, old)| new != old)
+            .map(|((name, value), _)| format!("{name}={value}"))
+            .collect();
+        assert_eq!(moved.join(" "), expected, "{setting}");
+    }
+}
+
+#[test]
+fn paging_structure_caches_are_numbered_as_in_the_contract() {
+    let settings = [
+        "psc.pde_entries=1",
+        "psc.pdpte_entries=2",
+        "psc.pml4e_entries=3",
+        "psc.pml5e_entries=4",
+    ];
+    let machine = with(&settings).expect("valid").config;
+    assert_eq!(machine.psc_entries(), [1, 2, 3, 4]);
+}

@@ -1,0 +1,199 @@
+//! What is refused, and that place, key, value and range are said.
+//!
+//! Contract: section 2 (parameters). SDM: none. Counterpart: none.
+
+use std::fs;
+use std::io::Write;
+
+use super::{from_text, refusal, values_beyond, values_within};
+use crate::config::{Config, Origin, Problem, Source, load, schema};
+
+#[test]
+fn every_key_refuses_what_is_beyond_its_range_and_says_key_value_and_range() {
+    let keys = schema::keys();
+    assert!(keys.len() > 20, "{}", keys.len());
+    for key in keys {
+        let path = key.path.replace(".N.", ".0.");
+        for value in values_beyond(&key.rule) {
+            let argument = format!("{path}={value}");
+            let error = refusal(&[&argument]);
+            let message = error.to_string();
+            assert!(message.starts_with("--set "), "{message}");
+            assert!(message.contains(&path), "{argument}: {message}");
+            assert!(
+                message.ends_with(&format!("allowed: {}", key.rule)),
+                "{argument}: {message}"
+            );
+            assert!(!error.remedy().is_empty());
+        }
+    }
+}
+
+#[test]
+fn every_key_takes_the_ends_of_its_range() {
+    for key in schema::keys() {
+        let path = key.path.replace(".N.", ".0.");
+        for value in values_within(&key.rule) {
+            let mut settings = vec![format!("{path}={value}")];
+            if path == "memory.size_bytes" {
+                settings.push("capabilities.maxphyaddr_bits=52".to_owned());
+            }
+            let loaded = load::load(&Source::Default, &settings);
+            assert!(loaded.is_ok(), "{settings:?}: {:?}", loaded.err());
+        }
+    }
+}
+
+#[test]
+fn a_value_out_of_range_in_a_file_is_refused_with_file_line_key_value_and_range() {
+    let error = from_text(
+        b"[dtlb]\narrays = [\n  { page_sizes = [\"4k\"], sets = 4, ways = 4 },\n  { page_sizes = [\"2m\"], sets = 4, ways = 70 },\n]\n",
+    )
+    .expect_err("70 ways");
+    let message = error.to_string();
+    assert!(
+        message.ends_with(", line 4: dtlb.arrays.1.ways = 70 is refused; allowed: 0 to 64"),
+        "{message}"
+    );
+    let Problem::Refused { place, key, .. } = error.problem() else {
+        panic!("{message}");
+    };
+    assert!(matches!(place, Origin::File { line: 4, .. }), "{place:?}");
+    assert_eq!(key, "dtlb.arrays.1.ways");
+}
+
+#[test]
+fn a_value_that_a_setting_replaces_is_not_judged() {
+    let text = b"[memory]\nlatency_cycles = 0\n";
+    from_text(text).expect_err("0 cycles");
+    let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
+    file.write_all(text).expect("written");
+    let source = Source::File(file.path().to_owned());
+    load::load(&source, &["memory.latency_cycles=1".to_owned()]).expect("valid");
+}
+
+#[test]
+fn mistakes_in_a_file_are_named_with_their_line() {
+    let cases: [(&[u8], &str); 9] = [
+        (
+            b"[ports]\nqueue_entris = 1\n",
+            "line 2: there is no key ports.queue_entris",
+        ),
+        (
+            b"[ports]\nqueue_entries = 1\nqueue_entries = 2\n",
+            "line 3, column 1: not TOML: duplicate key",
+        ),
+        (b"[ports]\nqueue_entries = \n", "line 2, column "),
+        (
+            b"\n\n[[stlb.arrays]]\nways = 2\nsets = 4\n",
+            "line 3: stlb.arrays.0.page_sizes is missing; allowed: ",
+        ),
+        (b"psc = 4\n", "line 1: psc = 4 is refused; allowed: a table"),
+        (b"# \xff\n", "byte 2: not UTF-8 text"),
+        (
+            b"[dtlb]\narrays = [{ page_sizes = [\"4k\", \"2m\"], sets = 1, ways = 1 }]\n",
+            "line 2: dtlb.arrays.0.page_sizes = [\"4k\", \"2m\"] is refused; allowed: a list of exactly 1",
+        ),
+        (
+            b"[dtlb]\narrays = [{ page_sizes = [\"16k\"], sets = 1, ways = 1 }]\n",
+            "line 2: dtlb.arrays.0.page_sizes.0 = \"16k\" is refused; allowed: \"4k\", \"2m\", \"1g\"",
+        ),
+        (
+            b"[memory]\nlatency_cycles = 2.0\n",
+            "line 2: memory.latency_cycles = 2.0 is refused; allowed: 1 to 65535",
+        ),
+    ];
+    for (file, expected) in cases {
+        let error = from_text(file).expect_err(expected);
+        let message = error.to_string();
+        assert!(message.contains(expected), "{message}\nlacks {expected}");
+        assert!(!error.remedy().is_empty());
+    }
+}
+
+#[test]
+fn values_that_contradict_each_other_are_refused() {
+    let error = refusal(&[
+        "memory.size_bytes=0x10_0000_1000",
+        "capabilities.maxphyaddr_bits=36",
+    ]);
+    assert_eq!(
+        error.to_string(),
+        "--set memory.size_bytes=0x10_0000_1000: memory.size_bytes = 68719480832 is refused: 36 physical address bits \
+         (capabilities.maxphyaddr_bits) reach 68719476736 bytes; allowed: 4096 to 68719476736"
+    );
+    let message = refusal(&["capabilities.five_level=false", "mapping.levels=5"]).to_string();
+    assert!(
+        message.ends_with(
+            "mapping.levels = 5 is refused: capabilities.five_level is false; allowed: 4"
+        ),
+        "{message}"
+    );
+    let message = refusal(&["mapping.pages=1g", "capabilities.page_1g=false"]).to_string();
+    assert!(
+        message.ends_with(
+            "mapping.pages = \"1g\" is refused: capabilities.page_1g is false; allowed: \"4k\", \"2m\", \"mixed\""
+        ),
+        "{message}"
+    );
+    let error = refusal(&[r#"itlb.arrays.2.page_sizes=["4k"]"#]);
+    let message = error.to_string();
+    assert!(
+        message.contains(
+            "itlb.arrays.2.page_sizes = [\"4k\"] is refused: itlb.arrays.0 holds 4k pages already"
+        ),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_configuration_that_a_program_made_is_held_to_the_same_rules() {
+    Config::default().validate().expect("valid");
+    let mut machine = Config::default();
+    machine.ports.queue_entries = 17;
+    let message = machine.validate().expect_err("17 entries").to_string();
+    assert_eq!(
+        message,
+        "program: ports.queue_entries = 17 is refused; allowed: 1 to 16"
+    );
+    let mut machine = Config::default();
+    machine.memory.size_bytes = Some(u64::MAX);
+    machine
+        .validate()
+        .expect_err("beyond every integer of TOML");
+    let mut machine = Config::default();
+    machine.dtlb.arrays[1].page_sizes.clear();
+    machine.validate().expect_err("an array for nothing");
+}
+
+#[test]
+fn what_is_no_configuration_file_is_refused_with_its_path() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let missing = directory.path().join("missing.toml");
+    let huge = directory.path().join("huge.toml");
+    fs::write(&huge, vec![b'\n'; (1 << 20) + 1]).expect("written");
+    for (path, expected) in [
+        (missing.as_path(), "cannot be read"),
+        (directory.path(), "cannot be read"),
+        (huge.as_path(), "is larger than 1048576 bytes"),
+    ] {
+        let error = load::load(&Source::File(path.to_owned()), &[]).expect_err(expected);
+        let message = error.to_string();
+        assert!(message.contains(expected), "{message}");
+        assert!(message.contains(&path.display().to_string()), "{message}");
+    }
+    let error =
+        load::load(&Source::Preset("tony".to_owned()), &[]).expect_err("there is no such preset");
+    assert!(error.to_string().contains("\"tony\""), "{error}");
+    assert!(error.remedy().contains("tiny"), "{}", error.remedy());
+}
+
+#[test]
+fn a_file_of_brackets_is_refused_without_exhausting_the_stack() {
+    for unit in ["[", "a.", "{a=", "[[a.", "a=[", "'''", "\u{feff}"] {
+        from_text(format!("a={}", unit.repeat(200_000)).as_bytes()).expect_err(unit);
+        from_text(unit.repeat(200_000).as_bytes()).expect_err(unit);
+        refusal(&[&format!("ports={}", unit.repeat(50_000))]);
+        refusal(&[&format!("{}=1", unit.repeat(50_000))]);
+    }
+}
