@@ -1,0 +1,388 @@
+// Types, codes and pure functions that the blocks of the memory-management unit share.
+//
+// Contract: sections 3 (codes), 4 (formats), 10 (monitor codes), 11 (rights and error code).
+// SDM: 4.5 (canonical addresses), 4.6 (access rights), 4.7 (error code).
+// Counterpart: src/model/mmu_pkg.rs.
+//
+// Every packed type has at most 64 bits, because a simulator holds that in one machine word: what
+// belongs together but is wider (a request, a response) is kept as two or three of them.
+
+package mmu_pkg;
+
+  // ---------------------------------------------------------------------------------------------
+  // Widths
+  // ---------------------------------------------------------------------------------------------
+
+  /// Levels of TLB arrays: ITLB, DTLB, STLB.
+  parameter int unsigned TlbLevels = 3;
+  /// Page sizes, one array a size: 4 KiB, 2 MiB, 1 GiB.
+  parameter int unsigned PageSizes = 3;
+  /// All TLB arrays, numbered 3 * level + page size.
+  parameter int unsigned TlbArrays = TlbLevels * PageSizes;
+  /// Paging-structure caches: PDE, PDPTE, PML4E, PML5E.
+  parameter int unsigned PscLevels = 4;
+  /// Bits by which one level of paging structures, or one step of page size, differs from the next.
+  parameter int unsigned IndexBits = 9;
+
+  /// Virtual page number, va[56:12].
+  typedef logic [44:0] page_number_t;
+  /// Physical page frame, pa[51:12].
+  typedef logic [39:0] frame_t;
+  /// Process-context identifier.
+  typedef logic [11:0] pcid_t;
+  /// Row of an array (the largest array has 4096 sets).
+  typedef logic [11:0] row_t;
+  /// What an invalidation or a fill took away, one bit a way.
+  typedef logic [63:0] ways_t;
+
+  // ---------------------------------------------------------------------------------------------
+  // Codes (values are part of the contract where they show at a port)
+  // ---------------------------------------------------------------------------------------------
+
+  /// Kind of a request.
+  typedef enum logic [1:0] {
+    KindRead  = 2'd0,
+    KindWrite = 2'd1,
+    KindFetch = 2'd2
+  } kind_e;
+
+  /// Status of a response.
+  typedef enum logic [1:0] {
+    StatusTranslated        = 2'd0,
+    StatusPageFault         = 2'd1,
+    StatusGeneralProtection = 2'd2,
+    StatusBusError          = 2'd3
+  } status_e;
+
+  /// Page size.
+  typedef enum logic [1:0] {
+    Size4K = 2'd0,
+    Size2M = 2'd1,
+    Size1G = 2'd2
+  } page_size_e;
+
+  /// What a look-up found (contract 6 and 7.1).
+  typedef enum logic [2:0] {
+    LookupNone       = 3'd0,
+    LookupHit4K      = 3'd1,
+    LookupHit2M      = 3'd2,
+    LookupHit1G      = 3'd3,
+    LookupMiss       = 3'd4,
+    LookupDenied     = 3'd5,
+    LookupDirtyClear = 3'd6,
+    LookupBypass     = 3'd7
+  } lookup_e;
+
+  /// Control operation.
+  typedef enum logic [2:0] {
+    CtrlMovCr0    = 3'd0,
+    CtrlMovCr3    = 3'd1,
+    CtrlMovCr4    = 3'd2,
+    CtrlWrmsrEfer = 3'd3,
+    CtrlInvlpg    = 3'd4,
+    CtrlInvpcid   = 3'd5
+  } ctrl_op_e;
+
+  /// Operation on the memory port.
+  typedef enum logic [1:0] {
+    MemRead          = 2'd0,
+    MemCompareAndSet = 2'd2
+  } mem_op_e;
+
+  /// Walker event on the monitor.
+  typedef enum logic [2:0] {
+    WalkNone       = 3'd0,
+    WalkStart      = 3'd1,
+    WalkRestart    = 3'd2,
+    WalkTranslated = 3'd3,
+    WalkPageFault  = 3'd4,
+    WalkBusError   = 3'd5
+  } walk_event_e;
+
+  /// Array event on the monitor.
+  typedef enum logic [1:0] {
+    ArrayNone       = 2'd0,
+    ArrayFill       = 2'd1,
+    ArrayInvalidate = 2'd2
+  } array_event_e;
+
+  /// What performs in the arrays of one TLB level.
+  typedef enum logic [2:0] {
+    TlbNone       = 3'd0,
+    TlbLookup     = 3'd1,
+    TlbFill       = 3'd2,
+    TlbInvalidate = 3'd3,
+    TlbInitialise = 3'd4
+  } tlb_op_e;
+
+  /// What performs in one paging-structure cache.
+  typedef enum logic [2:0] {
+    PscNone           = 3'd0,
+    PscLookup         = 3'd1,
+    PscFill           = 3'd2,
+    PscInvalidateTag  = 3'd3,
+    PscInvalidatePcid = 3'd4,
+    PscInvalidateAll  = 3'd5
+  } psc_op_e;
+
+  /// How a walk ended.
+  typedef enum logic [1:0] {
+    WalkEndTranslated = 2'd0,
+    WalkEndPageFault  = 2'd1,
+    WalkEndBusError   = 2'd2
+  } walk_end_e;
+
+  /// What the walker makes of the entry that it examines (contract 8.4).
+  typedef enum logic [2:0] {
+    VerdictNone,
+    VerdictDescend,
+    VerdictSetBits,
+    VerdictTranslated,
+    VerdictPageFault,
+    VerdictBusError
+  } verdict_e;
+
+  // ---------------------------------------------------------------------------------------------
+  // Records
+  // ---------------------------------------------------------------------------------------------
+
+  /// What of a request decides whether it is allowed.
+  typedef struct packed {
+    logic [31:0] pkru;
+    kind_e       kind;
+    logic [1:0]  cpl;
+    logic        ac;
+    logic        implicit_supervisor;
+  } access_t;
+
+  /// A request without its address. Captured when accepted: nothing of it is sampled later.
+  typedef struct packed {
+    logic [7:0] id;
+    access_t    access;
+  } request_t;
+
+  /// The bits of the control registers that decide whether an access is allowed.
+  typedef struct packed {
+    logic write_protect;
+    logic smep;
+    logic smap;
+    logic pke;
+  } protection_t;
+
+  /// The bits of the control registers that a look-up or a walk depends on.
+  typedef struct packed {
+    pcid_t       pcid;
+    logic        paging;
+    logic        la57;
+    logic        global_enable;
+    logic        nxe;
+    protection_t protection;
+  } mode_t;
+
+  /// Rights combined over the levels of a path.
+  typedef struct packed {
+    logic execute_disable;
+    logic user;
+    logic writable;
+  } rights_t;
+
+  /// Tag of a TLB entry (contract 4.1).
+  typedef struct packed {
+    logic         global_page;
+    pcid_t        pcid;
+    page_number_t page_number;
+  } tlb_tag_t;
+
+  /// Memory type of a page, as the leaf states it.
+  typedef struct packed {
+    logic pat;
+    logic pcd;
+    logic pwt;
+  } memory_type_t;
+
+  /// Data of a TLB entry (contract 4.1).
+  typedef struct packed {
+    memory_type_t memory_type;
+    logic [3:0]   key;
+    logic         dirty;
+    rights_t      rights;
+    frame_t       frame;
+  } tlb_data_t;
+
+  /// Which entries an operation on a TLB level concerns, beside the page number and the PCID.
+  typedef struct packed {
+    /// The page number must equal, and the row is that of the page; else it is the row given.
+    logic by_page;
+    /// An entry that is not global is concerned whatever its PCID; else if its PCID equals.
+    logic any_pcid;
+    /// Global entries are concerned.
+    logic globals;
+  } match_rule_t;
+
+  /// Tag of an entry of a paging-structure cache (contract 4.2).
+  typedef struct packed {
+    pcid_t       pcid;
+    logic [35:0] prefix;
+  } psc_tag_t;
+
+  /// Data of an entry of a paging-structure cache (contract 4.2).
+  typedef struct packed {
+    rights_t rights;
+    frame_t  frame;
+  } psc_data_t;
+
+  /// First part of a response.
+  typedef struct packed {
+    logic [7:0]  id;
+    status_e     status;
+    logic [15:0] error_code;
+  } response_t;
+
+  /// Second part of a response: 0 unless translated.
+  typedef struct packed {
+    memory_type_t memory_type;
+    page_size_e   page_size;
+    logic [51:0]  pa;
+  } translation_t;
+
+  // ---------------------------------------------------------------------------------------------
+  // Addresses
+  // ---------------------------------------------------------------------------------------------
+
+  /// Of a canonical address bits 63:47 are equal, with 57-bit addresses bits 63:56. `high` is bits
+  /// 63:47.
+  function automatic logic is_canonical(logic [16:0] high, logic la57);
+    logic [16:0] must_equal;
+    must_equal = la57 ? 17'h1fe00 : 17'h1ffff;
+    return (high & must_equal) == 17'd0 || (~high & must_equal) == 17'd0;
+  endfunction
+
+  /// Page number with the bits that lie inside a page of that size cleared.
+  function automatic page_number_t page_of(page_number_t page_number, page_size_e page_size);
+    case (page_size)
+      Size2M:  return {page_number[44:9], 9'd0};
+      Size1G:  return {page_number[44:18], 18'd0};
+      default: return page_number;
+    endcase
+  endfunction
+
+  /// Frame with the bits that lie inside a page of that size cleared.
+  function automatic frame_t frame_of(frame_t frame, page_size_e page_size);
+    case (page_size)
+      Size2M:  return {frame[39:9], 9'd0};
+      Size1G:  return {frame[39:18], 18'd0};
+      default: return frame;
+    endcase
+  endfunction
+
+  /// Translation of an address by the entry of its page. Takes bits 29:0 of the address.
+  function automatic translation_t translate(memory_type_t memory_type, frame_t frame,
+                                             page_size_e page_size, logic [29:0] va);
+    translation_t translation;
+    translation.memory_type = memory_type;
+    translation.page_size = page_size;
+    case (page_size)
+      Size2M:  translation.pa = {frame[39:9], va[20:0]};
+      Size1G:  translation.pa = {frame[39:18], va[29:0]};
+      default: translation.pa = {frame, va[11:0]};
+    endcase
+    return translation;
+  endfunction
+
+  /// The look-up found an entry that serves the request.
+  function automatic logic is_hit(lookup_e code);
+    return code == LookupHit4K || code == LookupHit2M || code == LookupHit1G;
+  endfunction
+
+  /// Page size of the entry that a look-up found.
+  function automatic page_size_e size_of(lookup_e code);
+    case (code)
+      LookupHit2M: return Size2M;
+      LookupHit1G: return Size1G;
+      default:     return Size4K;
+    endcase
+  endfunction
+
+  // ---------------------------------------------------------------------------------------------
+  // Entries of paging structures
+  // ---------------------------------------------------------------------------------------------
+
+  /// Bits of an entry.
+  parameter int unsigned BitPresent  = 0;
+  parameter int unsigned BitWritable = 1;
+  parameter int unsigned BitUser     = 2;
+  parameter int unsigned BitPwt      = 3;
+  parameter int unsigned BitPcd      = 4;
+  parameter int unsigned BitAccessed = 5;
+  parameter int unsigned BitDirty    = 6;
+  /// A larger page is mapped (PDPTE, PDE), or PAT (PTE).
+  parameter int unsigned BitLarge    = 7;
+  parameter int unsigned BitGlobal   = 8;
+  /// PAT of an entry that maps a larger page.
+  parameter int unsigned BitLargePat = 12;
+  parameter int unsigned BitXd       = 63;
+
+  /// A PTE, and a PDE or PDPTE with bit 7 set, map a page. Levels: 1 = PTE to 5 = PML5E.
+  function automatic logic is_leaf(logic large_bit, logic [2:0] level);
+    return level == 3'd1 || (level <= 3'd3 && large_bit);
+  endfunction
+
+  // ---------------------------------------------------------------------------------------------
+  // Rights (contract 11)
+  // ---------------------------------------------------------------------------------------------
+
+  /// Whether the page's rights, or its key, forbid an access.
+  typedef struct packed {
+    logic denied;
+    logic by_key;
+  } judgement_t;
+
+  /// User-mode access: CPL 3, and not an access that the processor makes as supervisor.
+  function automatic logic is_user_mode(logic [1:0] cpl, logic implicit_supervisor);
+    return cpl == 2'd3 && !implicit_supervisor;
+  endfunction
+
+  /// Judges an access by the rights of the page over the whole path and the key of the leaf. The
+  /// key is judged whatever else denies, because the error code tells.
+  function automatic judgement_t judge(access_t access, protection_t protection, rights_t rights,
+                                       logic [3:0] key);
+    logic user_mode;
+    logic denied;
+    logic by_key;
+    logic write_binds;
+    user_mode = is_user_mode(access.cpl, access.implicit_supervisor);
+    denied = user_mode && !rights.user;
+    by_key = 1'b0;
+    if (access.kind == KindFetch) begin
+      if (rights.execute_disable) denied = 1'b1;
+      if (!user_mode && rights.user && protection.smep) denied = 1'b1;
+    end else begin
+      write_binds = access.kind == KindWrite && (user_mode || protection.write_protect);
+      if (write_binds && !rights.writable) denied = 1'b1;
+      if (rights.user) begin
+        if (!user_mode && protection.smap && (access.implicit_supervisor || !access.ac)) begin
+          denied = 1'b1;
+        end
+        if (protection.pke) begin
+          by_key = access.pkru[{key, 1'b0}] || (write_binds && access.pkru[{key, 1'b1}]);
+        end
+      end
+    end
+    return '{denied: denied || by_key, by_key: by_key};
+  endfunction
+
+  /// Error code of a page fault. `fetch_is_told`: NXE or SMEP is on.
+  function automatic logic [15:0] error_code(kind_e kind, logic user_mode, logic fetch_is_told,
+                                             logic present, logic reserved, logic by_key);
+    return {
+      10'd0,
+      by_key,
+      kind == KindFetch && fetch_is_told,
+      reserved,
+      user_mode,
+      kind == KindWrite,
+      present
+    };
+  endfunction
+
+endpackage
