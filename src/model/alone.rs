@@ -1,0 +1,306 @@
+//! The fast path: one request with nothing else in flight, where time is arithmetic.
+//!
+//! Contract: 12, which follows from 5 to 8. Counterpart: none; the RTL knows cycles only.
+//!
+//! The blocks are those of [`Mmu::tick`]: the same look-ups, fills and steps of the walker, in the same order. What differs is that
+//! nobody else can act in between, so the cycle in which each step performs is a sum, memory is asked directly, and there is no
+//! monitor. A test runs the same requests both ways and compares everything.
+//!
+//! In front of that stands, for the fetch side and the data side, the page that was hit last. As long as no array and no register has changed since, the
+//! entry is the most recent of its set, and hitting it again changes nothing but counts.
+
+use super::mmu::Mmu;
+use super::mmu_pkg::{
+    LOOKUP_BYPASS, LOOKUP_DENIED, LOOKUP_HIT_4K, LOOKUP_MISS, LOOKUP_NONE, MemoryOut,
+    STATUS_TRANSLATED,
+};
+use super::memory::Memory;
+use super::monitor::Unseen;
+use super::port::{LookUp, Request, Response};
+use super::spec::{STLB, Spec};
+use super::stlb::{MissEntry, MissState};
+use super::walker::WalkState;
+
+/// What became of a request that was alone in the machine.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Alone {
+    /// The answer.
+    pub response: Response,
+    /// The cycle in which the request was accepted.
+    pub accepted_at: u64,
+    /// The cycle in which the response was transferred: the first in which it was valid.
+    pub responded_at: u64,
+    /// The code of the first-level look-up (contract 6): 1 to 7.
+    pub first_level: u8,
+    /// The code of the STLB look-up (contract 7.1): 1 to 6, or 0 if there was none.
+    pub stlb: u8,
+    /// Entries that the walk read.
+    pub memory_reads: u32,
+    /// Compare-and-sets that the walk issued.
+    pub compare_and_sets: u32,
+}
+
+/// A page that cannot be: virtual page numbers have 52 bits.
+const NO_PAGE: u64 = u64::MAX;
+/// A context that cannot be: bits 31:4 of one are 0.
+const NO_CONTEXT: u64 = u64::MAX;
+
+/// The 4 KiB page hit last in one first-level TLB.
+#[derive(Clone, Copy, Debug)]
+struct Recent {
+    /// va\[63:12\].
+    page: u64,
+    /// pa\[51:12\], in place.
+    frame: u64,
+    /// Size and memory type of the entry, as in a response.
+    page_size: u8,
+    memory_type: u8,
+    /// By kind of access: the context that the entry allowed.
+    granted: [u64; 3],
+}
+
+impl Recent {
+    const NONE: Self = Self {
+        page: NO_PAGE,
+        frame: 0,
+        page_size: 0,
+        memory_type: 0,
+        granted: [NO_CONTEXT; 3],
+    };
+}
+
+/// The pages hit last in ITLB and DTLB. No state of the machine: two machines may differ in it and be equal.
+#[derive(Clone, Debug)]
+pub(super) struct Recents([Recent; 2]);
+
+impl PartialEq for Recents {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Recents {
+    pub const NONE: Self = Self([Recent::NONE; 2]);
+
+    /// Arrays of several levels, or registers, change.
+    #[inline]
+    pub fn forget(&mut self) {
+        self.forget_level(0);
+        self.forget_level(1);
+    }
+
+    /// Arrays of this level change, or another entry is touched.
+    #[inline]
+    fn forget_level(&mut self, level: usize) {
+        self.0[level].page = NO_PAGE;
+    }
+
+    /// `found` was hit at `level`, and is now the most recent of its set.
+    #[inline]
+    fn remember(&mut self, level: usize, request: &Request, found: &LookUp) {
+        let recent = &mut self.0[level];
+        let page = request.va >> 12;
+        if recent.page != page {
+            *recent = Recent {
+                page,
+                frame: found.entry.physical(request.va, found.size) & !0xfff,
+                page_size: found.size as u8,
+                memory_type: found.entry.memory_type(),
+                granted: [NO_CONTEXT; 3],
+            };
+        }
+        recent.granted[request.access.kind as usize] = context(request);
+    }
+}
+
+/// All of a request, besides address and kind, that bears on its rights.
+#[inline]
+const fn context(request: &Request) -> u64 {
+    let access = &request.access;
+    (access.pkru as u64) << 32
+        | (access.implicit_supervisor as u64) << 3
+        | (access.ac as u64) << 2
+        | access.cpl as u64 & 3
+}
+
+impl Mmu {
+    /// Translates `request`, which `port` accepts in cycle `now`, and whose response is transferred as soon as it is valid; the machine
+    /// is then in the cycle after.
+    ///
+    /// Everything is as if the cycles had been ticked, with a memory that is never stalled. The machine must be at rest
+    /// ([`Mmu::is_at_rest`]), no response of `memory` under way, `now` not in the past, and `port` one that exists.
+    #[inline]
+    pub fn translate_alone(
+        &mut self,
+        port: usize,
+        request: &Request,
+        memory: &mut Memory,
+        now: u64,
+    ) -> Alone {
+        debug_assert!(self.is_at_rest() && now >= self.now && port < self.spec.ports);
+        let level = Spec::first_level(port);
+        let recent = &self.recent.0[level];
+        let kind = request.access.kind as usize;
+        if request.va >> 12 != recent.page || recent.granted[kind] != context(request) {
+            return self.translate_looking_up(port, request, memory, now);
+        }
+        let first_level = LOOKUP_HIT_4K + recent.page_size;
+        let response = Response {
+            id: request.id,
+            status: STATUS_TRANSLATED,
+            page_size: recent.page_size,
+            memory_type: recent.memory_type,
+            error_code: 0,
+            pa: recent.frame | request.va & 0xfff,
+            va: 0,
+        };
+        self.statistics.count_look_up(level, first_level);
+        let looked_up_at = now + self.spec.hit_cycles[level];
+        self.answered_alone(Alone {
+            first_level,
+            ..Alone::new(response, now, looked_up_at)
+        })
+    }
+
+    /// Counts the request and its response, and goes on to the cycle after.
+    #[inline]
+    fn answered_alone(&mut self, alone: Alone) -> Alone {
+        self.statistics.requests += 1;
+        self.statistics.count_response(&alone.response);
+        self.now = alone.responded_at + 1;
+        self.statistics.cycles = self.now;
+        alone
+    }
+
+    /// The rest of [`Mmu::translate_alone`]: the arrays must be asked.
+    #[inline(never)]
+    fn translate_looking_up(
+        &mut self,
+        port: usize,
+        request: &Request,
+        memory: &mut Memory,
+        now: u64,
+    ) -> Alone {
+        let level = Spec::first_level(port);
+        let looked_up_at = now + self.spec.hit_cycles[level];
+        if let Some(response) = self.bypass(request) {
+            self.statistics.count_look_up(level, LOOKUP_BYPASS);
+            return self.answered_alone(Alone {
+                first_level: LOOKUP_BYPASS,
+                ..Alone::new(response, now, looked_up_at)
+            });
+        }
+        let found = self.look_up_level(level, request);
+        self.statistics.count_look_up(level, found.code);
+        let alone = if found.code < LOOKUP_MISS {
+            self.recent.remember(level, request, &found);
+            let response = Response::translated(request, found.size, found.entry);
+            Alone::new(response, now, looked_up_at)
+        } else {
+            self.recent.forget_level(level);
+            self.miss_alone(port, request, found.code, memory, now)
+        };
+        self.answered_alone(Alone {
+            first_level: found.code,
+            ..alone
+        })
+    }
+
+    /// A first-level look-up came to `code`, 4 to 6: STLB and walk as needed.
+    fn miss_alone(
+        &mut self,
+        port: usize,
+        request: &Request,
+        code: u8,
+        memory: &mut Memory,
+        now: u64,
+    ) -> Alone {
+        let level = Spec::first_level(port);
+        let mut to_walk_at = now + self.spec.hit_cycles[level];
+        let mut last_code = code;
+        let mut stlb = LOOKUP_NONE;
+        if code == LOOKUP_MISS {
+            let found = self.look_up_level(STLB, request);
+            self.statistics.count_look_up(STLB, found.code);
+            // STLB_WAIT in the cycle after the look-up in the first level.
+            let result_at = to_walk_at + 1 + self.spec.hit_cycles[STLB];
+            if found.code < LOOKUP_MISS {
+                self.fill_array(level, found.size, found.entry, &mut Unseen);
+                let response = Response::translated(request, found.size, found.entry);
+                return Alone {
+                    stlb: found.code,
+                    ..Alone::new(response, now, result_at)
+                };
+            }
+            to_walk_at = result_at;
+            last_code = found.code;
+            stlb = found.code;
+        }
+        self.miss[port] = MissEntry {
+            from_cr3: last_code == LOOKUP_DENIED,
+            ..MissEntry::new(*request, MissState::Walking)
+        };
+        self.walker.take(port);
+        // WALK_WAIT, and the walker in IDLE, in the cycle after; START in the next.
+        let walk = self.walk_alone(request, memory, to_walk_at + 2);
+        Alone {
+            stlb,
+            accepted_at: now,
+            ..walk
+        }
+    }
+
+    /// The walk of the miss that the walker has taken, from START in cycle `start` on.
+    fn walk_alone(&mut self, request: &Request, memory: &mut Memory, start: u64) -> Alone {
+        debug_assert!(memory.next_event().is_none());
+        let (mut memory_reads, mut compare_and_sets) = (0, 0);
+        let mut cycle = start;
+        while self.walker.state() != WalkState::Done {
+            match self.walker.state() {
+                WalkState::Start => {
+                    self.start_walk(cycle, &mut Unseen);
+                    cycle += 1;
+                }
+                WalkState::Examine => {
+                    self.examine();
+                    cycle += 1;
+                }
+                // READ and CAS; nothing waits here, since memory is asked at once.
+                state => {
+                    let compare_and_set = state == WalkState::Cas;
+                    compare_and_sets += u32::from(compare_and_set);
+                    memory_reads += u32::from(!compare_and_set);
+                    self.statistics.count_memory_request(compare_and_set);
+                    let mut transaction = MemoryOut::default();
+                    self.walker.show(request.va, &mut transaction);
+                    self.walker.requested();
+                    let access = memory.accept(&transaction);
+                    self.walk_answered(access.data, access.error);
+                    cycle += access.delay_cycles + 1;
+                }
+            }
+        }
+        let (_, response) = self.end_walk(cycle, &mut Unseen);
+        Alone {
+            memory_reads,
+            compare_and_sets,
+            ..Alone::new(response, start, cycle)
+        }
+    }
+}
+
+impl Alone {
+    /// A response pushed in cycle `pushed_at`, to a request that met no look-up.
+    #[inline]
+    const fn new(response: Response, accepted_at: u64, pushed_at: u64) -> Self {
+        Self {
+            response,
+            accepted_at,
+            responded_at: pushed_at + 1,
+            first_level: LOOKUP_NONE,
+            stlb: LOOKUP_NONE,
+            memory_reads: 0,
+            compare_and_sets: 0,
+        }
+    }
+}

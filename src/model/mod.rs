@@ -1,0 +1,53 @@
+//! The cycle model: the machine of `docs/contract.md` in Rust, block by block as in `rtl/`.
+//!
+//! Contract: all of it. Counterpart: `rtl/`, file by file.
+//!
+//! [`Mmu::tick`] is the meaning: one cycle, from [`Inputs`](mmu_pkg::Inputs) to [`Outputs`](mmu_pkg::Outputs). Two things are faster and change
+//! nothing, and tests hold them equal to it: [`Mmu::skip`] passes over cycles that [`Mmu::next_event`] declares quiet, and
+//! [`Mmu::translate_alone`] answers a request that has the machine for itself by arithmetic on time.
+//!
+//! | module | is |
+//! | --- | --- |
+//! | [`mmu_pkg`] | the ports, as the same bytes for both twins |
+//! | [`mmu`] | the machine, and the order of a cycle |
+//! | [`port`] | queues, first-level look-up |
+//! | `tlb` | one TLB array |
+//! | `recency` | least-recently-used order, of TLB arrays and paging-structure caches |
+//! | `stlb` | miss entries, second-level look-up, fills and drops |
+//! | `psc` | paging-structure caches |
+//! | `walker` | the walker |
+//! | `control` | registers and invalidations |
+//! | `monitor` | where the blocks report what they do |
+//! | `spec` | the parameters, in the model's form |
+//! | [`alone`] | the fast path |
+//! | [`front_end`] | one reference at a time |
+//! | [`memory`] | testbench memory |
+//! | [`statistics`] | what is counted, natively or from the monitor |
+//!
+//! No block decides by anything but its state and the machine's inputs. No tick allocates.
+
+pub mod alone;
+mod control;
+pub mod front_end;
+pub mod memory;
+pub mod mmu;
+pub mod mmu_pkg;
+mod monitor;
+pub mod port;
+mod psc;
+mod recency;
+mod spec;
+pub mod statistics;
+mod stlb;
+mod tlb;
+mod walker;
+
+#[cfg(test)]
+mod tests;
+
+pub use alone::Alone;
+pub use front_end::{OneAtATime, Operation};
+pub use memory::Memory;
+pub use mmu::Mmu;
+pub use port::{Request, Response};
+pub use statistics::Statistics;

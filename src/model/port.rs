@@ -1,0 +1,395 @@
+//! A port: its queues of requests and responses, and the look-up in its first-level TLB.
+//!
+//! Contract: 5 (queues), 6 (L1 look-up). SDM vol. 3A, 4.5 (canonical addresses), 4.6 (rights at each access).
+//! Counterpart: `rtl/port.sv`.
+
+use crate::arch::{Access, AccessKind, PageFaultCode, PageSize};
+
+use super::mmu::{Cycle, Mmu};
+use super::mmu_pkg::{
+    KIND_FETCH, KIND_WRITE, LOOKUP_BYPASS, LOOKUP_DENIED, LOOKUP_HIT_4K, LOOKUP_MISS,
+    LOOKUP_NONE, PortIn, PortOut, STATUS_BUS_ERROR, STATUS_GENERAL_PROTECTION,
+    STATUS_PAGE_FAULT, STATUS_TRANSLATED,
+};
+use super::monitor::Sink;
+use super::spec::Spec;
+use super::stlb::{MissEntry, MissState};
+use super::tlb::TlbEntry;
+
+/// Most requests that a port may have accepted and not answered.
+const QUEUE_SLOTS: usize = 16;
+
+/// A request as it is captured when accepted: all that decides its outcome.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Request {
+    /// The address of its first byte.
+    pub va: u64,
+    /// Kind, privilege level, AC, implicit supervisor, PKRU.
+    pub access: Access,
+    /// What its response carries; ids of outstanding requests of one port differ.
+    pub id: u8,
+}
+
+impl Request {
+    pub(super) const NONE: Self = Self {
+        va: 0,
+        access: Access::new(AccessKind::Read, 0),
+        id: 0,
+    };
+
+    /// What a port captures.
+    pub fn captured(port: &PortIn) -> Self {
+        Self {
+            va: port.req_va,
+            access: Access {
+                kind: match port.req_kind {
+                    KIND_WRITE => AccessKind::Write,
+                    KIND_FETCH => AccessKind::Fetch,
+                    _ => AccessKind::Read,
+                },
+                cpl: port.req_cpl & 3,
+                ac: port.req_ac != 0,
+                implicit_supervisor: port.req_implicit_supervisor != 0,
+                pkru: port.req_pkru,
+            },
+            id: port.req_id,
+        }
+    }
+
+    /// The inputs of a port that present this request, for one byte, with `resp_ready` = 0.
+    pub fn presented(&self) -> PortIn {
+        PortIn {
+            req_valid: 1,
+            req_id: self.id,
+            req_kind: self.access.kind as u8,
+            req_size_bytes: 1,
+            req_cpl: self.access.cpl,
+            req_ac: u8::from(self.access.ac),
+            req_implicit_supervisor: u8::from(self.access.implicit_supervisor),
+            req_pkru: self.access.pkru,
+            req_va: self.va,
+            ..PortIn::default()
+        }
+    }
+}
+
+/// The answer to a request, in the form of the response port.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Response {
+    /// The id of the request.
+    pub id: u8,
+    /// 0 translated, 1 page fault, 2 general protection, 3 bus error.
+    pub status: u8,
+    /// Size of the page: 0 = 4 KiB, 1 = 2 MiB, 2 = 1 GiB; 0 unless translated by a page.
+    pub page_size: u8,
+    /// Bits 0 to 2: PWT, PCD and PAT of the leaf.
+    pub memory_type: u8,
+    /// With a page fault: its error code. Else 0.
+    pub error_code: u16,
+    /// The physical address if translated, else 0.
+    pub pa: u64,
+    /// With a page fault: the address of the request. Else 0.
+    pub va: u64,
+}
+
+impl Response {
+    const fn of_status(id: u8, status: u8) -> Self {
+        Self {
+            id,
+            status,
+            page_size: 0,
+            memory_type: 0,
+            error_code: 0,
+            pa: 0,
+            va: 0,
+        }
+    }
+
+    /// Translated by a TLB entry of that page size.
+    #[inline]
+    pub(super) const fn translated(request: &Request, size: PageSize, entry: TlbEntry) -> Self {
+        Self {
+            page_size: size as u8,
+            memory_type: entry.memory_type(),
+            pa: entry.physical(request.va, size),
+            ..Self::of_status(request.id, STATUS_TRANSLATED)
+        }
+    }
+
+    /// With CR0.PG = 0: the lower 32 bits of the address.
+    pub(super) const fn untranslated(request: &Request) -> Self {
+        Self {
+            pa: request.va & 0xffff_ffff,
+            ..Self::of_status(request.id, STATUS_TRANSLATED)
+        }
+    }
+
+    /// The address is not canonical.
+    pub(super) const fn general_protection(request: &Request) -> Self {
+        Self::of_status(request.id, STATUS_GENERAL_PROTECTION)
+    }
+
+    /// A page fault.
+    pub(super) const fn page_fault(request: &Request, code: PageFaultCode) -> Self {
+        Self {
+            error_code: code.raw() as u16,
+            va: request.va,
+            ..Self::of_status(request.id, STATUS_PAGE_FAULT)
+        }
+    }
+
+    /// A walk met a bus error.
+    pub(super) const fn bus_error(request: &Request) -> Self {
+        Self::of_status(request.id, STATUS_BUS_ERROR)
+    }
+
+    /// Drives a response port with it.
+    #[inline]
+    fn show(&self, port: &mut PortOut) {
+        port.resp_valid = 1;
+        port.resp_id = self.id;
+        port.resp_status = self.status;
+        port.resp_page_size = self.page_size;
+        port.resp_pwt = self.memory_type & 1;
+        port.resp_pcd = self.memory_type >> 1 & 1;
+        port.resp_pat = self.memory_type >> 2;
+        port.resp_error_code = self.error_code;
+        port.resp_pa = self.pa;
+        port.resp_va = self.va;
+    }
+
+    /// The response that a response port shows; its `resp_valid` must be 1.
+    pub fn shown(port: &PortOut) -> Self {
+        Self {
+            id: port.resp_id,
+            status: port.resp_status,
+            page_size: port.resp_page_size,
+            memory_type: port.resp_pwt | port.resp_pcd << 1 | port.resp_pat << 2,
+            error_code: port.resp_error_code,
+            pa: port.resp_pa,
+            va: port.resp_va,
+        }
+    }
+}
+
+/// A queue of at most [`QUEUE_SLOTS`] elements. Equal if the elements are, wherever they lie.
+#[derive(Clone, Debug)]
+struct Queue<T> {
+    slots: [T; QUEUE_SLOTS],
+    first: usize,
+    len: usize,
+}
+
+impl<T: Copy> Queue<T> {
+    const fn new(filler: T) -> Self {
+        Self {
+            slots: [filler; QUEUE_SLOTS],
+            first: 0,
+            len: 0,
+        }
+    }
+
+    #[inline]
+    fn front(&self) -> Option<&T> {
+        (self.len > 0).then(|| &self.slots[self.first % QUEUE_SLOTS])
+    }
+
+    /// The outstanding limit keeps the queue from overflowing.
+    #[inline]
+    fn push(&mut self, element: T) {
+        debug_assert!(self.len < QUEUE_SLOTS);
+        self.slots[(self.first + self.len) % QUEUE_SLOTS] = element;
+        self.len += 1;
+    }
+
+    #[inline]
+    fn pop(&mut self) -> Option<T> {
+        let element = *self.front()?;
+        self.first = (self.first + 1) % QUEUE_SLOTS;
+        self.len -= 1;
+        Some(element)
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &T> {
+        (0..self.len).map(|i| &self.slots[(self.first + i) % QUEUE_SLOTS])
+    }
+}
+
+impl<T: Copy + PartialEq> PartialEq for Queue<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.len == other.len && self.iter().eq(other.iter())
+    }
+}
+
+/// A request in its queue.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Waiting {
+    /// The first cycle in which it may be looked up.
+    from_cycle: u64,
+    request: Request,
+}
+
+/// The queues of one port.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Port {
+    requests: Queue<Waiting>,
+    responses: Queue<Response>,
+    /// Requests accepted less responses transferred.
+    outstanding: u64,
+}
+
+impl Port {
+    pub const fn new() -> Self {
+        Self {
+            requests: Queue::new(Waiting {
+                from_cycle: 0,
+                request: Request::NONE,
+            }),
+            responses: Queue::new(Response::of_status(0, 0)),
+            outstanding: 0,
+        }
+    }
+
+    /// Requests accepted less responses transferred.
+    #[inline]
+    pub const fn outstanding(&self) -> u64 {
+        self.outstanding
+    }
+
+    /// Drives the outputs of this port; `open`: control and the reset sweep let requests in.
+    #[inline]
+    pub fn show(&self, open: bool, queue_entries: u64, port: &mut PortOut) {
+        port.req_ready = u8::from(open && self.outstanding < queue_entries);
+        if let Some(response) = self.responses.front() {
+            response.show(port);
+        }
+    }
+
+    /// A request is accepted in `cycle`.
+    #[inline]
+    pub fn accept(&mut self, request: Request, cycle: u64, hit_cycles: u64) {
+        self.outstanding += 1;
+        self.requests.push(Waiting {
+            from_cycle: cycle + hit_cycles,
+            request,
+        });
+    }
+
+    /// The oldest response is transferred.
+    #[inline]
+    pub fn transfer(&mut self) -> Option<Response> {
+        let response = self.responses.pop()?;
+        self.outstanding -= 1;
+        Some(response)
+    }
+
+    /// Puts a response behind those that wait.
+    #[inline]
+    pub fn respond(&mut self, response: Response) {
+        self.responses.push(response);
+    }
+
+    /// The first cycle in which the oldest request may be looked up.
+    #[inline]
+    pub fn look_up_from(&self) -> Option<u64> {
+        self.requests.front().map(|waiting| waiting.from_cycle)
+    }
+}
+
+/// What a look-up comes to: the code of contract 6, and where and what it matched.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct LookUp {
+    pub code: u8,
+    pub size: PageSize,
+    pub entry: TlbEntry,
+}
+
+impl LookUp {
+    pub const NONE: Self = Self {
+        code: LOOKUP_NONE,
+        size: PageSize::Size4K,
+        entry: TlbEntry { tag: 0, data: 0 },
+    };
+
+    const MISS: Self = Self {
+        code: LOOKUP_MISS,
+        ..Self::NONE
+    };
+}
+
+impl Mmu {
+    /// Looks `request` up in all arrays of a level at once, and touches the way if that is a hit: codes 1 to 6 of contract 6.
+    #[inline]
+    pub(super) fn look_up_level(&mut self, level: usize, request: &Request) -> LookUp {
+        let page = super::tlb::page_number(request.va);
+        let pcid = self.control.pcid();
+        for array in &mut self.tlb[level] {
+            if let Some(slot) = array.find(page, pcid) {
+                let (size, entry) = (array.size(), array.entry(slot));
+                let code = entry.judge(request, size, self.control.registers());
+                if code < LOOKUP_MISS {
+                    array.touch(slot);
+                }
+                return LookUp { code, size, entry };
+            }
+        }
+        LookUp::MISS
+    }
+
+    /// The response of a request that is not looked up: code 7 of contract 6.
+    #[inline]
+    pub(super) fn bypass(&self, request: &Request) -> Option<Response> {
+        let registers = self.control.registers();
+        if !registers.paging() {
+            Some(Response::untranslated(request))
+        } else if !registers.paging_mode().is_canonical(request.va) {
+            Some(Response::general_protection(request))
+        } else {
+            None
+        }
+    }
+
+    /// Contract 6 for every port.
+    pub(super) fn look_up_first_levels(&mut self, cycle: &Cycle, sink: &mut impl Sink) {
+        if cycle.busy || cycle.drop {
+            return;
+        }
+        for port in 0..self.spec.ports {
+            let level = Spec::first_level(port);
+            let may_be = self.ports[port]
+                .look_up_from()
+                .is_some_and(|from| from <= self.now);
+            if !may_be || cycle.miss[port] != MissState::Free || cycle.fills_level[level] {
+                continue;
+            }
+            if let Some(waiting) = self.ports[port].requests.pop() {
+                let code = self.look_up_first_level(port, &waiting.request);
+                sink.lookup(port, code);
+                self.statistics.count_look_up(level, code);
+            }
+        }
+    }
+
+    /// Contract 6 for one request: the code, with what performs.
+    fn look_up_first_level(&mut self, port: usize, request: &Request) -> u8 {
+        if let Some(response) = self.bypass(request) {
+            self.ports[port].respond(response);
+            return LOOKUP_BYPASS;
+        }
+        let found = self.look_up_level(Spec::first_level(port), request);
+        match found.code {
+            LOOKUP_MISS => self.miss[port] = MissEntry::new(*request, MissState::StlbWait),
+            LOOKUP_HIT_4K..LOOKUP_MISS => {
+                let response = Response::translated(request, found.size, found.entry);
+                self.ports[port].respond(response);
+            }
+            code => {
+                self.miss[port] = MissEntry {
+                    from_cr3: code == LOOKUP_DENIED,
+                    ..MissEntry::new(*request, MissState::WalkWait)
+                };
+            }
+        }
+        found.code
+    }
+}

@@ -1,0 +1,57 @@
+//! What a machine is built with, in the form in which the model uses it.
+//!
+//! Contract: 2. Counterpart: the parameters of `rtl/mmu.sv`.
+
+use crate::arch::{Capabilities, PageSize};
+use crate::config::{ArraySpec, Config, Level};
+
+use super::mmu_pkg::{MAX_PORTS, PSC_LEVELS, TLB_ARRAYS};
+
+/// The number of the STLB among the levels; its arrays follow those of ITLB and DTLB.
+pub(super) const STLB: usize = Level::Stlb as usize;
+
+/// The immutable half of a machine: drawn from a valid [`Config`] once, and never changed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Spec {
+    /// Fetch port and data ports, 2 to [`MAX_PORTS`].
+    pub ports: usize,
+    /// Requests accepted and not yet answered, per port.
+    pub queue_entries: u64,
+    /// Latency of a look-up in ITLB, DTLB and STLB.
+    pub hit_cycles: [u64; 3],
+    /// Sets and ways of each array, by the contract's numbers.
+    pub arrays: [ArraySpec; TLB_ARRAYS],
+    /// Entries of each paging-structure cache, by the contract's numbers.
+    pub psc_entries: [u32; PSC_LEVELS],
+    /// MAXPHYADDR, 1 GiB pages, five levels.
+    pub capabilities: Capabilities,
+    /// Cycles of a sweep, at least 1.
+    pub sweep_cycles: u64,
+}
+
+impl Spec {
+    /// The parameters of `config`, which must be valid.
+    pub fn new(config: &Config) -> Self {
+        let mut arrays = [ArraySpec::ABSENT; TLB_ARRAYS];
+        for level in Level::ALL {
+            for size in PageSize::ALL {
+                arrays[level.array_index(size)] = config.array(level, size);
+            }
+        }
+        Self {
+            ports: (config.ports() as usize).min(MAX_PORTS),
+            queue_entries: u64::from(config.ports.queue_entries),
+            hit_cycles: Level::ALL.map(|level| u64::from(config.tlb(level).hit_latency_cycles)),
+            arrays,
+            psc_entries: config.psc_entries(),
+            capabilities: config.arch_capabilities(),
+            sweep_cycles: u64::from(config.sweep_cycles()),
+        }
+    }
+
+    /// The level that serves `port` first: 0, the ITLB, for the fetch port; 1, the DTLB, for the others.
+    #[inline]
+    pub const fn first_level(port: usize) -> usize {
+        if port == 0 { 0 } else { 1 }
+    }
+}

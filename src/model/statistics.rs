@@ -1,0 +1,613 @@
+//! What the machine counts, natively and from its monitor, and the laws that the counts obey.
+//!
+//! Contract: 10 (monitor), from which every figure can be derived. Counterpart: none; the RTL's figures are drawn from its monitor.
+//!
+//! The model counts as it goes. [`Statistics::observe`] derives the same figures from the inputs and outputs of every cycle, of either
+//! twin. Requests count when accepted, responses when transferred, all else when it performs.
+
+use serde::{Serialize, Serializer};
+
+use crate::config::Config;
+
+use super::mmu_pkg::{
+    ARRAY_FILL, ARRAY_INVALIDATE, ArrayEvent, Inputs, LOOKUP_BYPASS, LOOKUP_DENIED,
+    LOOKUP_DIRTY_CLEAR, LOOKUP_HIT_4K, LOOKUP_MISS, LOOKUP_NONE, MAX_PORTS, MEM_COMPARE_AND_SET,
+    Outputs, PSC_LEVELS, STATUS_BUS_ERROR, STATUS_GENERAL_PROTECTION, STATUS_PAGE_FAULT,
+    STATUS_TRANSLATED, TLB_ARRAYS, WALK_BUS_ERROR, WALK_NONE, WALK_PAGE_FAULT, WALK_RESTART,
+    WALK_START, WALK_TRANSLATED, WalkEvent,
+};
+use super::port::Response;
+use super::spec::{STLB, Spec};
+
+/// Page-fault error codes have six bits.
+const FAULT_CODES: usize = 64;
+/// The paging-structure caches, by the contract's numbers.
+const PSC_NAMES: [&str; PSC_LEVELS] = ["pde", "pdpte", "pml4e", "pml5e"];
+
+/// Look-ups of one TLB level.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct LevelStatistics {
+    /// Requests that were looked up in the arrays of the level.
+    pub lookups: u64,
+    /// Look-ups that matched an entry which allows the access.
+    pub hits: u64,
+    /// All other look-ups.
+    pub misses: u64,
+    /// Hits by the size of the page: 4 KiB, 2 MiB, 1 GiB.
+    pub hits_by_size: [u64; 3],
+    /// Misses that matched an entry whose rights deny the access.
+    pub denied: u64,
+    /// Misses of writes that matched an entry with D = 0.
+    pub dirty_clear: u64,
+    /// Requests answered without a look-up: paging is off, or the address is not canonical. Always 0 for the STLB.
+    pub bypassed: u64,
+}
+
+impl LevelStatistics {
+    /// Misses that matched nothing.
+    pub const fn plain_misses(&self) -> u64 {
+        self.misses - self.denied - self.dirty_clear
+    }
+}
+
+/// Look-ups of one paging-structure cache.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct PscStatistics {
+    /// Walks that looked for a start, and for which no cache of a lower level had one. 0 for a cache without entries.
+    pub lookups: u64,
+    /// Walks that began at an entry of this cache.
+    pub hits: u64,
+}
+
+/// The walker.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct WalkStatistics {
+    /// Walks begun; a restart is not another walk.
+    pub started: u64,
+    /// Walks that began again from CR3, because a walk from a cached entry ended in a page fault or bus error.
+    pub restarted: u64,
+    /// Walks that found a translation.
+    pub completed: u64,
+    /// Walks that ended in a page fault.
+    pub faulted: u64,
+    /// Walks that ended in a bus error.
+    pub aborted: u64,
+    /// Entries read; what a lost compare-and-set brought back is not counted.
+    pub memory_reads: u64,
+    /// Compare-and-sets issued, won or lost.
+    pub compare_and_sets: u64,
+    /// Compare-and-sets that found another value than expected.
+    pub races_lost: u64,
+    /// Cycles of the walks that have ended, from START to DONE, both included.
+    pub cycles: u64,
+}
+
+/// One array or paging-structure cache.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct ArrayStatistics {
+    /// Entries put in.
+    pub fills: u64,
+    /// Entries that a fill displaced: the least recent one, or any that conflicted.
+    pub evictions: u64,
+    /// Entries that invalidations and drops removed.
+    pub invalidations: u64,
+}
+
+impl ArrayStatistics {
+    /// Entries that must be valid now.
+    ///
+    /// # Errors
+    /// More entries went than came.
+    fn occupancy(&self, name: &str) -> Result<u64, String> {
+        self.fills
+            .checked_sub(self.evictions + self.invalidations)
+            .ok_or_else(|| {
+                format!(
+                    "{name}: {} evictions and {} invalidations of only {} fills",
+                    self.evictions, self.invalidations, self.fills
+                )
+            })
+    }
+}
+
+/// Responses.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+pub struct ResponseStatistics {
+    /// Responses with a physical address.
+    pub translated: u64,
+    /// Page faults.
+    pub page_faults: u64,
+    /// Page faults by error code, 0 to 63.
+    #[serde(serialize_with = "serialize_faults")]
+    pub page_faults_by_code: [u64; FAULT_CODES],
+    /// Addresses that are not canonical.
+    pub general_protections: u64,
+    /// Walks that met a bus error.
+    pub bus_errors: u64,
+}
+
+impl ResponseStatistics {
+    const NONE: Self = Self {
+        translated: 0,
+        page_faults: 0,
+        page_faults_by_code: [0; FAULT_CODES],
+        general_protections: 0,
+        bus_errors: 0,
+    };
+
+    /// All responses.
+    pub const fn total(&self) -> u64 {
+        self.translated + self.page_faults + self.general_protections + self.bus_errors
+    }
+}
+
+/// The codes that occurred, as hexadecimal keys in ascending order.
+fn serialize_faults<S: Serializer>(
+    counts: &[u64; FAULT_CODES],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let occurred = counts.iter().enumerate().filter(|(_, count)| **count != 0);
+    serializer.collect_map(occurred.map(|(code, count)| (format!("{code:#04x}"), count)))
+}
+
+/// The caches under their names.
+fn serialize_psc<S: Serializer>(
+    counts: &[PscStatistics; PSC_LEVELS],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(PSC_NAMES.iter().zip(counts))
+}
+
+/// Control operations.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct ControlStatistics {
+    /// Operations answered.
+    pub operations: u64,
+    /// Operations answered with #GP.
+    pub general_protections: u64,
+}
+
+/// Every figure since reset.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Statistics {
+    /// Cycles since reset.
+    pub cycles: u64,
+    /// Requests accepted, on all ports.
+    pub requests: u64,
+    /// Responses transferred, on all ports.
+    pub responses: ResponseStatistics,
+    /// First-level TLB of the fetch port.
+    pub itlb: LevelStatistics,
+    /// First-level TLB of the data ports.
+    pub dtlb: LevelStatistics,
+    /// Second-level TLB.
+    pub stlb: LevelStatistics,
+    /// The caches of PDEs, PDPTEs, PML4Es and PML5Es.
+    #[serde(serialize_with = "serialize_psc")]
+    pub psc: [PscStatistics; PSC_LEVELS],
+    /// The walker.
+    pub walks: WalkStatistics,
+    /// TLB arrays, by the contract's numbers.
+    pub tlb_arrays: [ArrayStatistics; TLB_ARRAYS],
+    /// Paging-structure caches, by the contract's numbers.
+    pub psc_arrays: [ArrayStatistics; PSC_LEVELS],
+    /// Control operations.
+    pub control: ControlStatistics,
+    #[serde(skip)]
+    capacity: Capacity,
+    /// The cycle in which the walk that is under way started.
+    #[serde(skip)]
+    walking_since: Option<u64>,
+    #[serde(skip)]
+    watch: Watch,
+}
+
+/// What the machine has room for; fixed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Capacity {
+    tlb_entries: [u64; TLB_ARRAYS],
+    psc_entries: [u64; PSC_LEVELS],
+    walkers: u64,
+}
+
+/// What an observer remembers from one cycle to the next. It is no figure: two statistics may differ in it and be equal.
+#[derive(Clone, Debug, Default)]
+struct Watch {
+    /// The next walk of this port begins at CR3, because its look-up was denied.
+    from_cr3: [bool; MAX_PORTS],
+    /// What the compare-and-set that is under way expects.
+    expected: Option<u64>,
+}
+
+impl PartialEq for Watch {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Watch {}
+
+impl Statistics {
+    /// All zero, for a machine of this configuration, which must be valid.
+    pub fn new(config: &Config) -> Self {
+        let spec = Spec::new(config);
+        Self::zero(Capacity {
+            tlb_entries: spec.arrays.map(|array| u64::from(array.entries())),
+            psc_entries: spec.psc_entries.map(u64::from),
+            walkers: 1,
+        })
+    }
+
+    fn zero(capacity: Capacity) -> Self {
+        Self {
+            cycles: 0,
+            requests: 0,
+            responses: ResponseStatistics::NONE,
+            itlb: LevelStatistics::default(),
+            dtlb: LevelStatistics::default(),
+            stlb: LevelStatistics::default(),
+            psc: Default::default(),
+            walks: WalkStatistics::default(),
+            tlb_arrays: Default::default(),
+            psc_arrays: Default::default(),
+            control: ControlStatistics::default(),
+            capacity,
+            walking_since: None,
+            watch: Watch::default(),
+        }
+    }
+
+    /// All zero again.
+    pub fn reset(&mut self) {
+        *self = Self::zero(self.capacity.clone());
+    }
+
+    #[inline]
+    const fn level_mut(&mut self, level: usize) -> &mut LevelStatistics {
+        match level {
+            0 => &mut self.itlb,
+            1 => &mut self.dtlb,
+            _ => &mut self.stlb,
+        }
+    }
+
+    /// Valid entries, now, of the TLB array of that number, as fills and removals imply.
+    pub fn tlb_occupancy(&self, array: usize) -> u64 {
+        self.tlb_arrays[array].occupancy("").unwrap_or(0)
+    }
+
+    /// Valid entries, now, of the paging-structure cache of that number, as fills and removals imply.
+    pub fn psc_occupancy(&self, cache: usize) -> u64 {
+        self.psc_arrays[cache].occupancy("").unwrap_or(0)
+    }
+
+    /// A look-up of `level` came to `code`.
+    #[inline]
+    pub(super) fn count_look_up(&mut self, level: usize, code: u8) {
+        let counts = self.level_mut(level);
+        if code == LOOKUP_BYPASS {
+            counts.bypassed += 1;
+            return;
+        }
+        counts.lookups += 1;
+        match code {
+            LOOKUP_HIT_4K..LOOKUP_MISS => {
+                counts.hits += 1;
+                counts.hits_by_size[usize::from(code - LOOKUP_HIT_4K)] += 1;
+            }
+            _ => {
+                counts.misses += 1;
+                counts.denied += u64::from(code == LOOKUP_DENIED);
+                counts.dirty_clear += u64::from(code == LOOKUP_DIRTY_CLEAR);
+            }
+        }
+    }
+
+    /// The paging-structure caches were looked up; `matched` is the lowest that had an entry.
+    #[inline]
+    pub(super) fn count_psc_look_up(&mut self, matched: Option<usize>, five_level: bool) {
+        let caches = if five_level { 4 } else { 3 };
+        let last = matched.unwrap_or(caches - 1);
+        for (number, counts) in self.psc.iter_mut().enumerate().take(last + 1) {
+            counts.lookups += u64::from(self.capacity.psc_entries[number] > 0);
+        }
+        if let Some(number) = matched {
+            self.psc[number].hits += 1;
+        }
+    }
+
+    /// START or DONE performed in `cycle`.
+    #[inline]
+    pub(super) fn count_walk(&mut self, event: &WalkEvent, cycle: u64) {
+        match event.op {
+            WALK_START => {
+                self.walks.started += 1;
+                self.walking_since = Some(cycle);
+                return;
+            }
+            WALK_RESTART => {
+                self.walks.restarted += 1;
+                return;
+            }
+            WALK_TRANSLATED => self.walks.completed += 1,
+            WALK_PAGE_FAULT => self.walks.faulted += 1,
+            WALK_BUS_ERROR => self.walks.aborted += 1,
+            _ => return,
+        }
+        if let Some(since) = self.walking_since.take() {
+            self.walks.cycles += cycle - since + 1;
+        }
+    }
+
+    /// A read or a compare-and-set was accepted by memory.
+    #[inline]
+    pub(super) fn count_memory_request(&mut self, compare_and_set: bool) {
+        if compare_and_set {
+            self.walks.compare_and_sets += 1;
+        } else {
+            self.walks.memory_reads += 1;
+        }
+    }
+
+    /// A TLB array changed, or not.
+    #[inline]
+    pub(super) fn count_tlb_event(&mut self, array: usize, event: &ArrayEvent) {
+        count_array_event(&mut self.tlb_arrays[array], event);
+    }
+
+    /// A paging-structure cache changed, or not.
+    #[inline]
+    pub(super) fn count_psc_event(&mut self, cache: usize, event: &ArrayEvent) {
+        count_array_event(&mut self.psc_arrays[cache], event);
+    }
+
+    /// A response was transferred.
+    #[inline]
+    pub(super) fn count_response(&mut self, response: &Response) {
+        let counts = &mut self.responses;
+        match response.status {
+            STATUS_TRANSLATED => counts.translated += 1,
+            STATUS_PAGE_FAULT => {
+                counts.page_faults += 1;
+                counts.page_faults_by_code[usize::from(response.error_code) % FAULT_CODES] += 1;
+            }
+            STATUS_GENERAL_PROTECTION => counts.general_protections += 1,
+            STATUS_BUS_ERROR => counts.bus_errors += 1,
+            _ => {}
+        }
+    }
+
+    /// The answer to a control operation was transferred.
+    pub(super) fn count_control(&mut self, general_protection: bool) {
+        self.control.operations += 1;
+        self.control.general_protections += u64::from(general_protection);
+    }
+
+    /// Counts one cycle of a machine from what went in and came out. Every cycle since reset must pass here, in order, or through
+    /// [`Statistics::observe_quiet`]. A cycle with `rst_n` = 0 sets all to zero.
+    pub fn observe(&mut self, inputs: &Inputs, outputs: &Outputs) {
+        if inputs.rst_n == 0 {
+            self.reset();
+            return;
+        }
+        self.observe_look_ups(outputs);
+        for event in &outputs.monitor.walk {
+            self.observe_walk(event, outputs);
+        }
+        self.observe_memory(inputs, outputs);
+        for (array, event) in outputs.monitor.tlb.iter().enumerate() {
+            self.count_tlb_event(array, event);
+        }
+        for (cache, event) in outputs.monitor.psc.iter().enumerate() {
+            self.count_psc_event(cache, event);
+        }
+        self.observe_transfers(inputs, outputs);
+        self.cycles += 1;
+    }
+
+    /// Counts cycles in which no link transferred and the monitor was 0.
+    pub fn observe_quiet(&mut self, cycles: u64) {
+        self.cycles += cycles;
+    }
+
+    fn observe_look_ups(&mut self, outputs: &Outputs) {
+        let monitor = &outputs.monitor;
+        for (port, code) in monitor.lookup.iter().enumerate() {
+            if *code != LOOKUP_NONE {
+                self.count_look_up(Spec::first_level(port), *code);
+                self.watch.from_cr3[port] = *code == LOOKUP_DENIED;
+            }
+        }
+        if monitor.stlb_lookup != LOOKUP_NONE {
+            self.count_look_up(STLB, monitor.stlb_lookup);
+            if let Some(from_cr3) = self.watch.from_cr3.get_mut(usize::from(monitor.stlb_port)) {
+                *from_cr3 = monitor.stlb_lookup == LOOKUP_DENIED;
+            }
+        }
+    }
+
+    fn observe_walk(&mut self, event: &WalkEvent, outputs: &Outputs) {
+        if event.op == WALK_NONE {
+            return;
+        }
+        let from_cr3 = self.watch.from_cr3.get(usize::from(event.port));
+        if event.op == WALK_START && from_cr3 == Some(&false) {
+            let matched = usize::from(event.psc_level).checked_sub(2);
+            let five_level = outputs.control.cr4 & crate::arch::registers::cr4::LA57 != 0;
+            self.count_psc_look_up(matched.filter(|cache| *cache < PSC_LEVELS), five_level);
+        }
+        self.count_walk(event, self.cycles);
+    }
+
+    fn observe_memory(&mut self, inputs: &Inputs, outputs: &Outputs) {
+        let (answer, request) = (&inputs.memory, &outputs.memory);
+        if answer.resp_valid != 0 && request.resp_ready != 0 {
+            if let Some(expected) = self.watch.expected.take() {
+                let lost = answer.resp_error == 0 && answer.resp_data != expected;
+                self.walks.races_lost += u64::from(lost);
+            }
+        }
+        if request.req_valid != 0 && answer.req_ready != 0 {
+            let compare_and_set = request.req_op == MEM_COMPARE_AND_SET;
+            self.count_memory_request(compare_and_set);
+            self.watch.expected = compare_and_set.then_some(request.req_expected);
+        }
+    }
+
+    fn observe_transfers(&mut self, inputs: &Inputs, outputs: &Outputs) {
+        for (asked, shown) in inputs.ports.iter().zip(&outputs.ports) {
+            if shown.resp_valid != 0 && asked.resp_ready != 0 {
+                self.count_response(&Response::shown(shown));
+            }
+            self.requests += u64::from(asked.req_valid != 0 && shown.req_ready != 0);
+        }
+        if outputs.control.resp_valid != 0 && inputs.control.resp_ready != 0 {
+            self.count_control(outputs.control.resp_gp != 0);
+        }
+    }
+
+    /// The laws that the figures obey at any time. What is in flight explains a difference of at most the number of requests
+    /// outstanding; with none outstanding, the laws are equations.
+    ///
+    /// # Errors
+    /// The first law that is broken, with the figures.
+    pub fn check_conservation(&self) -> Result<(), String> {
+        let Some(outstanding) = self.requests.checked_sub(self.responses.total()) else {
+            return Err(format!(
+                "{} responses to only {} requests",
+                self.responses.total(),
+                self.requests
+            ));
+        };
+        self.check_levels()?;
+        let Self { itlb, dtlb, stlb, .. } = self;
+        let taken = itlb.lookups + itlb.bypassed + dtlb.lookups + dtlb.bypassed;
+        within("requests", self.requests, "looked up or bypassed", taken, outstanding)?;
+        let missed = itlb.plain_misses() + dtlb.plain_misses();
+        within("first-level misses", missed, "STLB look-ups", stlb.lookups, outstanding)?;
+        let refused = itlb.denied + itlb.dirty_clear + dtlb.denied + dtlb.dirty_clear;
+        let to_walk = stlb.misses + refused;
+        within("misses to walk", to_walk, "walks started", self.walks.started, outstanding)?;
+        self.check_walks(outstanding)?;
+        self.check_arrays()?;
+        let faults: u64 = self.responses.page_faults_by_code.iter().sum();
+        within("page faults", self.responses.page_faults, "page faults by code", faults, 0)
+    }
+
+    fn check_levels(&self) -> Result<(), String> {
+        let levels = [("itlb", &self.itlb), ("dtlb", &self.dtlb), ("stlb", &self.stlb)];
+        for (name, level) in levels {
+            let by_size = level.hits_by_size.iter().sum();
+            if level.lookups != level.hits + level.misses {
+                return Err(format!(
+                    "{name}: {} look-ups are not {} hits and {} misses",
+                    level.lookups, level.hits, level.misses
+                ));
+            }
+            within(&format!("{name} hits"), level.hits, "hits by size", by_size, 0)?;
+            if level.misses < level.denied + level.dirty_clear {
+                return Err(format!(
+                    "{name}: only {} misses, of which {} denied and {} with D clear",
+                    level.misses, level.denied, level.dirty_clear
+                ));
+            }
+        }
+        if self.stlb.bypassed != 0 {
+            return Err("stlb: requests bypassed it".to_owned());
+        }
+        Ok(())
+    }
+
+    fn check_walks(&self, outstanding: u64) -> Result<(), String> {
+        let walks = &self.walks;
+        let ended = walks.completed + walks.faulted + walks.aborted;
+        let in_flight = outstanding.min(self.capacity.walkers);
+        within("walks started", walks.started, "walks ended", ended, in_flight)?;
+        let under_way = u64::from(self.walking_since.is_some());
+        within("walks started", walks.started, "walks ended or under way", ended + under_way, 0)?;
+        let begun = walks.started + walks.restarted;
+        let cached: u64 = self.psc.iter().map(|level| level.hits).sum();
+        // Only a walk from a cached entry restarts, at most once.
+        if walks.restarted > cached || cached > walks.started {
+            return Err(format!(
+                "{} restarts, {cached} starts from a paging-structure cache, {} walks",
+                walks.restarted, walks.started
+            ));
+        }
+        if walks.memory_reads > 5 * begun || walks.memory_reads + under_way < ended {
+            return Err(format!(
+                "{} reads cannot be of {begun} walks and restarts",
+                walks.memory_reads
+            ));
+        }
+        if walks.races_lost > walks.compare_and_sets {
+            return Err(format!(
+                "{} races lost in {} compare-and-sets",
+                walks.races_lost, walks.compare_and_sets
+            ));
+        }
+        let faulted = self.responses.page_faults;
+        within("walks that faulted", walks.faulted, "page faults", faulted, outstanding)?;
+        let errors = self.responses.bus_errors;
+        within("walks that aborted", walks.aborted, "bus errors", errors, outstanding)
+    }
+
+    fn check_arrays(&self) -> Result<(), String> {
+        let capacity = &self.capacity;
+        let tlb = self.tlb_arrays.iter().zip(&capacity.tlb_entries);
+        let psc = self.psc_arrays.iter().zip(&capacity.psc_entries);
+        for (number, (counts, entries)) in tlb.enumerate() {
+            check_array(&format!("TLB array {number}"), counts, *entries)?;
+        }
+        for (number, (counts, entries)) in psc.enumerate() {
+            check_array(&format!("paging-structure cache {number}"), counts, *entries)?;
+        }
+        for (number, level) in self.psc.iter().enumerate() {
+            if level.hits > level.lookups {
+                return Err(format!(
+                    "paging-structure cache {number}: {} hits in {} look-ups",
+                    level.hits, level.lookups
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Checks that an array holds between none and all of its entries.
+fn check_array(name: &str, counts: &ArrayStatistics, entries: u64) -> Result<(), String> {
+    let held = counts.occupancy(name)?;
+    if held > entries {
+        return Err(format!("{name}: {held} entries would be valid in {entries}"));
+    }
+    Ok(())
+}
+
+/// Checks that `later` lags behind `earlier` by at most `in_flight`.
+fn within(
+    earlier_name: &str,
+    earlier: u64,
+    later_name: &str,
+    later: u64,
+    in_flight: u64,
+) -> Result<(), String> {
+    if later <= earlier && earlier - later <= in_flight {
+        return Ok(());
+    }
+    Err(format!(
+        "{earlier} {earlier_name}, but {later} {later_name}, with {in_flight} in flight"
+    ))
+}
+
+#[inline]
+fn count_array_event(counts: &mut ArrayStatistics, event: &ArrayEvent) {
+    let removed = u64::from(event.removed.count_ones());
+    match event.op {
+        ARRAY_FILL => {
+            counts.fills += 1;
+            counts.evictions += removed;
+        }
+        ARRAY_INVALIDATE => counts.invalidations += removed,
+        _ => {}
+    }
+}

@@ -1,0 +1,140 @@
+//! The fast path against the meaning: the same steps, one at a time, both ways.
+
+use proptest::prelude::*;
+
+use super::bench::*;
+use super::random::{self, Step};
+use crate::config::Config;
+use crate::model::mmu_pkg::PortIn;
+use crate::model::{Memory, Mmu, OneAtATime, Statistics};
+
+/// The rule of the front end, ticked.
+fn ticked(config: &Config, memory: Memory) -> Bench {
+    let mut bench = Bench::off(config);
+    bench.memory = memory;
+    bench
+}
+
+/// Runs the steps both ways and compares all there is after each.
+fn compare(config: &Config, seed: u64, steps: &[Step]) -> Result<Statistics, TestCaseError> {
+    let memory = random::memory(config, seed);
+    let mut slow = ticked(config, memory.clone());
+    let mut fast = OneAtATime::new(config, memory);
+    prop_assert_eq!(fast.cycles(), config.sweep_cycles() as u64);
+    for step in steps {
+        match step {
+            Step::Store(address, value) => {
+                slow.store(*address, *value);
+                fast.store(*address, *value).unwrap();
+            }
+            Step::Operate(operation) => {
+                prop_assert_eq!(slow.operate(*operation), fast.control(operation));
+            }
+            Step::Ask(port, request) => {
+                slow.forget();
+                let before = fast.statistics().clone();
+                let expected = slow.ask(*port, *request);
+                let alone = fast.translate(*port, request);
+                prop_assert_eq!(alone.response, expected.response, "{:?}", request);
+                prop_assert_eq!(alone.accepted_at, expected.accepted_at);
+                prop_assert_eq!(alone.responded_at, expected.responded_at, "{:?}", request);
+                let (first, second) = slow.codes(*port);
+                prop_assert_eq!(alone.first_level, first[0]);
+                prop_assert_eq!(alone.stlb, second.first().copied().unwrap_or(0));
+                let (reads, sets) = (slow.reads().len(), slow.compare_and_sets().len());
+                prop_assert_eq!(alone.memory_reads as usize, reads);
+                prop_assert_eq!(alone.compare_and_sets as usize, sets);
+                let walks = &fast.statistics().walks;
+                prop_assert_eq!(walks.memory_reads - before.walks.memory_reads, reads as u64);
+            }
+        }
+        prop_assert_eq!(fast.statistics(), slow.mmu.statistics());
+        prop_assert_eq!(fast.statistics(), &slow.observed);
+        prop_assert!(*fast.mmu() == slow.mmu, "the machines differ after {:?}", step);
+        if let Err(law) = fast.statistics().check_conservation() {
+            return Err(TestCaseError::fail(law));
+        }
+    }
+    prop_assert!(*fast.memory() == slow.memory, "the memories differ");
+    Ok(fast.statistics().clone())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+    #[test]
+    fn one_at_a_time_is_in_every_way_the_same_as_ticking(
+        config in random::config(),
+        seed in any::<u64>(),
+        steps in random::steps(60),
+    ) {
+        compare(&config, seed, &steps)?;
+    }
+}
+
+/// The comparison above must have met what can go wrong.
+#[test]
+fn the_steps_that_are_compared_meet_every_case() {
+    use proptest::strategy::ValueTree;
+    use proptest::test_runner::TestRunner;
+    let mut runner = TestRunner::deterministic();
+    let strategy = (random::config(), any::<u64>(), random::steps(150));
+    let mut least = [0u64; 16];
+    for _ in 0..60 {
+        let (config, seed, steps) = strategy.new_tree(&mut runner).unwrap().current();
+        let s = compare(&config, seed, &steps).unwrap();
+        let met = [
+            s.itlb.hits,
+            s.dtlb.hits,
+            s.dtlb.denied,
+            s.dtlb.dirty_clear,
+            s.dtlb.bypassed,
+            s.stlb.hits,
+            s.stlb.denied + s.stlb.dirty_clear,
+            s.psc[0].hits,
+            s.psc[1].hits,
+            s.psc[2].hits + s.psc[3].hits,
+            s.walks.restarted,
+            s.walks.faulted,
+            s.walks.aborted,
+            s.walks.compare_and_sets,
+            s.responses.general_protections,
+            s.control.operations - s.control.general_protections,
+        ];
+        for (sum, more) in least.iter_mut().zip(met) {
+            *sum += more;
+        }
+    }
+    assert!(least.iter().all(|count| *count >= 20), "{least:?}");
+}
+
+#[test]
+fn a_hit_on_the_page_hit_last_in_its_set_changes_nothing_but_counts() {
+    let mut slow = Bench::on(&small());
+    slow.map(0x1000, crate::arch::PageSize::Size4K, 0x5000 | ALL);
+    slow.ask(DATA, read(0x1000));
+    slow.ask(DATA, read(0x1008));
+    let before = slow.mmu.clone();
+    let mut memory = slow.memory.clone();
+    let mut fast = before.clone();
+    let alone = fast.translate_alone(DATA, &read(0x1ff8), &mut memory, before.now());
+    assert_eq!(alone.response.pa, 0x5ff8);
+    let mut but_counts = before.clone();
+    but_counts.now = fast.now;
+    but_counts.statistics = fast.statistics.clone();
+    assert!(fast == but_counts);
+    assert_eq!(fast.statistics().dtlb.hits, before.statistics().dtlb.hits + 1);
+}
+
+#[test]
+fn a_request_may_come_later_than_the_present_cycle() {
+    let mut slow = Bench::on(&small());
+    slow.map(0x1000, crate::arch::PageSize::Size4K, 0x5000 | ALL);
+    let (mut fast, mut memory): (Mmu, Memory) = (slow.mmu.clone(), slow.memory.clone());
+    slow.tick([PortIn::default(); 3]);
+    slow.idle(9);
+    let later = slow.mmu.now();
+    let alone = fast.translate_alone(DATA, &read(0x1000), &mut memory, later);
+    let answer = slow.ask(DATA, read(0x1000));
+    assert_eq!((alone.accepted_at, alone.responded_at), (later, answer.responded_at));
+    assert!(fast == slow.mmu);
+}

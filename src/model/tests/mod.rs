@@ -1,0 +1,14 @@
+//! Tests of the whole model, and what they share: page tables, a machine that is ticked, random stimulus.
+//!
+//! Contract: all of it. Counterpart: none.
+
+mod alone;
+mod arrays;
+mod bench;
+mod block_control;
+mod block_look_up;
+mod block_walker;
+mod random;
+mod skipping;
+mod statistics;
+mod timing;

@@ -1,0 +1,239 @@
+//! Random stimulus of the hard kind: few pages, tables that alias each other, entries rewritten at any time, every operation; and
+//! machines from one entry upwards.
+
+use proptest::prelude::*;
+
+use super::bench::*;
+use crate::arch::registers::{CR3_NO_FLUSH, cr0, cr4, efer};
+use crate::arch::{Access, AccessKind};
+use crate::config::{Config, MemorySpec, PscSpec, TlbSpec};
+use crate::model::{Memory, Operation, Request};
+
+/// Tables stand here, and alias each other.
+const FIRST_TABLE: u64 = 0x10_0000;
+const TABLES: u64 = 8;
+/// The indices that addresses have.
+const INDICES: [u64; 3] = [0, 1, 511];
+/// Memory ends here, so that a table beyond is a bus error.
+const MEMORY_BYTES: u64 = 0x20_0000;
+
+#[derive(Clone, Debug)]
+pub enum Step {
+    Ask(usize, Request),
+    Store(u64, u64),
+    Operate(Operation),
+}
+
+pub fn config() -> impl Strategy<Value = Config> {
+    let sets = prop_oneof![Just(1u32), Just(2), Just(4)];
+    let array = (sets, prop_oneof![Just(0u32), 1u32..4, Just(17)]);
+    let arrays = [array.clone(), array.clone(), array];
+    let tlb = (1u32..9, arrays).prop_map(|(cycles, arrays)| TlbSpec::new(cycles, arrays));
+    let entries = prop_oneof![Just(0u32), 1u32..4, Just(20)];
+    let psc = [entries.clone(), entries.clone(), entries.clone(), entries];
+    let capabilities = (36u32..=52, any::<bool>(), any::<bool>());
+    let memory = (1u32..20, prop_oneof![Just(0u32), 1u32..9]);
+    (capabilities, 1u32..=16, [tlb.clone(), tlb.clone(), tlb], psc, memory).prop_map(
+        |((bits, page_1g, five_level), queue_entries, tlbs, psc, (latency, jitter))| {
+            let mut config = Config::default();
+            config.capabilities.maxphyaddr_bits = bits;
+            config.capabilities.page_1g = page_1g;
+            config.capabilities.five_level = five_level;
+            config.ports.queue_entries = queue_entries;
+            [config.itlb, config.dtlb, config.stlb] = tlbs;
+            config.psc = PscSpec {
+                pde_entries: psc[0],
+                pdpte_entries: psc[1],
+                pml4e_entries: psc[2],
+                pml5e_entries: psc[3],
+            };
+            config.memory = MemorySpec {
+                latency_cycles: latency,
+                jitter_cycles: jitter,
+                size_bytes: Some(MEMORY_BYTES),
+            };
+            config
+        },
+    )
+}
+
+fn address() -> impl Strategy<Value = u64> {
+    let index = proptest::sample::select(&INDICES[..]);
+    let indices = [index.clone(), index.clone(), index.clone(), index.clone(), index];
+    (indices, 0u64..0x1000, 0u32..16).prop_map(|(indices, offset, spoil)| {
+        let linear = indices.iter().fold(0, |address, index| address << 9 | index);
+        let address = linear << 12 | offset;
+        match spoil {
+            // 48-bit and 57-bit addresses, canonical; or not.
+            0 => address ^ (1 << 63),
+            1 => address ^ (1 << 52),
+            2..=3 => ((address << 7) as i64 >> 7) as u64,
+            _ => ((address << 16) as i64 >> 16) as u64,
+        }
+    })
+}
+
+/// A bit that is 1 in so many cases of 64.
+fn sometimes(cases: u32, bit: u64) -> impl Strategy<Value = u64> {
+    (0u32..64).prop_map(move |at| if at < cases { bit } else { 0 })
+}
+
+fn entry() -> impl Strategy<Value = u64> {
+    let flags = (
+        sometimes(62, P),
+        sometimes(62, RW),
+        sometimes(62, US),
+        sometimes(48, A),
+        sometimes(32, D),
+        sometimes(16, G),
+        sometimes(2, XD),
+        sometimes(12, 1 << 59),
+        sometimes(1, 1 << 50),
+    );
+    let flags = flags.prop_map(|(p, rw, us, a, d, g, xd, key, reserved)| {
+        p | rw | us | a | d | g | xd | key | reserved
+    });
+    let frame = prop_oneof![
+        20 => (0..TABLES).prop_map(|table| FIRST_TABLE + 0x1000 * table),
+        2 => proptest::sample::select(&[PS, PS | 0x4000_0000, PS | 0x60_0000, PS | 0x1000, PS | 0x2000][..]),
+        1 => sometimes(20, MEMORY_BYTES),
+    ];
+    (flags, frame).prop_map(|(flags, frame)| flags | frame)
+}
+
+fn cell() -> impl Strategy<Value = u64> {
+    (0..TABLES, proptest::sample::select(&INDICES[..]))
+        .prop_map(|(table, index)| FIRST_TABLE + 0x1000 * table + 8 * index)
+}
+
+pub fn request() -> impl Strategy<Value = (usize, Request)> {
+    let kind = prop_oneof![
+        2 => Just(AccessKind::Read),
+        2 => Just(AccessKind::Write),
+        1 => Just(AccessKind::Fetch),
+    ];
+    let context = (sometimes(32, 3), sometimes(16, 1), sometimes(4, 1));
+    let pkru = prop_oneof![3 => Just(0u32), 1 => Just(0x4), 1 => Just(0x8), 1 => Just(0x1)];
+    (address(), kind, context, pkru).prop_map(|(va, kind, (cpl, ac, implicit), pkru)| {
+        let access = Access {
+            kind,
+            cpl: cpl as u8,
+            ac: ac != 0,
+            implicit_supervisor: implicit != 0,
+            pkru,
+        };
+        let port = if kind == AccessKind::Fetch { FETCH } else { DATA };
+        (port, Request { va, access, id: 0 })
+    })
+}
+
+fn cr4_value() -> impl Strategy<Value = u64> {
+    let bits = (
+        sometimes(32, cr4::PGE),
+        sometimes(40, cr4::PCIDE),
+        sometimes(16, cr4::LA57),
+        sometimes(8, cr4::SMEP),
+        sometimes(8, cr4::SMAP),
+        sometimes(32, cr4::PKE),
+        sometimes(60, cr4::PAE),
+        sometimes(4, 1 << 32),
+    );
+    bits.prop_map(|(a, b, c, d, e, f, g, h)| a | b | c | d | e | f | g | h)
+}
+
+fn cr3_value() -> impl Strategy<Value = u64> {
+    let pcid = prop_oneof![Just(0u64), Just(1), Just(2)];
+    let upper = (sometimes(16, CR3_NO_FLUSH), sometimes(4, 1 << 55));
+    (0..TABLES, pcid, upper)
+        .prop_map(|(table, pcid, (keep, wide))| FIRST_TABLE + 0x1000 * table | pcid | keep | wide)
+}
+
+pub fn operation() -> impl Strategy<Value = Operation> {
+    let context = prop_oneof![7 => 0u64..3, 1 => Just(1u64 << 12)];
+    prop_oneof![
+        1 => (sometimes(60, cr0::PG | cr0::PE), sometimes(32, cr0::WP))
+            .prop_map(|(pages, wp)| Operation::new(0, pages | wp)),
+        4 => cr3_value().prop_map(|value| Operation::new(1, value)),
+        2 => cr4_value().prop_map(|value| Operation::new(2, value)),
+        1 => (sometimes(56, efer::LME), sometimes(48, efer::NXE))
+            .prop_map(|(lme, nxe)| Operation::new(3, lme | nxe)),
+        4 => address().prop_map(|va| Operation::new(4, va)),
+        4 => (0u64..5, context, address()).prop_map(|(kind, data, addr)| Operation {
+            op: 5,
+            data,
+            addr,
+            kind,
+        }),
+    ]
+}
+
+/// Operations that turn paging on, in four or five levels if there are five.
+fn enabling() -> impl Strategy<Value = Vec<Step>> {
+    (cr4_value(), cr3_value()).prop_map(|(cr4, cr3)| {
+        let cr3 = cr3 & 0xf_f000;
+        let cr4 = cr4 & 0xffff_ffff | cr4::PAE;
+        [
+            Operation::new(3, efer::LME | efer::NXE),
+            Operation::new(2, cr4::PAE),
+            Operation::new(2, cr4 & !cr4::PCIDE),
+            Operation::new(1, FIRST_TABLE | cr3),
+            Operation::new(0, cr0::PG | cr0::PE | cr0::WP),
+            Operation::new(2, cr4),
+        ]
+        .map(Step::Operate)
+        .to_vec()
+    })
+}
+
+/// A reference and several more to the same page or its neighbours.
+fn burst() -> impl Strategy<Value = Vec<Step>> {
+    (request(), prop::collection::vec((0u64..8, 0u64..0x1000, any::<bool>()), 0..6)).prop_map(
+        |((port, first), repeats)| {
+            let mut steps = vec![Step::Ask(port, first)];
+            for (which, offset, write) in repeats {
+                let mut again = first;
+                again.va = again.va & !0xfff | offset;
+                if which == 0 {
+                    again.va ^= 0x1000;
+                }
+                if port == DATA && write {
+                    again.access.kind = AccessKind::Write;
+                }
+                steps.push(Step::Ask(port, again));
+            }
+            steps
+        },
+    )
+}
+
+pub fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
+    let store = (cell(), entry()).prop_map(|(address, value)| vec![Step::Store(address, value)]);
+    let group = prop_oneof![
+        10 => burst(),
+        4 => store,
+        2 => operation().prop_map(|operation| vec![Step::Operate(operation)]),
+        1 => enabling(),
+    ];
+    (enabling(), prop::collection::vec(group, 0..most))
+        .prop_map(|(first, rest)| first.into_iter().chain(rest.into_iter().flatten()).collect())
+}
+
+/// Memory with tables of random entries.
+pub fn memory(config: &Config, seed: u64) -> Memory {
+    use proptest::strategy::ValueTree;
+    use proptest::test_runner::{Config as Runs, RngAlgorithm, TestRng, TestRunner};
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
+    let mut runner = TestRunner::new_with_rng(Runs::default(), rng);
+    let mut memory = Memory::new(&config.memory, seed);
+    for table in 0..TABLES {
+        for index in INDICES {
+            let value = entry().new_tree(&mut runner).unwrap().current();
+            memory
+                .write_u64(FIRST_TABLE + 0x1000 * table + 8 * index, value)
+                .unwrap();
+        }
+    }
+    memory
+}
