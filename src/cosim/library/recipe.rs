@@ -1,0 +1,107 @@
+//! What to build: sources, parameters, flags; and how a seeded bug gets into a copy of the RTL.
+//!
+//! Contract: section 2 (parameters). Counterpart: `rtl/*.sv`, embedded.
+
+use std::borrow::Cow;
+
+use super::{LibraryError, embedded};
+use crate::config::Config;
+use crate::cosim::rtl::{Library, RtlError};
+use crate::cosim::verilate::{self, Flags, Optimisation, Trace};
+
+/// One SystemVerilog file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceFile {
+    /// Its name, without a directory.
+    pub name: Cow<'static, str>,
+    /// Its text.
+    pub text: Cow<'static, str>,
+}
+
+/// What to build: sources, parameters, flags.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recipe {
+    pub(super) sources: Vec<SourceFile>,
+    pub(super) parameters: Vec<(&'static str, u64)>,
+    pub(super) flags: Flags,
+    patched: bool,
+}
+
+impl Recipe {
+    /// The embedded RTL with the parameters of a configuration.
+    pub fn new(config: &Config, flags: Flags) -> Self {
+        let sources = embedded::RTL
+            .iter()
+            .map(|&(name, text)| SourceFile {
+                name: name.into(),
+                text: text.into(),
+            })
+            .collect();
+        Self {
+            sources,
+            parameters: config.rtl_parameters(),
+            flags,
+            patched: false,
+        }
+    }
+
+    /// The same with other sources, packages first.
+    #[must_use]
+    pub fn with_sources(mut self, mut sources: Vec<SourceFile>) -> Self {
+        sources.sort_by_key(|file| verilate::source_order(&file.name));
+        self.sources = sources;
+        self.patched = true;
+        self
+    }
+
+    /// Replaces a passage of one source, which must be there exactly once: how a seeded bug gets into a copy of the RTL.
+    ///
+    /// # Errors
+    /// If there is no such file, or the passage occurs not once.
+    pub fn patch(
+        &mut self,
+        file: &str,
+        passage: &str,
+        replacement: &str,
+    ) -> Result<(), LibraryError> {
+        let refuse = |reason: String| LibraryError::Patch {
+            file: file.to_owned(),
+            reason,
+        };
+        let Some(source) = self.sources.iter_mut().find(|source| source.name == file) else {
+            return Err(refuse("there is no such source file".into()));
+        };
+        match source.text.matches(passage).count() {
+            1 => {}
+            count => {
+                return Err(refuse(format!(
+                    "the passage occurs {count} times, not once: `{passage}`"
+                )));
+            }
+        }
+        source.text = source.text.replacen(passage, replacement, 1).into();
+        self.patched = true;
+        Ok(())
+    }
+
+    /// The sources, in the order in which Verilator is given them.
+    pub fn sources(&self) -> &[SourceFile] {
+        &self.sources
+    }
+
+    /// The flags.
+    pub fn flags(&self) -> Flags {
+        self.flags
+    }
+
+    /// Whether the machine that the feature `rtl-static` links in is this one.
+    pub(super) fn is_linked(&self, library: &Library) -> Result<bool, RtlError> {
+        let flags_fit = self.flags.assertions
+            && !self.flags.coverage
+            && self.flags.trace != Trace::Fst
+            && self.flags.optimisation == Optimisation::Full;
+        let echoed = library.parameters()?;
+        let echoed = echoed.iter().map(|(name, value)| (name.as_str(), *value));
+        Ok(flags_fit && !self.patched && echoed.eq(self.parameters.iter().copied()))
+    }
+}
