@@ -1,0 +1,470 @@
+//! The comparators: what is compared in a cycle, signal by signal under the names of the contract.
+//!
+//! Contract: sections 3 (ports) and 10 (monitor). SDM: none. Counterpart: none.
+//!
+//! The outputs of a cycle are compared as a whole first, since they are nearly always equal. Only when they are not are they taken
+//! apart into [`Signal`]s, each of which belongs to one [`Comparator`]. A comparator can be silenced, to prove that it is the one that
+//! catches a given bug.
+
+use std::fmt;
+
+use super::events::{PscEntry, TlbEntry};
+use crate::arch::PageFaultCode;
+use crate::model::mmu_pkg::{ArrayEvent, Outputs, PortOut};
+
+/// Everything that can find a run wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Comparator {
+    /// Requests accepted and responses: `req_ready_o`, `resp_*`.
+    Responses,
+    /// The control port and the registers.
+    Control,
+    /// Memory transactions.
+    Bus,
+    /// Fills, evictions and invalidations of TLB arrays and paging-structure caches, with set, way and content.
+    Fills,
+    /// Walker starts and ends.
+    Walks,
+    /// Look-ups of every level.
+    Lookups,
+    /// The memory images after the run.
+    Memory,
+    /// Assertions in the RTL.
+    Assertions,
+    /// A link on which a twin does what the contract rules out.
+    Protocol,
+    /// A run in which nothing moves any more.
+    Hangs,
+    /// Each outcome follows from what was read, and is not older than its last invalidation.
+    Provenance,
+    /// Each outcome is one that the manual allows.
+    Staleness,
+}
+
+impl Comparator {
+    /// Every comparator, in the order in which a cycle is judged.
+    pub const ALL: [Self; 12] = [
+        Self::Responses,
+        Self::Control,
+        Self::Bus,
+        Self::Fills,
+        Self::Walks,
+        Self::Lookups,
+        Self::Memory,
+        Self::Assertions,
+        Self::Protocol,
+        Self::Hangs,
+        Self::Provenance,
+        Self::Staleness,
+    ];
+
+    /// The name that options and reports use.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Responses => "responses",
+            Self::Control => "control",
+            Self::Bus => "bus",
+            Self::Fills => "fills",
+            Self::Walks => "walks",
+            Self::Lookups => "lookups",
+            Self::Memory => "memory",
+            Self::Assertions => "assertions",
+            Self::Protocol => "protocol",
+            Self::Hangs => "hangs",
+            Self::Provenance => "provenance",
+            Self::Staleness => "staleness",
+        }
+    }
+
+    /// The comparator of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|comparator| comparator.name() == name)
+    }
+}
+
+impl fmt::Display for Comparator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Which comparators keep quiet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Silenced(u16);
+
+impl Silenced {
+    /// None: everything is judged.
+    pub const NONE: Self = Self(0);
+
+    /// All but `heard`.
+    pub fn all_but(heard: Comparator) -> Self {
+        let all = Comparator::ALL.into_iter().fold(Self::NONE, Self::with);
+        Self(all.0 & !(1 << heard as u16))
+    }
+
+    /// These and `comparator`.
+    #[must_use]
+    pub const fn with(self, comparator: Comparator) -> Self {
+        Self(self.0 | 1 << comparator as u16)
+    }
+
+    /// Whether `comparator` keeps quiet.
+    pub const fn contains(self, comparator: Comparator) -> bool {
+        self.0 >> comparator as u16 & 1 != 0
+    }
+}
+
+/// One output signal of a cycle.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signal {
+    /// Who compares it.
+    pub comparator: Comparator,
+    /// Its name in the contract, with the index of its element.
+    pub name: String,
+    /// What it holds.
+    pub value: u64,
+    /// The value in words, where that helps.
+    pub decoded: Option<String>,
+}
+
+/// A signal in which the two differ, with both values as text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// Who found it.
+    pub comparator: Comparator,
+    /// Its name.
+    pub signal: String,
+    /// The model's value.
+    pub model: String,
+    /// The RTL's value.
+    pub rtl: String,
+}
+
+/// The first signal that differs, those of silenced comparators apart.
+pub fn first_difference(model: &Outputs, rtl: &Outputs, silenced: Silenced) -> Option<Difference> {
+    differences(model, rtl)
+        .into_iter()
+        .find(|difference| !silenced.contains(difference.comparator))
+}
+
+/// Every signal that differs, in the order of the comparators.
+pub fn differences(model: &Outputs, rtl: &Outputs) -> Vec<Difference> {
+    let pairs = signals(model).into_iter().zip(signals(rtl));
+    let mut found: Vec<Difference> = pairs
+        .filter(|(model, rtl)| model.value != rtl.value)
+        .map(|(model, rtl)| Difference {
+            comparator: model.comparator,
+            model: model.text(),
+            rtl: rtl.text(),
+            signal: model.name,
+        })
+        .collect();
+    if found.is_empty() && model != rtl {
+        // Bytes between the signals: a fault of the border, not of a twin. It must not pass in silence.
+        found.push(Difference {
+            comparator: Comparator::Protocol,
+            signal: "unnamed bytes of the outputs".to_owned(),
+            model: "differ".to_owned(),
+            rtl: "differ".to_owned(),
+        });
+    }
+    found.sort_by_key(|difference| difference.comparator);
+    found
+}
+
+impl Signal {
+    /// Value and meaning.
+    fn text(&self) -> String {
+        match &self.decoded {
+            Some(decoded) => format!("{:#x} ({decoded})", self.value),
+            None => format!("{:#x}", self.value),
+        }
+    }
+}
+
+/// All signals of a cycle in a fixed order.
+pub fn signals(outputs: &Outputs) -> Vec<Signal> {
+    let mut list = List {
+        signals: Vec::with_capacity(256),
+        comparator: Comparator::Responses,
+    };
+    for (port, shown) in outputs.ports.iter().enumerate() {
+        list.port(port, shown);
+    }
+    list.control(outputs);
+    list.bus(outputs);
+    list.fills(outputs);
+    list.comparator = Comparator::Walks;
+    for (walker, event) in outputs.monitor.walk.iter().enumerate() {
+        list.add("mon_walk_op_o", walker, event.op);
+        list.add("mon_walk_port_o", walker, event.port);
+        list.add("mon_walk_psc_level_o", walker, event.psc_level);
+        list.add("mon_walk_filled_o", walker, event.filled);
+    }
+    list.comparator = Comparator::Lookups;
+    for (port, code) in outputs.monitor.lookup.iter().enumerate() {
+        list.add("mon_lookup_o", port, *code);
+    }
+    list.plain("mon_stlb_lookup_o", outputs.monitor.stlb_lookup);
+    list.plain("mon_stlb_port_o", outputs.monitor.stlb_port);
+    list.signals
+}
+
+struct List {
+    signals: Vec<Signal>,
+    comparator: Comparator,
+}
+
+impl List {
+    fn push(&mut self, name: String, value: u64, decoded: Option<String>) {
+        self.signals.push(Signal {
+            comparator: self.comparator,
+            name,
+            value,
+            decoded,
+        });
+    }
+
+    fn plain(&mut self, name: &str, value: impl Into<u64>) {
+        self.push(name.to_owned(), value.into(), None);
+    }
+
+    fn add(&mut self, name: &str, index: usize, value: impl Into<u64>) {
+        self.push(format!("{name}[{index}]"), value.into(), None);
+    }
+
+    fn port(&mut self, port: usize, shown: &PortOut) {
+        self.add("req_ready_o", port, shown.req_ready);
+        self.add("resp_valid_o", port, shown.resp_valid);
+        self.add("resp_id_o", port, shown.resp_id);
+        let status = [
+            "translated",
+            "page fault",
+            "general protection",
+            "bus error",
+        ];
+        let word = status
+            .get(usize::from(shown.resp_status))
+            .map(|word| (*word).to_owned());
+        self.push(
+            format!("resp_status_o[{port}]"),
+            shown.resp_status.into(),
+            word,
+        );
+        self.add("resp_pa_o", port, shown.resp_pa);
+        self.add("resp_page_size_o", port, shown.resp_page_size);
+        self.add("resp_pwt_o", port, shown.resp_pwt);
+        self.add("resp_pcd_o", port, shown.resp_pcd);
+        self.add("resp_pat_o", port, shown.resp_pat);
+        let code = PageFaultCode(shown.resp_error_code.into()).to_string();
+        self.push(
+            format!("resp_error_code_o[{port}]"),
+            shown.resp_error_code.into(),
+            Some(code),
+        );
+        self.add("resp_va_o", port, shown.resp_va);
+    }
+
+    fn control(&mut self, outputs: &Outputs) {
+        self.comparator = Comparator::Control;
+        let shown = &outputs.control;
+        self.plain("ctrl_ready_o", shown.ready);
+        self.plain("ctrl_resp_valid_o", shown.resp_valid);
+        self.plain("ctrl_resp_gp_o", shown.resp_gp);
+        self.plain("cr0_o", shown.cr0);
+        self.plain("cr3_o", shown.cr3);
+        self.plain("cr4_o", shown.cr4);
+        self.plain("efer_o", shown.efer);
+    }
+
+    fn bus(&mut self, outputs: &Outputs) {
+        self.comparator = Comparator::Bus;
+        let shown = &outputs.memory;
+        self.plain("mem_req_valid_o", shown.req_valid);
+        self.plain("mem_req_op_o", shown.req_op);
+        self.plain("mem_req_id_o", shown.req_id);
+        self.plain("mem_req_addr_o", shown.req_addr);
+        self.plain("mem_req_beats_o", shown.req_beats);
+        self.plain("mem_req_be_o", shown.req_be);
+        self.plain("mem_req_wdata_o", shown.req_wdata);
+        self.plain("mem_req_expected_o", shown.req_expected);
+        self.plain("mem_resp_ready_o", shown.resp_ready);
+    }
+
+    fn fills(&mut self, outputs: &Outputs) {
+        self.comparator = Comparator::Fills;
+        for (array, event) in outputs.monitor.tlb.iter().enumerate() {
+            self.array("mon_tlb", array, event, |tag, data| {
+                TlbEntry { tag, data }.to_string()
+            });
+        }
+        for (cache, event) in outputs.monitor.psc.iter().enumerate() {
+            self.array("mon_psc", cache, event, |tag, data| {
+                PscEntry { tag, data }.to_string()
+            });
+        }
+    }
+
+    fn array(
+        &mut self,
+        prefix: &str,
+        index: usize,
+        event: &ArrayEvent,
+        entry: fn(u64, u64) -> String,
+    ) {
+        let mut field = |name: &str, value: u64, decoded: Option<String>| {
+            self.push(format!("{prefix}_{name}_o[{index}]"), value, decoded);
+        };
+        field("op", event.op.into(), None);
+        field("set", event.set.into(), None);
+        field("way", event.way.into(), None);
+        field("removed", event.removed, None);
+        field("tag", event.tag, Some(entry(event.tag, event.data)));
+        field("data", event.data, Some(entry(event.tag, event.data)));
+        field(
+            "victim_tag",
+            event.victim_tag,
+            Some(entry(event.victim_tag, event.victim_data)),
+        );
+        field(
+            "victim_data",
+            event.victim_data,
+            Some(entry(event.victim_tag, event.victim_data)),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Changes one byte of the outputs after another; each must be seen, by a signal with a name unless it is padding.
+    #[test]
+    fn every_byte_of_the_outputs_is_compared() {
+        let zero = Outputs::default();
+        let mut named = 0;
+        for index in 0..size_of::<Outputs>() {
+            let mut bytes = [0u8; size_of::<Outputs>()];
+            bytes[index] = 1;
+            let changed = from_bytes(&bytes);
+            let difference = first_difference(&zero, &changed, Silenced::NONE);
+            let signal = difference
+                .unwrap_or_else(|| panic!("byte {index} is not compared"))
+                .signal;
+            named += usize::from(signal != "unnamed bytes of the outputs");
+        }
+        let padding = 3 * 6 + 5 + 2 + 3 + 13 * 4;
+        assert_eq!(named, size_of::<Outputs>() - padding);
+    }
+
+    /// Builds outputs from bytes field by field, without unsafe code: every field is found through the signal list's order in memory.
+    fn from_bytes(bytes: &[u8; size_of::<Outputs>()]) -> Outputs {
+        let mut reader = Reader { bytes, at: 0 };
+        let mut outputs = Outputs::default();
+        for port in &mut outputs.ports {
+            port.req_ready = reader.u8();
+            port.resp_valid = reader.u8();
+            port.resp_id = reader.u8();
+            port.resp_status = reader.u8();
+            port.resp_page_size = reader.u8();
+            port.resp_pwt = reader.u8();
+            port.resp_pcd = reader.u8();
+            port.resp_pat = reader.u8();
+            port.resp_error_code = u16::from_le_bytes([reader.u8(), reader.u8()]);
+            port.reserved = std::array::from_fn(|_| reader.u8());
+            port.resp_pa = reader.u64();
+            port.resp_va = reader.u64();
+        }
+        let control = &mut outputs.control;
+        control.ready = reader.u8();
+        control.resp_valid = reader.u8();
+        control.resp_gp = reader.u8();
+        control.reserved = std::array::from_fn(|_| reader.u8());
+        (control.cr0, control.cr3, control.cr4, control.efer) =
+            (reader.u64(), reader.u64(), reader.u64(), reader.u64());
+        let memory = &mut outputs.memory;
+        memory.req_valid = reader.u8();
+        memory.req_op = reader.u8();
+        memory.req_id = reader.u8();
+        memory.req_beats = reader.u8();
+        memory.req_be = reader.u8();
+        memory.resp_ready = reader.u8();
+        memory.reserved = std::array::from_fn(|_| reader.u8());
+        (memory.req_addr, memory.req_wdata, memory.req_expected) =
+            (reader.u64(), reader.u64(), reader.u64());
+        let monitor = &mut outputs.monitor;
+        monitor.lookup = std::array::from_fn(|_| reader.u8());
+        monitor.stlb_lookup = reader.u8();
+        monitor.stlb_port = reader.u8();
+        monitor.reserved = std::array::from_fn(|_| reader.u8());
+        for walk in &mut monitor.walk {
+            walk.op = reader.u8();
+            walk.port = reader.u8();
+            walk.psc_level = reader.u8();
+            walk.filled = reader.u8();
+        }
+        for event in monitor.tlb.iter_mut().chain(&mut monitor.psc) {
+            event.op = reader.u8();
+            event.way = reader.u8();
+            event.set = u16::from_le_bytes([reader.u8(), reader.u8()]);
+            event.reserved = u32::from_le_bytes(std::array::from_fn(|_| reader.u8()));
+            event.removed = reader.u64();
+            event.tag = reader.u64();
+            event.data = reader.u64();
+            event.victim_tag = reader.u64();
+            event.victim_data = reader.u64();
+        }
+        assert_eq!(reader.at, bytes.len());
+        outputs
+    }
+
+    struct Reader<'a> {
+        bytes: &'a [u8],
+        at: usize,
+    }
+
+    impl Reader<'_> {
+        fn u8(&mut self) -> u8 {
+            self.at += 1;
+            self.bytes[self.at - 1]
+        }
+
+        fn u64(&mut self) -> u64 {
+            u64::from_le_bytes(std::array::from_fn(|_| self.u8()))
+        }
+    }
+
+    #[test]
+    fn a_silenced_comparator_lets_its_own_signals_pass_and_no_others() {
+        let model = Outputs::default();
+        let mut rtl = model;
+        rtl.monitor.walk[0].op = 3;
+        rtl.monitor.tlb[4].tag = 5;
+        let quiet = Silenced::NONE.with(Comparator::Fills);
+        let found = first_difference(&model, &rtl, quiet).unwrap();
+        assert_eq!(
+            (found.comparator, found.signal.as_str()),
+            (Comparator::Walks, "mon_walk_op_o[0]")
+        );
+        assert_eq!(
+            first_difference(&model, &rtl, quiet.with(Comparator::Walks)),
+            None
+        );
+        let only = Silenced::all_but(Comparator::Fills);
+        assert_eq!(
+            first_difference(&model, &rtl, only).unwrap().signal,
+            "mon_tlb_tag_o[4]"
+        );
+    }
+
+    #[test]
+    fn names_are_found_again() {
+        for comparator in Comparator::ALL {
+            assert_eq!(Comparator::from_name(comparator.name()), Some(comparator));
+        }
+        assert_eq!(Comparator::from_name("everything"), None);
+    }
+}

@@ -1,0 +1,412 @@
+//! What a run exercised and compared, counted from the cycles of one twin.
+//!
+//! Contract: sections 3, 7, 8, 9, 10. SDM: none. Counterpart: none.
+//!
+//! Only what is valid is counted: a transfer, not an offer; an event, not a cycle in which the port is compared and idle. The counts of
+//! a run in which the twins agree are those of both.
+
+use std::collections::BTreeMap;
+
+use serde::{Serialize, Serializer};
+
+use super::stimulus::{ControlKind, Store};
+use crate::arch::registers::cr4;
+use crate::arch::{PageFaultCode, PagingMode};
+use crate::model::mmu_pkg::{
+    ARRAY_FILL, ARRAY_INVALIDATE, ArrayEvent, Inputs, LOOKUP_DENIED, LOOKUP_DIRTY_CLEAR,
+    LOOKUP_HIT_1G, LOOKUP_HIT_4K, LOOKUP_MISS, MEM_COMPARE_AND_SET, Outputs, STATUS_BUS_ERROR,
+    STATUS_GENERAL_PROTECTION, STATUS_PAGE_FAULT, WALK_BUS_ERROR, WALK_PAGE_FAULT, WALK_RESTART,
+    WALK_START, WALK_TRANSLATED,
+};
+
+/// Page-fault error codes have six bits in this machine.
+pub const FAULT_CODES: usize = 64;
+
+/// Page faults by error code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FaultCounts(pub [u64; FAULT_CODES]);
+
+impl Default for FaultCounts {
+    fn default() -> Self {
+        Self([0; FAULT_CODES])
+    }
+}
+
+impl FaultCounts {
+    /// Page faults of every code.
+    pub fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    /// How many had all bits of `mask`.
+    pub fn with(&self, mask: u32) -> u64 {
+        self.count(|code| code.has(mask))
+    }
+
+    /// How many had none of the bits of `mask`.
+    pub fn without(&self, mask: u32) -> u64 {
+        self.count(|code| code.raw() & mask == 0)
+    }
+
+    fn count(&self, want: impl Fn(PageFaultCode) -> bool) -> u64 {
+        self.nonzero()
+            .filter(|(code, _)| want(*code))
+            .map(|(_, count)| count)
+            .sum()
+    }
+
+    /// The codes that occurred.
+    pub fn nonzero(&self) -> impl Iterator<Item = (PageFaultCode, u64)> {
+        (0..)
+            .map(PageFaultCode)
+            .zip(self.0)
+            .filter(|(_, count)| *count > 0)
+    }
+}
+
+impl Serialize for FaultCounts {
+    /// An object from the code in hexadecimal to its count, codes that did not occur left out.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let map: BTreeMap<String, u64> = self
+            .nonzero()
+            .map(|(code, count)| (format!("{:#04x}", code.raw()), count))
+            .collect();
+        map.serialize(serializer)
+    }
+}
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
+        /// The counts of a run. The names are the keys of `--json`.
+        #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+        pub struct Counters {
+            $($(#[$doc])* pub $name: u64,)*
+            /// Page faults by error code.
+            pub faults: FaultCounts,
+        }
+
+        impl Counters {
+            /// Adds the counts of another run.
+            pub fn add(&mut self, other: &Self) {
+                $(self.$name += other.$name;)*
+                for (mine, theirs) in self.faults.0.iter_mut().zip(other.faults.0) {
+                    *mine += theirs;
+                }
+            }
+        }
+    };
+}
+
+counters! {
+    /// Operations of the stimulus that happened.
+    ops,
+    /// Cycles after reset.
+    cycles,
+    /// Responses transferred, each compared in every cycle that it stood.
+    responses_compared,
+    /// Page-table cells compared in the memory images at the end.
+    entries_compared,
+    /// Memory transactions: requests accepted and responses.
+    bus_compared,
+    /// Fills of TLB arrays and paging-structure caches, with set, way and content.
+    fills_compared,
+    /// Invalidations and drops that removed something from an array, one for each array.
+    removals_compared,
+    /// Valid entries that a fill pushed out.
+    evictions,
+    /// Requests accepted.
+    requests,
+    /// General-protection responses.
+    general_protections,
+    /// Bus-error responses.
+    bus_errors,
+    /// Walks started; a restart is no new walk.
+    walks,
+    /// Walks that ended in a translation.
+    walks_translated,
+    /// Walks that ended in a page fault.
+    walks_faulted,
+    /// Walks that ended in a bus error.
+    walks_bus_error,
+    /// Walks that began again at CR3, because what they had met through a cached entry would have been a fault or a bus error.
+    walk_restarts,
+    /// Walks that began below an entry of a paging-structure cache.
+    cached_starts,
+    /// Walks that ended in a translation and had lost the right to fill.
+    fills_forfeited,
+    /// Misses that joined a walk for another. None in a machine with one outstanding miss a port.
+    merged_misses,
+    /// INVLPG and INVPCID that took effect while a walk was in flight.
+    invalidations_during_walk,
+    /// Control operations answered.
+    control_operations,
+    /// Of these, refused with #GP.
+    control_refused,
+    /// Compare-and-sets.
+    compare_and_sets,
+    /// Compare-and-sets that failed, because another agent had changed the entry.
+    ad_races_lost,
+    /// Stores of other agents.
+    stores,
+    /// First-level look-ups with a translated hit.
+    l1_hits,
+    /// First-level look-ups without a match.
+    l1_misses,
+    /// Second-level look-ups with a translated hit.
+    stlb_hits,
+    /// Second-level look-ups without a match.
+    stlb_misses,
+    /// Hits, at either level, that rights denied.
+    denied_hits,
+    /// Hits of writes, at either level, on an entry with D clear.
+    dirty_clear_hits,
+    /// Responses that had one legal outcome only.
+    single_outcome,
+    /// Responses that showed a legal outcome other than that of memory as it stood.
+    stale_observed,
+    /// Responses that the wide staleness check could not judge, because older history had been dropped to stay bounded.
+    unjudged,
+    /// Live stale entries that an invalidation removed.
+    stale_removed,
+    /// Failed assertions of the RTL.
+    assertions_failed,
+    /// Runs in which nothing moved any more.
+    hangs,
+    /// Runs that were found wrong.
+    mismatches,
+}
+
+/// Counts the cycles of one twin.
+#[derive(Debug, Clone, Default)]
+pub struct Counter {
+    counters: Counters,
+    walks_in_flight: u64,
+    /// `expected` of the compare-and-sets that are not answered, by id.
+    expected: BTreeMap<u8, u64>,
+    /// An invalidation was accepted in the cycle before; it takes effect in this one.
+    invalidation_performs: bool,
+    /// It took effect during a walk; its answer will say whether it did anything.
+    invalidation_met_walk: bool,
+}
+
+impl Counter {
+    /// The counts so far.
+    pub const fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Takes a cycle into account.
+    pub fn observe(&mut self, inputs: &Inputs, outputs: &Outputs, stores: &[Store]) {
+        self.counters.cycles += 1;
+        self.counters.stores += stores.len() as u64;
+        for (pins, shown) in inputs.ports.iter().zip(&outputs.ports) {
+            self.counters.requests += u64::from(pins.req_valid & shown.req_ready);
+            if shown.resp_valid & pins.resp_ready != 0 {
+                self.response(shown.resp_status, shown.resp_error_code);
+            }
+        }
+        self.bus(inputs, outputs);
+        self.walks(outputs);
+        self.control(inputs, outputs);
+        for event in outputs.monitor.tlb.iter().chain(&outputs.monitor.psc) {
+            self.array(event);
+        }
+        for code in outputs.monitor.lookup {
+            self.lookup(code, true);
+        }
+        self.lookup(outputs.monitor.stlb_lookup, false);
+    }
+
+    fn response(&mut self, status: u8, error_code: u16) {
+        let counters = &mut self.counters;
+        counters.responses_compared += 1;
+        match status {
+            STATUS_PAGE_FAULT => counters.faults.0[usize::from(error_code) % FAULT_CODES] += 1,
+            STATUS_GENERAL_PROTECTION => counters.general_protections += 1,
+            STATUS_BUS_ERROR => counters.bus_errors += 1,
+            _ => {}
+        }
+    }
+
+    fn bus(&mut self, inputs: &Inputs, outputs: &Outputs) {
+        let (pins, shown) = (&inputs.memory, &outputs.memory);
+        if pins.resp_valid & shown.resp_ready != 0 {
+            self.counters.bus_compared += 1;
+            if let Some(expected) = self.expected.remove(&pins.resp_id)
+                && pins.resp_error == 0
+                && pins.resp_data != expected
+            {
+                self.counters.ad_races_lost += 1;
+            }
+        }
+        if shown.req_valid & pins.req_ready != 0 {
+            self.counters.bus_compared += 1;
+            if shown.req_op == MEM_COMPARE_AND_SET {
+                self.counters.compare_and_sets += 1;
+                self.expected.insert(shown.req_id, shown.req_expected);
+            }
+        }
+    }
+
+    fn walks(&mut self, outputs: &Outputs) {
+        let counters = &mut self.counters;
+        for event in &outputs.monitor.walk {
+            match event.op {
+                WALK_START => {
+                    counters.walks += 1;
+                    counters.cached_starts += u64::from(event.psc_level != 0);
+                    self.walks_in_flight += 1;
+                    continue;
+                }
+                WALK_RESTART => {
+                    counters.walk_restarts += 1;
+                    continue;
+                }
+                WALK_TRANSLATED => {
+                    counters.walks_translated += 1;
+                    counters.fills_forfeited += u64::from(event.filled == 0);
+                }
+                WALK_PAGE_FAULT => counters.walks_faulted += 1,
+                WALK_BUS_ERROR => counters.walks_bus_error += 1,
+                _ => continue,
+            }
+            self.walks_in_flight = self.walks_in_flight.saturating_sub(1);
+        }
+    }
+
+    fn control(&mut self, inputs: &Inputs, outputs: &Outputs) {
+        if std::mem::take(&mut self.invalidation_performs) {
+            self.invalidation_met_walk = self.walks_in_flight > 0;
+        }
+        let (pins, shown) = (&inputs.control, &outputs.control);
+        if shown.resp_valid & pins.resp_ready != 0 {
+            let refused = shown.resp_gp != 0;
+            self.counters.control_operations += 1;
+            self.counters.control_refused += u64::from(refused);
+            let met_walk = std::mem::take(&mut self.invalidation_met_walk);
+            self.counters.invalidations_during_walk += u64::from(met_walk && !refused);
+        }
+        if pins.valid & shown.ready != 0 {
+            let wide = shown.cr4 & cr4::LA57 != 0;
+            let mode = if wide {
+                PagingMode::FiveLevel
+            } else {
+                PagingMode::FourLevel
+            };
+            self.invalidation_performs = match pins.op {
+                op if op == ControlKind::Invlpg as u8 => mode.is_canonical(pins.data),
+                op => op == ControlKind::Invpcid as u8,
+            };
+        }
+    }
+
+    fn array(&mut self, event: &ArrayEvent) {
+        let counters = &mut self.counters;
+        match event.op {
+            ARRAY_FILL => {
+                counters.fills_compared += 1;
+                counters.evictions += u64::from(event.removed.count_ones());
+            }
+            ARRAY_INVALIDATE => counters.removals_compared += 1,
+            _ => {}
+        }
+    }
+
+    fn lookup(&mut self, code: u8, first_level: bool) {
+        let counters = &mut self.counters;
+        match code {
+            LOOKUP_HIT_4K..=LOOKUP_HIT_1G if first_level => counters.l1_hits += 1,
+            LOOKUP_HIT_4K..=LOOKUP_HIT_1G => counters.stlb_hits += 1,
+            LOOKUP_MISS if first_level => counters.l1_misses += 1,
+            LOOKUP_MISS => counters.stlb_misses += 1,
+            LOOKUP_DENIED => counters.denied_hits += 1,
+            LOOKUP_DIRTY_CLEAR => counters.dirty_clear_hits += 1,
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn offers_that_are_not_taken_are_not_counted() {
+        let mut counter = Counter::default();
+        let mut inputs = Inputs::default();
+        let mut outputs = Outputs::default();
+        inputs.ports[1].req_valid = 1;
+        outputs.ports[1].resp_valid = 1;
+        outputs.memory.req_valid = 1;
+        counter.observe(&inputs, &outputs, &[]);
+        assert_eq!(
+            *counter.counters(),
+            Counters {
+                cycles: 1,
+                ..Counters::default()
+            }
+        );
+    }
+
+    #[test]
+    fn a_compare_and_set_that_finds_another_value_is_a_lost_race() {
+        let mut counter = Counter::default();
+        let mut inputs = Inputs::default();
+        let mut outputs = Outputs::default();
+        outputs.memory.resp_ready = 1;
+        for answer in [7, 8] {
+            (inputs.memory.req_ready, inputs.memory.resp_valid) = (1, 0);
+            outputs.memory.req_valid = 1;
+            outputs.memory.req_op = MEM_COMPARE_AND_SET;
+            outputs.memory.req_expected = 7;
+            counter.observe(&inputs, &outputs, &[]);
+            outputs.memory.req_valid = 0;
+            (inputs.memory.resp_valid, inputs.memory.resp_data) = (1, answer);
+            counter.observe(&inputs, &outputs, &[]);
+        }
+        assert_eq!(counter.counters().compare_and_sets, 2);
+        assert_eq!(counter.counters().ad_races_lost, 1);
+        assert_eq!(counter.counters().bus_compared, 4);
+    }
+
+    #[test]
+    fn an_invalidation_counts_if_it_takes_effect_during_a_walk_and_is_not_refused() {
+        for (walk, gp, expected) in [(true, 0, 1), (false, 0, 0), (true, 1, 0)] {
+            let mut counter = Counter::default();
+            let mut inputs = Inputs::default();
+            let mut outputs = Outputs::default();
+            inputs.control.valid = 1;
+            inputs.control.op = ControlKind::Invpcid as u8;
+            outputs.control.ready = 1;
+            counter.observe(&inputs, &outputs, &[]);
+            inputs.control = Default::default();
+            outputs.control.ready = 0;
+            outputs.monitor.walk[0].op = if walk { WALK_START } else { 0 };
+            counter.observe(&inputs, &outputs, &[]);
+            outputs.monitor.walk[0].op = 0;
+            (outputs.control.resp_valid, outputs.control.resp_gp) = (1, gp);
+            inputs.control.resp_ready = 1;
+            counter.observe(&inputs, &outputs, &[]);
+            assert_eq!(counter.counters().invalidations_during_walk, expected);
+        }
+    }
+
+    #[test]
+    fn faults_are_written_by_code() {
+        let mut faults = FaultCounts::default();
+        faults.0[0x15] = 3;
+        faults.0[0] = 1;
+        assert_eq!(
+            serde_json::to_string(&faults).unwrap(),
+            r#"{"0x00":1,"0x15":3}"#
+        );
+        assert_eq!(
+            (
+                faults.total(),
+                faults.with(PageFaultCode::I),
+                faults.without(PageFaultCode::P)
+            ),
+            (4, 3, 1)
+        );
+    }
+}

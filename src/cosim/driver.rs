@@ -1,0 +1,521 @@
+//! A driver: turns the operations of a stimulus into the inputs of one twin, cycle by cycle.
+//!
+//! Contract: sections 1.3 (links), 3 (obligations of the requester), 13 (drivers). SDM: none. Counterpart: none; each twin has one.
+//!
+//! The rule by which an operation finds its cycle, the same for both twins:
+//!
+//! * Operations happen in program order. An operation happens in the first cycle that is at least its gap after the cycle of the one
+//!   before it, and in which its link is free; until then it holds back those behind it. Several may happen in one cycle.
+//! * A request or control operation *happens* when it takes its link. It is offered (`valid` = 1) from the first cycle in which the link
+//!   is not stalled, until it is accepted; then the link is free, from the next cycle on.
+//! * A store happens in memory, in that cycle, before any access of the twin.
+//! * `drain` waits until every link is free and everything accepted is answered. `idle N` is followed by N cycles at least.
+
+use std::collections::VecDeque;
+use std::fmt::Write as _;
+
+use thiserror::Error;
+
+use super::stall::{Link, Stalls};
+use super::stimulus::{Action, Control, Feed, OperationSource, Request, Store};
+use crate::model::mmu_pkg::{Inputs, MAX_PORTS, Outputs};
+
+/// Something on a link that waits for the other side.
+#[derive(Debug, Clone, Copy)]
+struct Offer<T> {
+    what: T,
+    /// The cycle in which it took the link.
+    since: u64,
+    /// Whether `valid` is 1.
+    offered: bool,
+}
+
+/// A request that was accepted and has no answer yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outstanding {
+    /// The id under which it went.
+    pub id: u8,
+    /// What was asked.
+    pub request: Request,
+    /// The cycle of its accept.
+    pub accepted: u64,
+}
+
+/// A twin did on a link what the contract rules out.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ProtocolError {
+    /// A response with an id that no outstanding request of the port has.
+    #[error("port {port} answers request #{id}, which is not outstanding")]
+    UnknownId {
+        /// The port.
+        port: usize,
+        /// The id of the response.
+        id: u8,
+    },
+    /// An answer to a control operation that was not accepted, or that is answered already.
+    #[error("the control port answers, and no operation is outstanding")]
+    UnaskedControlAnswer,
+}
+
+/// Drives one twin. See the module for the rule.
+#[derive(Debug, Clone)]
+pub struct Driver {
+    ports: usize,
+    stalls: Stalls,
+    /// Index of the next operation to happen.
+    next: u64,
+    /// The first cycle in which the next operation may happen, its own gap not counted.
+    base: u64,
+    requests: [Option<Offer<Request>>; MAX_PORTS],
+    control: Option<Offer<Control>>,
+    control_unanswered: Option<(Control, u64)>,
+    outstanding: [VecDeque<Outstanding>; MAX_PORTS],
+    next_id: [u8; MAX_PORTS],
+    last_progress: u64,
+    ended: bool,
+}
+
+impl Driver {
+    /// A driver for a machine with `ports` ports, at the start of the stimulus.
+    pub fn new(ports: usize, stalls: Stalls) -> Self {
+        Self {
+            ports: ports.min(MAX_PORTS),
+            stalls,
+            next: 0,
+            base: 0,
+            requests: [None; MAX_PORTS],
+            control: None,
+            control_unanswered: None,
+            outstanding: std::array::from_fn(|_| VecDeque::with_capacity(16)),
+            next_id: [0; MAX_PORTS],
+            last_progress: 0,
+            ended: false,
+        }
+    }
+
+    /// Index of the next operation to happen: those before it have.
+    pub const fn position(&self) -> u64 {
+        self.next
+    }
+
+    /// The stalls that the driver was given.
+    pub const fn stalls(&self) -> &Stalls {
+        &self.stalls
+    }
+
+    /// Whether every link is free and everything accepted is answered.
+    pub fn is_quiet(&self) -> bool {
+        self.control.is_none()
+            && self.control_unanswered.is_none()
+            && self.requests.iter().all(Option::is_none)
+            && self.outstanding.iter().all(VecDeque::is_empty)
+    }
+
+    /// Whether the stimulus is over and everything in it answered.
+    pub fn is_done(&self) -> bool {
+        self.ended && self.is_quiet()
+    }
+
+    /// The last cycle in which anything moved on a link of the requester's, or an operation happened.
+    pub const fn last_progress(&self) -> u64 {
+        self.last_progress
+    }
+
+    /// The requests of a port that were accepted and are not answered, oldest first.
+    pub fn outstanding(&self, port: usize) -> impl Iterator<Item = &Outstanding> {
+        self.outstanding
+            .iter()
+            .take(self.ports)
+            .skip(port)
+            .take(1)
+            .flatten()
+    }
+
+    /// Sets the inputs of `cycle`, memory's apart, and collects the stores that happen in it.
+    ///
+    /// To be called once for each cycle that is stepped, in order. Payloads of a link keep their last value while `valid` is 0: the
+    /// machine must not look at them.
+    pub fn drive<S: OperationSource>(
+        &mut self,
+        cycle: u64,
+        feed: &mut Feed<S>,
+        inputs: &mut Inputs,
+        stores: &mut Vec<Store>,
+    ) {
+        stores.clear();
+        self.take_operations(cycle, feed, stores);
+        for port in 0..self.ports {
+            self.drive_port(cycle, port, inputs);
+        }
+        let control = &mut inputs.control;
+        control.resp_ready = u8::from(!self.stalls.is_stalled(Link::ControlResponse, cycle));
+        control.valid = 0;
+        if let Some(offer) = &mut self.control {
+            offer.offered = offer.offered || !self.stalls.is_stalled(Link::Control, cycle);
+            control.valid = u8::from(offer.offered);
+            control.op = offer.what.kind as u8;
+            control.data = offer.what.data;
+            control.addr = offer.what.addr;
+            control.kind = offer.what.invpcid_type;
+        }
+    }
+
+    fn drive_port(&mut self, cycle: u64, port: usize, inputs: &mut Inputs) {
+        let link = port as u8;
+        let pins = &mut inputs.ports[port];
+        pins.resp_ready = u8::from(!self.stalls.is_stalled(Link::Response(link), cycle));
+        pins.req_valid = 0;
+        let Some(offer) = &mut self.requests[port] else {
+            return;
+        };
+        offer.offered = offer.offered || !self.stalls.is_stalled(Link::Request(link), cycle);
+        pins.req_valid = u8::from(offer.offered);
+        let access = &offer.what.access;
+        pins.req_id = self.next_id[port];
+        pins.req_kind = access.kind as u8;
+        pins.req_size_bytes = offer.what.size_bytes;
+        pins.req_cpl = access.cpl;
+        pins.req_ac = u8::from(access.ac);
+        pins.req_implicit_supervisor = u8::from(access.implicit_supervisor);
+        pins.req_pkru = access.pkru;
+        pins.req_va = offer.what.va;
+    }
+
+    /// Lets the operations happen that may in `cycle`.
+    fn take_operations<S: OperationSource>(
+        &mut self,
+        cycle: u64,
+        feed: &mut Feed<S>,
+        stores: &mut Vec<Store>,
+    ) {
+        while !self.ended && self.base <= cycle {
+            let Some(operation) = feed.get(self.next) else {
+                self.ended = true;
+                return;
+            };
+            if self.base + u64::from(operation.gap_cycles) > cycle {
+                return;
+            }
+            let mut pause_cycles = 0;
+            match operation.action {
+                Action::Request(what) => {
+                    // A port that the machine does not have was refused when the stimulus was checked against the configuration.
+                    let port = usize::from(what.port).min(self.ports - 1);
+                    if self.requests[port].is_some() {
+                        return;
+                    }
+                    self.requests[port] = Some(Offer {
+                        what,
+                        since: cycle,
+                        offered: false,
+                    });
+                }
+                Action::Control(what) => {
+                    if self.control.is_some() {
+                        return;
+                    }
+                    self.control = Some(Offer {
+                        what,
+                        since: cycle,
+                        offered: false,
+                    });
+                }
+                Action::Store(store) => stores.push(store),
+                Action::Drain if !self.is_quiet() => return,
+                Action::Drain => {}
+                Action::Idle { cycles } => pause_cycles = u64::from(cycles),
+            }
+            self.next += 1;
+            self.base = cycle + pause_cycles;
+            self.last_progress = self.base;
+        }
+    }
+
+    /// Takes note of what moved in `cycle`, which had these inputs and outputs.
+    ///
+    /// # Errors
+    /// [`ProtocolError`] if the twin answers what was not asked.
+    pub fn sample(
+        &mut self,
+        cycle: u64,
+        inputs: &Inputs,
+        outputs: &Outputs,
+    ) -> Result<(), ProtocolError> {
+        for port in 0..self.ports {
+            self.sample_port(cycle, port, inputs, outputs)?;
+        }
+        let (pins, shown) = (&inputs.control, &outputs.control);
+        if shown.resp_valid != 0 && pins.resp_ready != 0 {
+            if self.control_unanswered.take().is_none() {
+                return Err(ProtocolError::UnaskedControlAnswer);
+            }
+            self.last_progress = cycle;
+        }
+        if pins.valid != 0
+            && shown.ready != 0
+            && let Some(offer) = self.control.take()
+        {
+            self.control_unanswered = Some((offer.what, cycle));
+            self.last_progress = cycle;
+        }
+        Ok(())
+    }
+
+    fn sample_port(
+        &mut self,
+        cycle: u64,
+        port: usize,
+        inputs: &Inputs,
+        outputs: &Outputs,
+    ) -> Result<(), ProtocolError> {
+        let (pins, shown) = (&inputs.ports[port], &outputs.ports[port]);
+        if shown.resp_valid != 0 && pins.resp_ready != 0 {
+            let id = shown.resp_id;
+            let waiting = &mut self.outstanding[port];
+            let found = waiting.iter().position(|request| request.id == id);
+            let index = found.ok_or(ProtocolError::UnknownId { port, id })?;
+            waiting.remove(index);
+            self.last_progress = cycle;
+        }
+        if pins.req_valid != 0
+            && shown.req_ready != 0
+            && let Some(offer) = self.requests[port].take()
+        {
+            let id = self.next_id[port];
+            self.next_id[port] = id.wrapping_add(1);
+            self.outstanding[port].push_back(Outstanding {
+                id,
+                request: offer.what,
+                accepted: cycle,
+            });
+            self.last_progress = cycle;
+        }
+        Ok(())
+    }
+
+    /// The first cycle from `cycle` on in which the driver may do anything of its own accord, the moves of the twin apart: an operation
+    /// whose gap ends, an offer whose stall ends. `u64::MAX` if it waits for the twin.
+    ///
+    /// Only an operation that waits for its gap is counted, not one that waits for its link: a free link is a move of the twin's, after
+    /// which the caller asks again.
+    pub fn next_event<S: OperationSource>(&self, cycle: u64, feed: &mut Feed<S>) -> u64 {
+        let mut earliest = u64::MAX;
+        for port in 0..self.ports {
+            if self.requests[port].is_some_and(|offer| !offer.offered) {
+                earliest = earliest.min(self.stalls.next_ready(Link::Request(port as u8), cycle));
+            }
+        }
+        if self.control.is_some_and(|offer| !offer.offered) {
+            earliest = earliest.min(self.stalls.next_ready(Link::Control, cycle));
+        }
+        if !self.ended {
+            earliest = earliest.min(self.next_operation(cycle, feed));
+        }
+        earliest
+    }
+
+    fn next_operation<S: OperationSource>(&self, cycle: u64, feed: &mut Feed<S>) -> u64 {
+        let Some(operation) = feed.get(self.next) else {
+            return cycle;
+        };
+        let due = (self.base + u64::from(operation.gap_cycles)).max(cycle);
+        let held = match operation.action {
+            Action::Request(what) => {
+                self.requests[usize::from(what.port).min(MAX_PORTS - 1)].is_some()
+            }
+            Action::Control(_) => self.control.is_some(),
+            Action::Drain => !self.is_quiet(),
+            Action::Store(_) | Action::Idle { .. } => false,
+        };
+        if held { u64::MAX } else { due }
+    }
+
+    /// Who waits for whom, one line each: for the report of a hang.
+    pub fn describe_waiting(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        for port in 0..self.ports {
+            if let Some(offer) = &self.requests[port] {
+                lines.push(format!(
+                    "port {port} has not accepted `{}`, offered from cycle {}",
+                    offer.what, offer.since
+                ));
+            }
+            let waiting = &self.outstanding[port];
+            if let Some(oldest) = waiting.front() {
+                let mut line = format!(
+                    "port {port} has not answered #{} `{}`, accepted in cycle {}",
+                    oldest.id, oldest.request, oldest.accepted
+                );
+                if waiting.len() > 1 {
+                    let _ = write!(line, ", nor {} more", waiting.len() - 1);
+                }
+                lines.push(line);
+            }
+        }
+        if let Some(offer) = &self.control {
+            lines.push(format!(
+                "the control port has not accepted `{}`, offered from cycle {}",
+                offer.what, offer.since
+            ));
+        }
+        if let Some((control, since)) = &self.control_unanswered {
+            lines.push(format!(
+                "the control port has not answered `{control}`, accepted in cycle {since}"
+            ));
+        }
+        lines
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arch::{Access, AccessKind};
+    use crate::cosim::stall::StallRates;
+    use crate::cosim::stimulus::{ControlKind, Operation};
+
+    type ListFeed = Feed<std::vec::IntoIter<Operation>>;
+
+    fn read(va: u64, gap_cycles: u32) -> Operation {
+        let access = Access::new(AccessKind::Read, 3);
+        let request = Request {
+            port: 1,
+            va,
+            access,
+            size_bytes: 8,
+        };
+        Operation {
+            gap_cycles,
+            action: Action::Request(request),
+        }
+    }
+
+    fn start(operations: Vec<Operation>, permille: u16) -> (Driver, ListFeed) {
+        let stalls = Stalls::new(1, StallRates::uniform(permille));
+        (Driver::new(2, stalls), Feed::new(operations.into_iter()))
+    }
+
+    /// Steps a cycle with outputs that are ready for everything and answer nothing; returns the inputs.
+    fn step(driver: &mut Driver, feed: &mut ListFeed, cycle: u64, outputs: &Outputs) -> Inputs {
+        let mut inputs = Inputs::default();
+        driver.drive(cycle, feed, &mut inputs, &mut Vec::new());
+        driver.sample(cycle, &inputs, outputs).unwrap();
+        inputs
+    }
+
+    fn ready() -> Outputs {
+        let mut outputs = Outputs::default();
+        outputs.ports.iter_mut().for_each(|p| p.req_ready = 1);
+        outputs.control.ready = 1;
+        outputs
+    }
+
+    #[test]
+    fn an_offer_stands_unchanged_until_it_is_accepted() {
+        let (mut driver, mut feed) = start(vec![read(0x10, 2), read(0x20, 0)], 0);
+        let closed = Outputs::default();
+        assert_eq!(
+            step(&mut driver, &mut feed, 0, &closed).ports[1].req_valid,
+            0
+        );
+        assert_eq!(
+            step(&mut driver, &mut feed, 1, &closed).ports[1].req_valid,
+            0
+        );
+        let first = step(&mut driver, &mut feed, 2, &closed).ports[1];
+        assert_eq!((first.req_valid, first.req_va, first.req_id), (1, 0x10, 0));
+        assert_eq!(step(&mut driver, &mut feed, 3, &ready()).ports[1], first);
+        let second = step(&mut driver, &mut feed, 4, &ready()).ports[1];
+        assert_eq!(
+            (second.req_valid, second.req_va, second.req_id),
+            (1, 0x20, 1)
+        );
+        assert_eq!(
+            step(&mut driver, &mut feed, 5, &ready()).ports[1].req_valid,
+            0
+        );
+    }
+
+    #[test]
+    fn a_drain_waits_for_the_answer() {
+        let drain = Operation::now(Action::Drain);
+        let (mut driver, mut feed) = start(vec![read(0x10, 0), drain, read(0x20, 0)], 0);
+        step(&mut driver, &mut feed, 0, &ready());
+        for cycle in 1..5 {
+            assert_eq!(
+                step(&mut driver, &mut feed, cycle, &ready()).ports[1].req_valid,
+                0
+            );
+        }
+        let mut answer = ready();
+        answer.ports[1].resp_valid = 1;
+        step(&mut driver, &mut feed, 5, &answer);
+        assert_eq!(
+            step(&mut driver, &mut feed, 6, &ready()).ports[1].req_va,
+            0x20
+        );
+        assert!(!driver.is_done());
+    }
+
+    #[test]
+    fn an_answer_to_nothing_is_an_error() {
+        let (mut driver, mut feed) = start(vec![], 0);
+        let mut inputs = Inputs::default();
+        driver.drive(0, &mut feed, &mut inputs, &mut Vec::new());
+        assert!(driver.is_done());
+        let mut outputs = Outputs::default();
+        outputs.ports[1].resp_valid = 1;
+        let error = driver.sample(0, &inputs, &outputs);
+        assert_eq!(error, Err(ProtocolError::UnknownId { port: 1, id: 0 }));
+        let mut outputs = Outputs::default();
+        outputs.control.resp_valid = 1;
+        let error = driver.sample(0, &inputs, &outputs);
+        assert_eq!(error, Err(ProtocolError::UnaskedControlAnswer));
+    }
+
+    #[test]
+    fn a_stall_delays_the_offer_and_never_withdraws_it() {
+        let (mut driver, mut feed) = start(vec![read(0x10, 0)], 900);
+        let expected = driver.stalls().next_ready(Link::Request(1), 0);
+        let mut seen = None;
+        for cycle in 0..200 {
+            let inputs = step(&mut driver, &mut feed, cycle, &Outputs::default());
+            match (inputs.ports[1].req_valid, seen) {
+                (1, None) => seen = Some(cycle),
+                (valid, Some(_)) => assert_eq!(valid, 1),
+                _ => {}
+            }
+        }
+        assert_eq!(seen, Some(expected));
+    }
+
+    #[test]
+    fn next_event_is_never_later_than_what_the_driver_does() {
+        let idle = Operation::now(Action::Idle { cycles: 30 });
+        let (mut driver, mut feed) = start(vec![read(0x10, 7), idle, read(0x20, 3)], 500);
+        let mut before = Inputs::default();
+        for cycle in 0..100 {
+            let announced = driver.next_event(cycle, &mut feed);
+            let inputs = step(&mut driver, &mut feed, cycle, &Outputs::default());
+            if inputs.ports[1].req_valid != before.ports[1].req_valid {
+                assert_eq!(announced, cycle);
+            }
+            before = inputs;
+        }
+    }
+
+    #[test]
+    fn the_report_of_a_hang_names_what_is_unanswered() {
+        let control = Operation::now(Action::Control(Control::new(ControlKind::MovCr3, 0x1000)));
+        let (mut driver, mut feed) = start(vec![read(0x10, 0), control], 0);
+        step(&mut driver, &mut feed, 0, &ready());
+        let lines = driver.describe_waiting();
+        assert_eq!(
+            lines,
+            [
+                "port 1 has not answered #0 `read 0x10 user`, accepted in cycle 0",
+                "the control port has not answered `cr3 0x1000`, accepted in cycle 0"
+            ]
+        );
+    }
+}

@@ -1,0 +1,120 @@
+//! Floors: what a run of random operations must have exercised, below which it fails as vacuous.
+//!
+//! Contract: none. SDM: none. Counterpart: `docs/stim.md` (random operations).
+//!
+//! A floor is a number for each million operations, about a fifth of what the poorest preset reaches; a run is asked for its share,
+//! rounded down, so that a run too short to say anything is not held against it. A floor is only asked of a machine that can reach it.
+
+use super::counters::Counters;
+use crate::arch::{PageFaultCode, PageSize};
+use crate::config::{Config, Level};
+
+/// What a machine must have, to be asked for a floor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Needs {
+    Nothing,
+    /// A TLB array of any kind.
+    Tlb,
+    /// Paging-structure caches.
+    Psc,
+    /// Memory that ends below MAXPHYADDR.
+    MemoryEnd,
+}
+
+/// One floor.
+struct Floor {
+    name: &'static str,
+    per_million: u64,
+    needs: Needs,
+    count: fn(&Counters) -> u64,
+}
+
+/// A floor that was missed.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Missed {
+    /// What was not exercised.
+    pub name: &'static str,
+    /// How often it was.
+    pub count: u64,
+    /// How often it must be.
+    pub floor: u64,
+}
+
+macro_rules! floors {
+    ($($name:literal, $per_million:literal, $needs:ident, $count:expr;)*) => {
+        &[$(Floor { name: $name, per_million: $per_million, needs: Needs::$needs, count: $count }),*]
+    };
+}
+
+const FLOORS: &[Floor] = floors! {
+    "walks", 50_000, Nothing, |c| c.walks;
+    "walks that fault", 10_000, Nothing, |c| c.walks_faulted;
+    "page faults, not present", 5_000, Nothing, |c| c.faults.without(PageFaultCode::P);
+    "page faults, reserved bit", 1_000, Nothing, |c| c.faults.with(PageFaultCode::RSVD);
+    "page faults, rights", 5_000, Nothing, |c| c.faults.with(PageFaultCode::P) - c.faults.with(PageFaultCode::RSVD);
+    "page faults, protection key", 500, Nothing, |c| c.faults.with(PageFaultCode::PK);
+    "page faults of writes", 2_000, Nothing, |c| c.faults.with(PageFaultCode::W);
+    "page faults of fetches", 1_000, Nothing, |c| c.faults.with(PageFaultCode::I);
+    "page faults in user mode", 2_000, Nothing, |c| c.faults.with(PageFaultCode::U);
+    "general protections", 1_000, Nothing, |c| c.general_protections;
+    "bus errors", 300, MemoryEnd, |c| c.bus_errors;
+    "compare-and-sets", 10_000, Nothing, |c| c.compare_and_sets;
+    "A/D races lost", 100, Nothing, |c| c.ad_races_lost;
+    "invalidations during a walk", 1_000, Nothing, |c| c.invalidations_during_walk;
+    "walks that lost the right to fill", 200, Nothing, |c| c.fills_forfeited;
+    "control operations refused", 1_000, Nothing, |c| c.control_refused;
+    "stores by another agent", 20_000, Nothing, |c| c.stores;
+    "hits", 2_000, Tlb, |c| c.l1_hits + c.stlb_hits;
+    "hits that rights deny", 500, Tlb, |c| c.denied_hits;
+    "hits of writes with D clear", 200, Tlb, |c| c.dirty_clear_hits;
+    "evictions", 500, Tlb, |c| c.evictions;
+    "removals", 2_000, Tlb, |c| c.removals_compared;
+    "walks from a cached entry", 1_000, Psc, |c| c.cached_starts;
+    "restarts", 300, Psc, |c| c.walk_restarts;
+};
+
+/// The floors that a run of `counters.ops` random operations on `config` has missed.
+pub fn missed(config: &Config, counters: &Counters) -> Vec<Missed> {
+    let has = |needs: Needs| match needs {
+        Needs::Nothing => true,
+        Needs::Tlb => Level::ALL.into_iter().any(|level| PageSize::ALL.into_iter().any(|size| config.array(level, size).is_present())),
+        Needs::Psc => config.psc_entries().iter().any(|entries| *entries > 0),
+        Needs::MemoryEnd => config.memory_size_bytes() <= config.arch_capabilities().maxphyaddr.mask() || config.memory.size_bytes.is_none(),
+    };
+    FLOORS
+        .iter()
+        .filter(|floor| has(floor.needs))
+        .map(|floor| Missed {
+            name: floor.name,
+            count: (floor.count)(counters),
+            floor: (u128::from(counters.ops) * u128::from(floor.per_million) / 1_000_000) as u64,
+        })
+        .filter(|missed| missed.count < missed.floor)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_does_nothing_is_vacuous_and_a_run_too_short_is_not() {
+        let config = Config::default();
+        let counters = |ops| Counters { ops, ..Counters::default() };
+        assert_eq!(missed(&config, &counters(1_000_000)).len(), FLOORS.len());
+        assert_eq!(missed(&config, &counters(10)), []);
+        let first = &missed(&config, &counters(1_000))[0];
+        assert_eq!((first.name, first.count, first.floor), ("walks", 0, 50));
+    }
+
+    #[test]
+    fn a_machine_is_not_asked_for_what_it_cannot_do() {
+        let mut config = Config::default();
+        config.psc.pde_entries = 0;
+        config.psc.pdpte_entries = 0;
+        config.psc.pml4e_entries = 0;
+        config.psc.pml5e_entries = 0;
+        let counters = Counters { ops: 1_000_000, ..Counters::default() };
+        assert!(missed(&config, &counters).iter().all(|missed| missed.name != "restarts"));
+    }
+}

@@ -1,0 +1,562 @@
+//! Random operations of the hard kind, made from a seed as they are needed.
+//!
+//! Contract: every section is pressed on. SDM vol. 3A, 4.6 to 4.10. Counterpart: none.
+//!
+//! A stream is one machine from reset on, of a bounded number of operations. Each has a [`Temper`] of its own: how dense operations
+//! come, how often tables change, how slow memory is, how the links stall. Within a stream short scenes follow each other
+//! ([`Scene`]): a burst of requests over a small working set, entries rewritten under the machine's feet, invalidations and stores timed
+//! to meet a walk, changes of address space, rights, PCID and mode. Tables are few and point at each other in every way ([`world`]), so
+//! that pages collide in sets, alias, and change their size.
+
+pub mod prng;
+pub mod registers;
+pub mod world;
+
+use std::collections::VecDeque;
+
+use crate::arch::{Access, AccessKind};
+use crate::config::Config;
+
+use self::prng::Prng;
+use self::registers::Registry;
+use self::world::{Address, World};
+use super::stall::{Link, StallRates};
+use super::stimulus::{Action, ConfigText, Control, Operation, OperationSource, Request, Setup};
+
+/// Memory of a random stream, if the configuration does not say: so much that tables may stand at high addresses, and not all that
+/// can be addressed, so that some entries point to where no memory is.
+const MEMORY_SHARE: (u64, u64) = (3, 4);
+
+/// What kind of stream it is.
+#[derive(Debug, Clone)]
+struct Temper {
+    /// Weights of the scenes.
+    scenes: [u64; Scene::COUNT],
+    /// Weights of the gap classes: none, a few cycles, some, about a walk.
+    gaps: [u64; 4],
+    /// Addresses in the working set.
+    working_set: usize,
+    /// Cycles that a memory access takes, about.
+    access_cycles: u64,
+}
+
+/// A short piece of a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(usize)]
+enum Scene {
+    /// Requests over the working set.
+    Burst,
+    /// Requests to one page with changing rights.
+    Contexts,
+    /// A read, then a write to the same page.
+    ReadThenWrite,
+    /// Entries rewritten, invalidated or not, and used again.
+    Rewrite,
+    /// A store that may hit between the read of an entry and its compare-and-set.
+    Race,
+    /// An invalidation that may hit a walk.
+    InvalidateDuringWalk,
+    /// Invalidations by themselves.
+    Invalidate,
+    /// Another address space.
+    Switch,
+    /// A bit of a control register.
+    Adjust,
+    /// PCIDE.
+    Pcide,
+    /// Writes that are refused.
+    Mischief,
+    /// Paging off, and on again in either width.
+    Mode,
+    /// An address that is not canonical.
+    NonCanonical,
+    /// Wait for everything, or for some cycles.
+    Pause,
+}
+
+impl Scene {
+    const COUNT: usize = 14;
+    const ALL: [Self; Self::COUNT] = [
+        Self::Burst,
+        Self::Contexts,
+        Self::ReadThenWrite,
+        Self::Rewrite,
+        Self::Race,
+        Self::InvalidateDuringWalk,
+        Self::Invalidate,
+        Self::Switch,
+        Self::Adjust,
+        Self::Pcide,
+        Self::Mischief,
+        Self::Mode,
+        Self::NonCanonical,
+        Self::Pause,
+    ];
+    /// The usual mixture.
+    const WEIGHTS: [u64; Self::COUNT] = [400, 90, 70, 110, 130, 80, 40, 40, 25, 8, 20, 6, 25, 40];
+}
+
+/// A random stream. Made from (configuration, seed, number of the stream), and nothing else.
+#[derive(Debug, Clone)]
+pub struct Generator {
+    prng: Prng,
+    world: World,
+    registry: Registry,
+    temper: Temper,
+    ports: u8,
+    working_set: Vec<Address>,
+    queue: VecDeque<Operation>,
+    left: u64,
+    scenes_until_change: u64,
+}
+
+/// A stream and the machine that it runs on.
+#[derive(Debug, Clone)]
+pub struct RandomStream {
+    /// The machine: as asked for, with a memory that suits the stream.
+    pub config: Config,
+    /// Header and memory image.
+    pub setup: Setup,
+    /// The operations.
+    pub generator: Generator,
+}
+
+impl RandomStream {
+    /// Stream number `stream` of `seed`, of `operations` operations.
+    ///
+    /// Every fourth stream runs with latency and jitter as configured; the others draw theirs, because what meets what depends on them.
+    pub fn new(config: &Config, seed: u64, stream: u64, operations: u64) -> Self {
+        let mut prng = Prng::new(seed, stream);
+        let mut config = config.clone();
+        if stream % 4 != 3 {
+            config.memory.latency_cycles = match prng.weighted(&[5, 3, 1]) {
+                0 => prng.between(1, 4) as u32,
+                1 => prng.between(5, 20) as u32,
+                _ => prng.between(21, 60) as u32,
+            };
+            config.memory.jitter_cycles = if prng.chance(500) { prng.between(1, 12) as u32 } else { 0 };
+        }
+        if config.memory.size_bytes.is_none() {
+            let share = config.memory_size_bytes() / MEMORY_SHARE.1 * MEMORY_SHARE.0;
+            config.memory.size_bytes = Some(share & !0xfff);
+        }
+        let stalls = stall_rates(config.ports() as u8, &mut prng);
+        let world = World::new(&config, &mut prng);
+        let setup = Setup {
+            about: vec![format!("random operations: seed {seed}, stream {stream}")],
+            config: ConfigText::of(&config),
+            seed: prng.bits(),
+            stalls,
+            image: world.image().clone(),
+        };
+        let generator = Generator::new(&config, world, prng, operations);
+        Self { config, setup, generator }
+    }
+}
+
+/// Stalls of a stream: mostly none or mild, sometimes heavy, sometimes one link that is hardly ever ready.
+fn stall_rates(ports: u8, prng: &mut Prng) -> StallRates {
+    match prng.weighted(&[40, 30, 20, 10]) {
+        0 => StallRates::NONE,
+        1 => StallRates::uniform(prng.between(10, 150) as u16),
+        2 => StallRates::uniform(prng.between(200, 600) as u16),
+        _ => {
+            let mut rates = StallRates::NONE;
+            let port = prng.below(ports.into()) as u8;
+            let links =
+                [Link::Request(port), Link::Response(port), Link::Control, Link::ControlResponse, Link::Memory];
+            rates.set(prng.pick(&links), prng.between(700, 900) as u16);
+            rates
+        }
+    }
+}
+
+impl Generator {
+    fn new(config: &Config, world: World, mut prng: Prng, operations: u64) -> Self {
+        let memory = &config.memory;
+        let mut scenes = Scene::WEIGHTS;
+        // Each stream favours two scenes.
+        for _ in 0..2 {
+            scenes[prng.below(Scene::COUNT as u64 - 2) as usize] *= 3;
+        }
+        let temper = Temper {
+            scenes,
+            gaps: prng.pick(&[[70, 20, 8, 2], [40, 30, 20, 10], [20, 20, 30, 30], [95, 5, 0, 0]]),
+            working_set: prng.pick(&[3, 6, 12, 24, 80, 200]),
+            access_cycles: u64::from(memory.latency_cycles) + u64::from(memory.jitter_cycles) / 2 + 2,
+        };
+        let mut generator = Self {
+            registry: Registry::new(config.arch_capabilities()),
+            ports: config.ports() as u8,
+            working_set: Vec::new(),
+            queue: VecDeque::new(),
+            left: operations,
+            scenes_until_change: 0,
+            temper,
+            world,
+            prng,
+        };
+        if generator.prng.chance(300) {
+            // With paging off, as after reset.
+            generator.change_working_set();
+            generator.burst();
+        }
+        let wide = generator.prng.chance(400);
+        generator.enter_paging(wide);
+        generator
+    }
+
+    fn push(&mut self, action: Action) {
+        self.push_after(0, action);
+    }
+
+    fn push_after(&mut self, gap_cycles: u64, action: Action) {
+        self.queue.push_back(Operation { gap_cycles: gap_cycles as u32, action });
+    }
+
+    fn push_controls(&mut self, controls: Vec<Control>) {
+        for control in controls {
+            let gap = self.gap();
+            self.push_after(gap, Action::Control(control));
+        }
+    }
+
+    /// A gap between two operations, by the temper.
+    fn gap(&mut self) -> u64 {
+        match self.prng.weighted(&self.temper.gaps) {
+            0 => 0,
+            1 => self.prng.between(1, 4),
+            2 => self.prng.between(5, 20),
+            _ => self.during_walk(),
+        }
+    }
+
+    /// A number of cycles within which a walk that begins now is likely to be under way.
+    fn during_walk(&mut self) -> u64 {
+        let longest = 8 + 5 * self.temper.access_cycles;
+        self.prng.below(longest.min(400))
+    }
+
+    /// The next scenes; at least one operation.
+    fn refill(&mut self) {
+        if self.scenes_until_change == 0 {
+            self.change_working_set();
+            self.scenes_until_change = self.prng.between(10, 200);
+        }
+        self.scenes_until_change -= 1;
+        match Scene::ALL[self.prng.weighted(&self.temper.scenes)] {
+            Scene::Burst => self.burst(),
+            Scene::Contexts => self.contexts(),
+            Scene::ReadThenWrite => self.read_then_write(),
+            Scene::Rewrite => self.rewrite(),
+            Scene::Race => self.race(),
+            Scene::InvalidateDuringWalk => self.invalidate_during_walk(),
+            Scene::Invalidate => self.invalidate(),
+            Scene::Switch => self.controls(|registry, world, prng, out| registry.switch(world, prng, out)),
+            Scene::Adjust => self.controls(|registry, _, prng, out| registry.adjust(prng, out)),
+            Scene::Pcide => self.controls(|registry, world, prng, out| registry.toggle_pcide(world, prng, out)),
+            Scene::Mischief => self.controls(|registry, _, prng, out| registry.mischief(prng, out)),
+            Scene::Mode => self.mode(),
+            Scene::NonCanonical => self.non_canonical(),
+            Scene::Pause => self.pause(),
+        }
+    }
+
+    fn controls(&mut self, make: impl FnOnce(&mut Registry, &World, &mut Prng, &mut Vec<Control>)) {
+        let mut controls = Vec::new();
+        make(&mut self.registry, &self.world, &mut self.prng, &mut controls);
+        self.push_controls(controls);
+    }
+
+    fn enter_paging(&mut self, wide: bool) {
+        self.controls(|registry, world, prng, out| registry.enter_paging(wide, world, prng, out));
+    }
+
+    fn change_working_set(&mut self) {
+        self.working_set.clear();
+        let mut address = self.world.address(&mut self.prng);
+        for _ in 0..self.temper.working_set {
+            self.working_set.push(address);
+            // Every other address lies near the one before: it shares part of its path.
+            address = match self.prng.below(4) {
+                0 => self.world.neighbour(address, 2, &mut self.prng),
+                1 => self.world.neighbour(address, 3, &mut self.prng),
+                _ => self.world.address(&mut self.prng),
+            };
+        }
+    }
+
+    /// An address of the working set; those in front more often.
+    fn hot(&mut self) -> u64 {
+        let length = self.working_set.len() as u64;
+        let first = self.prng.below(length);
+        let index = if self.prng.chance(500) { self.prng.below(first + 1) } else { first };
+        self.working_set[index as usize].canonical(self.registry.wide())
+    }
+
+    fn access(&mut self, kind: AccessKind) -> Access {
+        Access {
+            kind,
+            cpl: self.prng.pick(&[0, 0, 0, 3, 3, 3, 1, 2]),
+            ac: self.prng.chance(600),
+            implicit_supervisor: self.prng.chance(60),
+            pkru: self.prng.pick(&[0, 0, 0, 0, 0, 0, 0x8, 0x4, 0xc00, 0xc000_0000, 0x5555_5554, 0xaaaa_aaaa]),
+        }
+    }
+
+    fn kind(&mut self) -> AccessKind {
+        match self.prng.below(10) {
+            0..3 => AccessKind::Fetch,
+            3..7 => AccessKind::Read,
+            _ => AccessKind::Write,
+        }
+    }
+
+    fn request(&mut self, gap_cycles: u64, va: u64, access: Access) {
+        let port = match access.kind {
+            AccessKind::Fetch => 0,
+            _ => self.prng.between(1, u64::from(self.ports) - 1) as u8,
+        };
+        let room = 0x1000 - (va & 0xfff);
+        let size_bytes = self.prng.pick(&[1u64, 4, 8, 16, 64]).min(room) as u8;
+        self.push_after(gap_cycles, Action::Request(Request { port, va, access, size_bytes }));
+    }
+
+    /// Requests over a few pages, some of which are asked for again and again.
+    fn burst(&mut self) {
+        let few: [u64; 4] = std::array::from_fn(|_| self.hot());
+        let cpl = self.prng.pick(&[0, 3, 3]);
+        for _ in 0..self.prng.between(1, 24) {
+            let va = if self.prng.chance(700) { self.prng.pick(&few) } else { self.hot() };
+            let kind = self.kind();
+            let mut access = self.access(kind);
+            if self.prng.chance(850) {
+                access.cpl = cpl;
+                access.ac = true;
+            }
+            let gap = self.gap();
+            self.request(gap, va, access);
+        }
+    }
+
+    fn contexts(&mut self) {
+        let va = self.hot();
+        for _ in 0..self.prng.between(2, 6) {
+            let kind = self.kind();
+            let access = self.access(kind);
+            let gap = self.gap();
+            self.request(gap, va, access);
+        }
+    }
+
+    fn read_then_write(&mut self) {
+        let va = self.hot();
+        let read = self.access(AccessKind::Read);
+        self.request(0, va, read);
+        if self.prng.chance(400) {
+            self.push(Action::Drain);
+        }
+        let gap = self.gap();
+        self.request(gap, va, Access { kind: AccessKind::Write, ..read });
+    }
+
+    /// The cells on the path of an address, as far as the generator knows.
+    fn path(&self, va: u64) -> Vec<(u64, u8)> {
+        let root = self.registry.get().root_table().raw();
+        self.world.path(root, va, self.registry.wide())
+    }
+
+    /// A store that changes an entry on the path of `va`, or any entry.
+    fn mutate(&mut self, va: u64, gap_cycles: u64) {
+        let path = self.path(va);
+        let (cell, level) = match path.len() {
+            0 => self.world.cell(&mut self.prng),
+            _ if self.prng.chance(150) => self.world.cell(&mut self.prng),
+            // The leaf, or the end of the path, half of the time.
+            length if self.prng.chance(500) => path[length - 1],
+            _ => self.prng.pick(&path),
+        };
+        if let Some(store) = self.world.mutation(cell, level, &mut self.prng) {
+            self.push_after(gap_cycles, Action::Store(store));
+        }
+    }
+
+    fn rewrite(&mut self) {
+        let va = self.hot();
+        if self.prng.chance(600) {
+            let access = self.access(AccessKind::Read);
+            self.request(0, va, access);
+        }
+        for _ in 0..self.prng.between(1, 2) {
+            let gap = self.gap();
+            self.mutate(va, gap);
+        }
+        if self.prng.chance(450) {
+            let control = self.registry.invalidate(va, &mut self.prng);
+            let gap = self.gap();
+            self.push_after(gap, Action::Control(control));
+        }
+        let kind = self.kind();
+        let access = self.access(kind);
+        let gap = self.gap();
+        self.request(gap, va, access);
+    }
+
+    /// Clears A and D along a path, makes the machine walk it, and stores into it meanwhile.
+    fn race(&mut self) {
+        let va = self.hot();
+        let path = self.path(va);
+        if path.is_empty() {
+            return self.burst();
+        }
+        for _ in 0..self.prng.between(1, 2) {
+            let (cell, _) = self.prng.pick(&path);
+            if let Some(store) = self.world.clear_accessed_dirty(cell) {
+                self.push(Action::Store(store));
+            }
+        }
+        let control = self.registry.invalidate(va, &mut self.prng);
+        self.push(Action::Control(control));
+        if self.prng.chance(500) {
+            self.push(Action::Drain);
+        }
+        let kind = self.kind();
+        let access = self.access(kind);
+        self.request(0, va, access);
+        // One store after another, about as far apart as the walk's accesses.
+        for _ in 0..self.prng.between(2, 6) {
+            let gap = self.prng.between(1, 2 * self.temper.access_cycles);
+            let (cell, level) = self.prng.pick(&path);
+            let store = if self.prng.chance(500) {
+                self.world.touch(cell)
+            } else {
+                self.world.mutation(cell, level, &mut self.prng)
+            };
+            if let Some(store) = store {
+                self.push_after(gap, Action::Store(store));
+            }
+        }
+    }
+
+    fn invalidate_during_walk(&mut self) {
+        let va = self.hot();
+        if self.prng.chance(600) {
+            let control = self.registry.invalidate(va, &mut self.prng);
+            self.push(Action::Control(control));
+        }
+        for _ in 0..self.prng.between(1, 3) {
+            let address = if self.prng.chance(600) { va } else { self.hot() };
+            let kind = self.kind();
+            let access = self.access(kind);
+            self.request(0, address, access);
+        }
+        let gap = self.during_walk();
+        let control = self.registry.invalidate(va, &mut self.prng);
+        self.push_after(gap, Action::Control(control));
+        if self.prng.chance(500) {
+            let access = self.access(AccessKind::Read);
+            let gap = self.gap();
+            self.request(gap, va, access);
+        }
+    }
+
+    fn invalidate(&mut self) {
+        for _ in 0..self.prng.between(1, 3) {
+            let va = self.hot();
+            let control = self.registry.invalidate(va, &mut self.prng);
+            let gap = self.gap();
+            self.push_after(gap, Action::Control(control));
+        }
+    }
+
+    fn mode(&mut self) {
+        let mut controls = Vec::new();
+        self.registry.leave_paging(&mut self.prng, &mut controls);
+        self.push_controls(controls);
+        if self.prng.chance(600) {
+            self.burst();
+        }
+        let wide = self.prng.chance(500);
+        self.enter_paging(wide);
+        self.change_working_set();
+    }
+
+    fn non_canonical(&mut self) {
+        let va = self.hot() ^ 1 << self.prng.between(47, 63);
+        let kind = self.kind();
+        let access = self.access(kind);
+        self.request(0, va, access);
+    }
+
+    fn pause(&mut self) {
+        if self.prng.chance(500) {
+            self.push(Action::Drain);
+        } else {
+            let cycles = self.during_walk() as u32;
+            self.push(Action::Idle { cycles });
+        }
+    }
+}
+
+impl OperationSource for Generator {
+    fn next_operation(&mut self) -> Option<Operation> {
+        self.left = self.left.checked_sub(1)?;
+        while self.queue.is_empty() {
+            self.refill();
+        }
+        self.queue.pop_front()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cosim::stimulus::config_text::check_operation;
+
+    #[test]
+    fn a_seed_means_the_same_operations_and_another_seed_others() {
+        let config = Config::default();
+        let operations = |seed, stream| {
+            let mut generator = RandomStream::new(&config, seed, stream, 3_000).generator;
+            std::iter::from_fn(move || generator.next_operation()).collect::<Vec<_>>()
+        };
+        assert_eq!(operations(1, 0).len(), 3_000);
+        assert_eq!(operations(1, 0), operations(1, 0));
+        assert_ne!(operations(1, 0), operations(2, 0));
+        assert_ne!(operations(1, 0), operations(1, 1));
+    }
+
+    #[test]
+    fn every_operation_can_be_asked_of_the_machine() {
+        for preset in crate::config::presets::ALL {
+            let source = crate::config::load::Source::Preset(preset.name.to_owned());
+            let config = crate::config::load::load(&source, &[]).unwrap().config;
+            for stream in 0..4 {
+                let mut random = RandomStream::new(&config, 9, stream, 5_000);
+                assert_eq!(random.setup.machine("x").unwrap(), random.config);
+                while let Some(operation) = random.generator.next_operation() {
+                    assert_eq!(check_operation(&operation, &random.config), Ok(()), "{}", preset.name);
+                    if let Action::Request(request) = operation.action {
+                        let last = request.va + u64::from(request.size_bytes) - 1;
+                        assert_eq!(request.va >> 12, last >> 12);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_kind_of_operation_occurs() {
+        let config = Config::default();
+        let mut random = RandomStream::new(&config, 4, 0, 20_000);
+        let mut kinds = std::collections::BTreeMap::new();
+        while let Some(operation) = random.generator.next_operation() {
+            let text = operation.action.to_string();
+            let verb = text.split(' ').next().unwrap_or_default().to_owned();
+            *kinds.entry(verb).or_insert(0u32) += 1;
+        }
+        for verb in ["fetch", "read", "write", "store", "drain", "idle", "cr0", "cr3", "cr4", "efer", "invlpg", "invpcid"] {
+            assert!(kinds.get(verb).is_some_and(|count| *count > 20), "{verb}: {kinds:?}");
+        }
+    }
+}

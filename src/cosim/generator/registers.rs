@@ -1,0 +1,224 @@
+//! Random control operations: register writes that are legal and ones that are refused, changes of mode, invalidations of every type.
+//!
+//! Contract: section 9.3. SDM vol. 3A, 4.10.4.1. Counterpart: none.
+//!
+//! Control operations take effect in program order, so the generator knows what the registers hold when an operation takes effect.
+
+use super::prng::Prng;
+use super::world::World;
+use crate::arch::registers::{CR3_NO_FLUSH, cr0, cr4, efer};
+use crate::arch::{Capabilities, InvpcidDescriptor, Registers};
+use crate::cosim::stimulus::{Control, ControlKind};
+
+/// PCIDs in use: few, so that contexts are met again.
+const PCIDS: [u64; 4] = [0, 1, 2, 0xfff];
+
+/// What the registers hold after the control operations so far.
+#[derive(Debug, Clone)]
+pub struct Registry {
+    registers: Registers,
+    capabilities: Capabilities,
+}
+
+impl Registry {
+    /// The registers after reset.
+    pub const fn new(capabilities: Capabilities) -> Self {
+        Self { registers: Registers::RESET, capabilities }
+    }
+
+    /// The registers.
+    pub const fn get(&self) -> &Registers {
+        &self.registers
+    }
+
+    /// Whether addresses are 57 bits wide, with paging on or off.
+    pub const fn wide(&self) -> bool {
+        self.registers.cr4() & cr4::LA57 != 0
+    }
+
+    /// Whether an operation is legal; if so, it is taken to happen.
+    fn apply(&mut self, control: &Control) -> bool {
+        let Control { kind, data, addr, invpcid_type } = *control;
+        let registers = &mut self.registers;
+        match kind {
+            ControlKind::MovCr0 => registers.write_cr0(data).is_ok(),
+            ControlKind::MovCr3 => registers.write_cr3(data, &self.capabilities).is_ok(),
+            ControlKind::MovCr4 => registers.write_cr4(data, &self.capabilities).is_ok(),
+            ControlKind::WrmsrEfer => registers.write_efer(data).is_ok(),
+            ControlKind::Invlpg => true,
+            ControlKind::Invpcid => {
+                let descriptor = InvpcidDescriptor { context: data, address: addr };
+                registers.invpcid(invpcid_type, &descriptor).is_ok()
+            }
+        }
+    }
+
+    fn push(&mut self, control: Control, out: &mut Vec<Control>) {
+        self.apply(&control);
+        out.push(control);
+    }
+
+    fn write(&mut self, kind: ControlKind, value: u64, out: &mut Vec<Control>) {
+        self.push(Control::new(kind, value), out);
+    }
+
+    /// The writes that lead from the registers as they are into paging, `wide` or not.
+    pub fn enter_paging(&mut self, wide: bool, world: &World, prng: &mut Prng, out: &mut Vec<Control>) {
+        self.leave_paging(prng, out);
+        let five = wide && self.capabilities.five_level;
+        let width = if five { cr4::LA57 } else { 0 };
+        let mut chosen = 0;
+        for (bit, permille) in [(cr4::PGE, 600), (cr4::SMEP, 250), (cr4::SMAP, 250), (cr4::PKE, 500)] {
+            if prng.chance(permille) {
+                chosen |= bit;
+            }
+        }
+        let nxe = if prng.chance(850) { efer::NXE } else { 0 };
+        let wp = if prng.chance(600) { cr0::WP } else { 0 };
+        self.write(ControlKind::WrmsrEfer, efer::LME | nxe, out);
+        self.write(ControlKind::MovCr4, cr4::PAE | width | chosen, out);
+        let root = world.root(five, prng);
+        self.write(ControlKind::MovCr3, root, out);
+        self.write(ControlKind::MovCr0, cr0::PE | cr0::PG | wp, out);
+        if prng.chance(700) {
+            self.write(ControlKind::MovCr4, self.registers.cr4() | cr4::PCIDE, out);
+            let value = self.cr3(world, prng);
+            self.write(ControlKind::MovCr3, value, out);
+        }
+    }
+
+    /// The writes that turn paging off, if it is on.
+    pub fn leave_paging(&mut self, prng: &mut Prng, out: &mut Vec<Control>) {
+        if !self.registers.paging() {
+            return;
+        }
+        if self.registers.pcide() {
+            if prng.chance(200) {
+                // Refused while PCIDE = 1.
+                self.write(ControlKind::MovCr0, cr0::PE, out);
+            }
+            self.write(ControlKind::MovCr4, self.registers.cr4() & !cr4::PCIDE, out);
+        }
+        self.write(ControlKind::MovCr0, self.registers.cr0() & !cr0::PG, out);
+    }
+
+    /// A value for CR3 that is legal now.
+    fn cr3(&self, world: &World, prng: &mut Prng) -> u64 {
+        let root = world.root(self.wide(), prng);
+        if !self.registers.pcide() {
+            // PWT and PCD of CR3, and bits without a meaning, are stored.
+            return root | if prng.chance(100) { prng.below(0x1000) } else { 0 };
+        }
+        let keep = if prng.chance(500) { CR3_NO_FLUSH } else { 0 };
+        root | prng.pick(&PCIDS) | keep
+    }
+
+    /// A write of CR3: another address space, mostly.
+    pub fn switch(&mut self, world: &World, prng: &mut Prng, out: &mut Vec<Control>) {
+        let value = self.cr3(world, prng);
+        self.write(ControlKind::MovCr3, value, out);
+    }
+
+    /// A write that changes one or two bits of CR0, CR4 or EFER and leaves paging as it is.
+    pub fn adjust(&mut self, prng: &mut Prng, out: &mut Vec<Control>) {
+        match prng.weighted(&[30, 50, 20]) {
+            0 => self.write(ControlKind::MovCr0, self.registers.cr0() ^ cr0::WP, out),
+            1 => {
+                let bits = [cr4::PGE, cr4::SMEP, cr4::SMAP, cr4::PKE, cr4::PSE];
+                let mut value = self.registers.cr4() ^ prng.pick(&bits);
+                if prng.chance(250) {
+                    value ^= prng.pick(&bits);
+                }
+                self.write(ControlKind::MovCr4, value, out);
+            }
+            _ => self.write(ControlKind::WrmsrEfer, (self.registers.efer() & !efer::LMA) ^ efer::NXE, out),
+        }
+    }
+
+    /// Turns PCIDE off, or on as the manual wants it: with CR3\[11:0\] = 0 first; sometimes the wrong way, which is refused.
+    pub fn toggle_pcide(&mut self, world: &World, prng: &mut Prng, out: &mut Vec<Control>) {
+        let value = self.registers.cr4() ^ cr4::PCIDE;
+        if value & cr4::PCIDE != 0 && prng.chance(800) {
+            let root = world.root(self.wide(), prng);
+            self.write(ControlKind::MovCr3, root, out);
+        }
+        self.write(ControlKind::MovCr4, value, out);
+    }
+
+    /// A register write that is refused in most states, or has bits without a meaning.
+    pub fn mischief(&mut self, prng: &mut Prng, out: &mut Vec<Control>) {
+        let registers = self.registers;
+        let high = 1u64 << prng.between(32, 63);
+        let control = match prng.below(10) {
+            0 => Control::new(ControlKind::MovCr0, registers.cr0() | high),
+            1 => Control::new(ControlKind::MovCr0, registers.cr0() & !cr0::PE),
+            2 => Control::new(ControlKind::MovCr3, registers.cr3() | high | 1 << 62),
+            3 => Control::new(ControlKind::MovCr4, registers.cr4() ^ cr4::LA57),
+            4 => Control::new(ControlKind::MovCr4, registers.cr4() & !cr4::PAE),
+            5 => Control::new(ControlKind::MovCr4, registers.cr4() | high),
+            6 => Control::new(ControlKind::WrmsrEfer, registers.efer() ^ efer::LME),
+            7 => Control::new(ControlKind::WrmsrEfer, registers.efer() | high),
+            8 => Control::new(ControlKind::MovCr4, registers.cr4() | (prng.bits() & 0xffff_ffff & !cr4::EXISTING)),
+            _ => Control::new(ControlKind::MovCr0, registers.cr0() | (prng.bits() & 0xffff_ffff & !cr0::EXISTING)),
+        };
+        self.push(control, out);
+    }
+
+    /// INVLPG or INVPCID, mostly of `va`; sometimes of another PCID, not canonical, or refused.
+    pub fn invalidate(&mut self, va: u64, prng: &mut Prng) -> Control {
+        let address = if prng.chance(40) { va ^ 1 << prng.between(47, 63) } else { va };
+        let control = if prng.chance(500) {
+            Control::new(ControlKind::Invlpg, address)
+        } else {
+            self.invpcid(address, prng)
+        };
+        self.apply(&control);
+        control
+    }
+
+    fn invpcid(&self, address: u64, prng: &mut Prng) -> Control {
+        let mut invpcid_type = prng.weighted(&[45, 25, 10, 20]) as u64;
+        let mut data = match prng.below(3) {
+            0 => self.registers.current_pcid().raw().into(),
+            _ => prng.pick(&PCIDS),
+        };
+        if !self.registers.pcide() && prng.chance(700) {
+            data = 0;
+        }
+        if prng.chance(40) {
+            data |= 1 << prng.between(12, 63);
+        }
+        if prng.chance(30) {
+            invpcid_type = prng.pick(&[4, 5, 1 << 32, 1 << 63, u64::MAX]);
+        }
+        Control { kind: ControlKind::Invpcid, data, addr: address, invpcid_type }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn paging_is_entered_from_any_state_and_left_again() {
+        let config = Config::default();
+        let mut prng = Prng::new(2, 0);
+        let world = World::new(&config, &mut prng);
+        let mut registry = Registry::new(config.arch_capabilities());
+        let mut out = Vec::new();
+        for round in 0..200 {
+            registry.enter_paging(round % 2 == 0, &world, &mut prng, &mut out);
+            assert!(registry.get().paging());
+            assert_eq!(registry.wide(), round % 2 == 0);
+            for _ in 0..5 {
+                registry.mischief(&mut prng, &mut out);
+                registry.adjust(&mut prng, &mut out);
+                registry.toggle_pcide(&world, &mut prng, &mut out);
+                registry.switch(&world, &mut prng, &mut out);
+            }
+        }
+        registry.leave_paging(&mut prng, &mut out);
+        assert!(!registry.get().paging());
+    }
+}

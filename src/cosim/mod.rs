@@ -1,0 +1,50 @@
+//! Co-simulation: verilate, load and drive the RTL, and hold the model against it.
+//!
+//! | module | does |
+//! | --- | --- |
+//! | [`verilate`] | the command lines from SystemVerilog to a machine, shared with `build.rs` |
+//! | [`cache`] | a private directory of finished builds: locks, checks, eviction |
+//! | [`library`] | a machine for any parameter set, from the cache or newly built |
+//! | [`rtl`] | one verilated machine behind a safe type: the only unsafe code |
+//! | [`stimulus`] | what happens to a twin from outside: operations, and their text form |
+//! | [`driver`] | turns operations into the inputs of one twin |
+//! | [`stall`] | stalls of the links around a twin |
+//! | [`twin`] | what the harness needs of a twin |
+//! | [`side`] | a twin with its own driver, memory and stalls |
+//! | [`lockstep`] | both sides, cycle by cycle, compared and judged |
+//! | [`campaign`] | many random streams on many threads, with one answer |
+//! | [`floors`] | what a random run must have exercised |
+//! | [`generator`] | random operations of the hard kind |
+//! | [`traced`] | the references of a real trace as operations |
+//! | [`comparators`] | what is compared, signal by signal |
+//! | [`counters`] | what a run exercised and compared |
+//! | [`divergence`] | the report of a difference, and the replay file |
+//! | [`shrink`] | delta debugging of a stimulus that fails |
+//! | [`wave`] | waves of the failing window |
+//! | [`events`] | a cycle as lines of text |
+
+#[cfg(feature = "rtl")]
+pub mod cache;
+pub mod campaign;
+pub mod comparators;
+pub mod counters;
+pub mod divergence;
+pub mod driver;
+pub mod events;
+pub mod floors;
+pub mod generator;
+#[cfg(feature = "rtl")]
+pub mod library;
+pub mod lockstep;
+#[cfg(feature = "rtl")]
+pub mod rtl;
+pub mod shrink;
+pub mod side;
+pub mod stall;
+pub mod stimulus;
+pub mod traced;
+pub mod twin;
+#[cfg(feature = "rtl")]
+pub mod verilate;
+#[cfg(feature = "rtl")]
+pub mod wave;

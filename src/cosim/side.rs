@@ -1,0 +1,141 @@
+//! One side of a run: a twin with the driver, the memory and the stalls that belong to it alone.
+//!
+//! Contract: sections 1.1 (reset), 13 (memory and drivers). SDM: none. Counterpart: none.
+
+use super::driver::{Driver, ProtocolError};
+use super::stall::{Link, Stalls};
+use super::stimulus::{Feed, OperationSource, Setup, Store};
+use super::twin::Twin;
+use crate::config::Config;
+use crate::model::memory::Memory;
+use crate::model::mmu_pkg::{Inputs, Outputs};
+
+/// Edges under reset before cycle 0.
+const RESET_CYCLES: u32 = 2;
+
+/// A twin and its surroundings.
+#[derive(Debug)]
+pub struct Side<T> {
+    /// The twin.
+    pub twin: T,
+    /// Its driver.
+    pub driver: Driver,
+    /// Its memory.
+    pub memory: Memory,
+    /// The inputs of the last cycle that was stepped.
+    pub inputs: Inputs,
+    /// The outputs of that cycle.
+    pub outputs: Outputs,
+    /// The stores of other agents in that cycle.
+    pub stores: Vec<Store>,
+    /// The cycle that is stepped next.
+    cycle: u64,
+    quiet: Option<Quiet>,
+}
+
+/// A stretch of cycles in which nothing can change without a transfer: the twin is not ticked, and catches up later.
+#[derive(Debug)]
+struct Quiet {
+    /// What the twin shows all along.
+    shown: Outputs,
+    /// Cycles of the stretch that are still to come.
+    left: u64,
+    /// Cycles of the stretch that have passed, and that the twin has not been told of.
+    passed: u64,
+}
+
+impl<T: Twin> Side<T> {
+    /// A side at the start of the stimulus, its twin reset. `skips`: quiet cycles are passed over instead of ticked.
+    pub fn new(twin: T, config: &Config, setup: &Setup, skips: bool) -> Self {
+        let stalls = Stalls::new(setup.seed, setup.stalls);
+        let mut memory = Memory::new(&config.memory, setup.seed);
+        for (address, value) in &setup.image {
+            // A cell outside memory was refused when the stimulus was checked against the configuration.
+            let _ = memory.write_u64(*address, *value);
+        }
+        let mut side = Self {
+            twin,
+            driver: Driver::new(config.ports() as usize, stalls),
+            memory,
+            inputs: Inputs::default(),
+            outputs: Outputs::default(),
+            stores: Vec::new(),
+            cycle: 0,
+            quiet: skips.then(|| Quiet {
+                shown: Outputs::default(),
+                left: 0,
+                passed: 0,
+            }),
+        };
+        for _ in 0..RESET_CYCLES {
+            side.twin.tick(&side.inputs, &mut side.outputs);
+        }
+        side.outputs = Outputs::default();
+        side.inputs.rst_n = 1;
+        side
+    }
+
+    /// The cycle that is stepped next; the number of cycles that were.
+    pub const fn cycle(&self) -> u64 {
+        self.cycle
+    }
+
+    /// One cycle: stores, inputs, the twin's tick, memory, and what moved.
+    ///
+    /// # Errors
+    /// [`ProtocolError`] if the twin answers what was not asked. The side must not be stepped further.
+    pub fn step<S: OperationSource>(&mut self, feed: &mut Feed<S>) -> Result<(), ProtocolError> {
+        let cycle = self.cycle;
+        self.driver
+            .drive(cycle, feed, &mut self.inputs, &mut self.stores);
+        let stalled = self.driver.stalls().is_stalled(Link::Memory, cycle);
+        self.inputs.memory = self.memory.inputs(cycle, stalled);
+        for store in &self.stores {
+            // As for the image.
+            let _ = self.memory.write_u64(store.address, store.value);
+        }
+        self.tick();
+        self.memory
+            .step(cycle, &self.inputs.memory, &self.outputs.memory);
+        self.driver.sample(cycle, &self.inputs, &self.outputs)?;
+        self.cycle += 1;
+        Ok(())
+    }
+
+    fn tick(&mut self) {
+        let Some(quiet) = &mut self.quiet else {
+            self.twin.tick(&self.inputs, &mut self.outputs);
+            return;
+        };
+        if quiet.left > 0 {
+            if !transfers(&self.inputs, &quiet.shown) {
+                quiet.left -= 1;
+                quiet.passed += 1;
+                self.outputs = quiet.shown;
+                return;
+            }
+            self.twin.skip(std::mem::take(&mut quiet.passed));
+        } else if quiet.passed > 0 {
+            self.twin.skip(std::mem::take(&mut quiet.passed));
+        }
+        self.twin.tick(&self.inputs, &mut self.outputs);
+        quiet.left = self.twin.quiet_cycles();
+        if quiet.left > 0 {
+            quiet.shown = Outputs::default();
+            self.twin.show(&mut quiet.shown);
+        }
+    }
+}
+
+/// Whether anything moves on a link in a cycle with these inputs, in which the twin shows `shown`.
+fn transfers(inputs: &Inputs, shown: &Outputs) -> bool {
+    let ports = inputs.ports.iter().zip(&shown.ports);
+    let of_ports = ports.fold(0, |any, (pins, port)| {
+        any | pins.req_valid & port.req_ready | pins.resp_ready & port.resp_valid
+    });
+    let of_control = inputs.control.valid & shown.control.ready
+        | inputs.control.resp_ready & shown.control.resp_valid;
+    let of_memory = inputs.memory.req_ready & shown.memory.req_valid
+        | inputs.memory.resp_valid & shown.memory.resp_ready;
+    of_ports | of_control | of_memory != 0
+}

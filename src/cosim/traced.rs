@@ -1,0 +1,121 @@
+//! The references of a real trace as operations: the machine brought into paging, tables that grow as pages are touched, requests.
+//!
+//! Contract: section 3 (what a requester owes the ports). SDM: none. Counterpart: `crate::trace`, which reads traces and places pages.
+//!
+//! The first operations bring the machine into the paging mode of the mapping, with the root that its rule gives. Then come the
+//! references in program order, back to back: fetches to port 0, loads and stores to port 1, as user-mode accesses if the mapping's pages
+//! are user pages, else as supervisor ones. The table entries of a page that is touched for the first time are stored by another agent
+//! just before the request, so a trace is read once and in constant memory.
+
+use std::collections::VecDeque;
+
+use super::stimulus::{Action, ConfigText, Control, ControlKind, Operation, OperationSource, Request, Setup, Store};
+use crate::arch::registers::{cr0, cr4, efer};
+use crate::arch::{Access, AccessKind};
+use crate::config::Config;
+use crate::trace::{
+    LazyTables, Mapping, MappingError, MemoryReference, PageSplit, References, TraceError, TraceReader,
+};
+
+/// Why a trace came to its end before its end.
+#[derive(Debug)]
+pub enum TraceTrouble {
+    /// The trace cannot be read further.
+    Trace(TraceError),
+    /// A page cannot be mapped.
+    Mapping(MappingError),
+}
+
+/// The operations of a trace.
+pub struct TraceSource {
+    references: PageSplit<References<Box<dyn TraceReader>>>,
+    tables: LazyTables,
+    pending: VecDeque<Operation>,
+    user: bool,
+    /// References that may still be begun.
+    left: u64,
+    taken: u64,
+    trouble: Option<TraceTrouble>,
+}
+
+impl TraceSource {
+    /// At most `most` references of `reader`, on the machine of `config` with the pages of its mapping.
+    ///
+    /// # Errors
+    /// The mapping is not possible on this machine.
+    pub fn new(config: &Config, reader: Box<dyn TraceReader>, most: u64) -> Result<Self, MappingError> {
+        let mapping = Mapping::new(&config.mapping, &config.arch_capabilities(), config.memory.size_bytes)?;
+        let wide = if config.mapping.levels == 5 { cr4::LA57 } else { 0 };
+        let boot = [
+            (ControlKind::WrmsrEfer, efer::LME | efer::NXE),
+            (ControlKind::MovCr4, cr4::PAE | cr4::PGE | wide),
+            (ControlKind::MovCr3, mapping.root().raw()),
+            (ControlKind::MovCr0, cr0::PE | cr0::PG | cr0::WP),
+        ];
+        let mut pending: VecDeque<Operation> =
+            boot.into_iter().map(|(kind, value)| Operation::now(Action::Control(Control::new(kind, value)))).collect();
+        pending.push_back(Operation::now(Action::Drain));
+        Ok(Self {
+            references: PageSplit::new(References::new(reader)),
+            tables: LazyTables::new(mapping),
+            pending,
+            user: config.mapping.user,
+            left: most,
+            taken: 0,
+            trouble: None,
+        })
+    }
+
+    /// The setup of a run: no stalls, and no image, since tables grow as they are used.
+    pub fn setup(config: &Config, name: &str, seed: u64) -> Setup {
+        Setup { about: vec![format!("references of {name}")], config: ConfigText::of(config), seed, ..Setup::default() }
+    }
+
+    /// References begun so far, pieces of one that crosses a page counted apart.
+    pub const fn references(&self) -> u64 {
+        self.taken
+    }
+
+    /// What ended the trace, if that was not its end.
+    pub fn into_trouble(self) -> Option<TraceTrouble> {
+        self.trouble
+    }
+
+    fn push_reference(&mut self, reference: &MemoryReference) -> Result<(), MappingError> {
+        let address = reference.address();
+        if let Some(path) = self.tables.touch(address)? {
+            for entry in path.iter() {
+                let store = Store { address: entry.address.raw(), value: entry.value };
+                self.pending.push_back(Operation::now(Action::Store(store)));
+            }
+        }
+        let kind = reference.kind().access_kind();
+        let request = Request {
+            port: u8::from(kind != AccessKind::Fetch),
+            va: address,
+            access: Access::new(kind, if self.user { 3 } else { 0 }),
+            size_bytes: reference.port_size_bytes() as u8,
+        };
+        self.pending.push_back(Operation::now(Action::Request(request)));
+        Ok(())
+    }
+}
+
+impl OperationSource for TraceSource {
+    fn next_operation(&mut self) -> Option<Operation> {
+        if self.pending.is_empty() && self.trouble.is_none() {
+            self.left = self.left.checked_sub(1)?;
+            match self.references.next()? {
+                Ok(reference) => {
+                    self.taken += 1;
+                    self.trouble = self.push_reference(&reference).err().map(TraceTrouble::Mapping);
+                }
+                Err(error) => self.trouble = Some(TraceTrouble::Trace(error)),
+            }
+        }
+        if self.trouble.is_some() {
+            return None;
+        }
+        self.pending.pop_front()
+    }
+}

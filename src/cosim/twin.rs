@@ -1,0 +1,123 @@
+//! What the harness needs of a twin, and of a checker of its stream: the seams at which model, RTL and reference are plugged in.
+//!
+//! Contract: section 1 (cycles). SDM: none. Counterpart: none.
+
+use crate::model::Mmu;
+use crate::model::mmu_pkg::{Inputs, Outputs};
+
+/// A machine that can be stepped: the model, the RTL, or anybody's.
+pub trait Twin {
+    /// What reports call it.
+    fn name(&self) -> &'static str;
+
+    /// One cycle: the outputs that the state at its start shows, then the edge that ends it. Everything in `outputs` is written.
+    fn tick(&mut self, inputs: &Inputs, outputs: &mut Outputs);
+
+    /// How many cycles, the next one included, cannot change anything as long as no link transfers. 0: the next cycle must be ticked.
+    fn quiet_cycles(&self) -> u64 {
+        0
+    }
+
+    /// What the state shows, onto outputs that are all 0: what [`Twin::tick`] would show in a quiet cycle.
+    fn show(&self, _outputs: &mut Outputs) {}
+
+    /// Passes over `cycles` quiet cycles.
+    fn skip(&mut self, _cycles: u64) {}
+
+    /// How many assertions have failed so far.
+    fn failed_assertions(&self) -> u64 {
+        0
+    }
+
+    /// The first failed assertion: its cycle, if it was not under reset, and what it says.
+    fn first_failed_assertion(&self) -> Option<(Option<u64>, String)> {
+        None
+    }
+}
+
+impl Twin for Mmu {
+    fn name(&self) -> &'static str {
+        "model"
+    }
+
+    fn tick(&mut self, inputs: &Inputs, outputs: &mut Outputs) {
+        Self::tick(self, inputs, outputs);
+    }
+
+    fn quiet_cycles(&self) -> u64 {
+        self.next_event().unwrap_or(u64::MAX)
+    }
+
+    fn show(&self, outputs: &mut Outputs) {
+        Self::show(self, outputs);
+    }
+
+    fn skip(&mut self, cycles: u64) {
+        Self::skip(self, cycles);
+    }
+}
+
+#[cfg(feature = "rtl")]
+impl Twin for super::rtl::Rtl {
+    fn name(&self) -> &'static str {
+        "rtl"
+    }
+
+    fn tick(&mut self, inputs: &Inputs, outputs: &mut Outputs) {
+        *outputs = *Self::tick(self, inputs);
+    }
+
+    fn failed_assertions(&self) -> u64 {
+        self.error_count().into()
+    }
+
+    fn first_failed_assertion(&self) -> Option<(Option<u64>, String)> {
+        self.errors()
+            .first()
+            .map(|failure| (failure.cycle, failure.text.clone()))
+    }
+}
+
+impl<T: Twin + ?Sized> Twin for Box<T> {
+    fn name(&self) -> &'static str {
+        (**self).name()
+    }
+
+    fn tick(&mut self, inputs: &Inputs, outputs: &mut Outputs) {
+        (**self).tick(inputs, outputs);
+    }
+
+    fn quiet_cycles(&self) -> u64 {
+        (**self).quiet_cycles()
+    }
+
+    fn show(&self, outputs: &mut Outputs) {
+        (**self).show(outputs);
+    }
+
+    fn skip(&mut self, cycles: u64) {
+        (**self).skip(cycles);
+    }
+
+    fn failed_assertions(&self) -> u64 {
+        (**self).failed_assertions()
+    }
+
+    fn first_failed_assertion(&self) -> Option<(Option<u64>, String)> {
+        (**self).first_failed_assertion()
+    }
+}
+
+/// The twin that is not there: the second one of a run of the model alone.
+#[derive(Debug)]
+pub enum NoTwin {}
+
+impl Twin for NoTwin {
+    fn name(&self) -> &'static str {
+        match *self {}
+    }
+
+    fn tick(&mut self, _inputs: &Inputs, _outputs: &mut Outputs) {
+        match *self {}
+    }
+}

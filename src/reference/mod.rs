@@ -1,0 +1,13 @@
+//! The reference: the walk as the manual states it, with no time, no caches, and no state but memory and control registers.
+//!
+//! Contract: none; both twins must be allowed by it. SDM vol. 3A, 4.5 to 4.8.
+//! Counterpart: none in hardware; `rtl/` and `crate::model` are held against it.
+
+pub mod memory;
+pub mod walk;
+
+#[cfg(test)]
+mod tests;
+
+pub use memory::{PhysicalMemory, SparseMemory};
+pub use walk::{EntryUse, Translation, Walk, WalkObserver, WalkStep, trace, walk, walk_observed};

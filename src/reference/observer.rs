@@ -1,0 +1,504 @@
+//! What software and the bus can know from a stream of inputs and outputs, without the monitor: requests, responses, control
+//! operations with the cycle in which they perform, transactions, and memory.
+//!
+//! Contract: 1.3 (links), 3 (ports), 5 (outstanding requests), 9 (control), 13 (memory). SDM vol. 3A, 2.5.
+//! Counterpart: none in hardware. Both checkers stand on this one.
+//!
+//! # What it guarantees
+//! Every response answers an outstanding request, once, and keeps its payload until it is transferred; control answers each
+//! operation once, with the #GP that the operation deserves; the registers show what was written; no request meets a register write;
+//! memory answers with what it held. Each of these is a [`Rule`] of the first group.
+//!
+//! # What it does not
+//! It does not check that `ready` and `valid` move in the right cycles, that links other than responses are stable, that anything
+//! ever ends, or the obligations of the requester: the comparison of the twins and the assertions of the RTL do. In a cycle with
+//! `rst_n` = 0 it looks at nothing but the stores, and forgets all but memory.
+//!
+//! # Order
+//! A cycle is fed in two steps, because an answer that shows in cycle t cannot depend on what memory becomes in t:
+//! [`Observer::answers`], then [`Observer::performs`].
+
+use crate::arch::{Access, AccessKind, Capabilities, Invalidation, InvpcidDescriptor, Registers};
+use crate::model::mmu_pkg::{
+    self as pkg, CTRL_INVLPG, CTRL_INVPCID, CTRL_MOV_CR0, CTRL_MOV_CR3, CTRL_MOV_CR4, ControlIn, Inputs, MAX_PORTS, Outputs, PortIn,
+    PortOut,
+};
+
+use super::finding::{Finding, InvalidationKind, Rule};
+use super::image::Image;
+
+/// A store of another agent, performed in a cycle before the machine's own transaction is accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Store {
+    /// Physical address, a multiple of 8.
+    pub address: u64,
+    /// The 64 bits that stand there from then on.
+    pub value: u64,
+}
+
+/// A request as it was accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Request {
+    /// Its port.
+    pub port: u8,
+    /// Its id, unique among the outstanding requests of the port.
+    pub id: u8,
+    /// The cycle of the accept.
+    pub accepted_cycle: u64,
+    /// The linear address.
+    pub va: u64,
+    /// Who asks for what.
+    pub access: Access,
+}
+
+impl Request {
+    fn new(port: usize, cycle: u64, input: &PortIn) -> Self {
+        let kind = match input.req_kind {
+            pkg::KIND_WRITE => AccessKind::Write,
+            pkg::KIND_FETCH => AccessKind::Fetch,
+            _ => AccessKind::Read,
+        };
+        Self {
+            port: port as u8,
+            id: input.req_id,
+            accepted_cycle: cycle,
+            va: input.req_va,
+            access: Access {
+                kind,
+                cpl: input.req_cpl & 3,
+                ac: input.req_ac & 1 != 0,
+                implicit_supervisor: input.req_implicit_supervisor & 1 != 0,
+                pkru: input.req_pkru,
+            },
+        }
+    }
+}
+
+/// A response in the first cycle in which it shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Answer {
+    /// What it answers.
+    pub request: Request,
+    /// The payload, with `req_ready` as 0.
+    pub response: PortOut,
+}
+
+/// A control operation with what it does by the rules of contract 9.3.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Operation {
+    /// The cycle of its transfer.
+    pub accepted_cycle: u64,
+    /// Whether it writes a register, and so waits until no request is outstanding.
+    pub writes_register: bool,
+    /// Whether it raises #GP and changes nothing.
+    pub general_protection: bool,
+    /// The registers before it.
+    pub before: Registers,
+    /// The registers after it.
+    pub after: Registers,
+    /// What it removes.
+    pub invalidation: Invalidation,
+    /// Under which name the figures count that.
+    pub kind: InvalidationKind,
+}
+
+impl Operation {
+    /// What `input` does to `registers`.
+    fn new(cycle: u64, input: &ControlIn, registers: &Registers, capabilities: &Capabilities) -> Self {
+        let mut after = *registers;
+        let descriptor = InvpcidDescriptor { context: input.data, address: input.addr };
+        let (kind, result) = match input.op {
+            CTRL_MOV_CR0 => (InvalidationKind::MovCr0, after.write_cr0(input.data)),
+            CTRL_MOV_CR3 => (InvalidationKind::MovCr3, after.write_cr3(input.data, capabilities)),
+            CTRL_MOV_CR4 => (InvalidationKind::MovCr4, after.write_cr4(input.data, capabilities)),
+            CTRL_INVLPG => (InvalidationKind::Invlpg, Ok(registers.invlpg(input.data))),
+            CTRL_INVPCID => {
+                let kind = match input.kind {
+                    0 => InvalidationKind::InvpcidAddress,
+                    1 => InvalidationKind::InvpcidContext,
+                    2 => InvalidationKind::InvpcidAll,
+                    _ => InvalidationKind::InvpcidAllButGlobals,
+                };
+                (kind, registers.invpcid(input.kind, &descriptor))
+            }
+            _ => (InvalidationKind::WrmsrEfer, after.write_efer(input.data)),
+        };
+        Self {
+            accepted_cycle: cycle,
+            writes_register: input.op < CTRL_INVLPG,
+            general_protection: result.is_err(),
+            before: *registers,
+            after: if result.is_err() { *registers } else { after },
+            invalidation: result.unwrap_or(Invalidation::None),
+            kind,
+        }
+    }
+}
+
+/// A memory transaction of the machine, in the cycle in which it was accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Transaction {
+    /// The cycle of the accept.
+    pub cycle: u64,
+    /// Its id.
+    pub id: u8,
+    /// `MEM_READ`, `MEM_WRITE` or `MEM_COMPARE_AND_SET`.
+    pub op: u8,
+    /// Physical address.
+    pub address: u64,
+    /// `mem_req_expected_o`.
+    pub expected: u64,
+    /// `mem_req_wdata_o`.
+    pub new: u64,
+    /// What memory held before it performed.
+    pub before: u64,
+    /// Whether the bus answers with an error.
+    pub error: bool,
+}
+
+/// A change of one word of memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Change {
+    /// Its address.
+    pub address: u64,
+    /// What it held.
+    pub before: u64,
+    /// What it holds from then on.
+    pub after: u64,
+    /// Whether the machine did it, and not another agent.
+    pub by_machine: bool,
+}
+
+/// What happened in one cycle. Reused from cycle to cycle: the vectors keep their room.
+#[derive(Debug, Clone, Default)]
+pub struct Events {
+    /// The machine is in reset; nothing else is set but `changes`.
+    pub reset: bool,
+    /// Responses that show for the first time; at most one a port.
+    pub answers: Vec<Answer>,
+    /// An operation that performs in this cycle, by the rule of contract 9.1.
+    pub performed: Option<Operation>,
+    /// An operation whose response shows for the first time: it is complete.
+    pub completed: Option<Operation>,
+    /// Words of memory that changed, in order.
+    pub changes: Vec<Change>,
+    /// The transaction that was accepted.
+    pub accepted_transaction: Option<Transaction>,
+    /// The transaction that was answered; the answer was right.
+    pub answered_transaction: Option<Transaction>,
+    /// Requests that were accepted; at most one a port.
+    pub requests: Vec<Request>,
+}
+
+impl Events {
+    fn clear(&mut self) {
+        self.reset = false;
+        self.answers.clear();
+        self.performed = None;
+        self.completed = None;
+        self.changes.clear();
+        self.accepted_transaction = None;
+        self.answered_transaction = None;
+        self.requests.clear();
+    }
+}
+
+/// Where the control port is, as seen from outside.
+#[derive(Debug, Clone, Copy)]
+enum Control {
+    Idle,
+    Pending(Operation),
+    Performed(Operation),
+    Answering,
+}
+
+/// The reconstruction. Feed it every cycle, once each of [`Observer::answers`] and [`Observer::performs`].
+#[derive(Debug, Clone)]
+pub struct Observer {
+    capabilities: Capabilities,
+    /// Whether registers must show a new value in the very cycle that the contract names, or only when the operation is complete.
+    exact: bool,
+    image: Image,
+    registers: Registers,
+    outstanding: [Vec<Request>; MAX_PORTS],
+    outstanding_count: usize,
+    shown: [Option<PortOut>; MAX_PORTS],
+    control: Control,
+    in_flight: Vec<Transaction>,
+}
+
+impl Observer {
+    /// An observer of a machine in reset, over `image`. `exact`: register outputs are held to contract 9.1 by the cycle.
+    pub fn new(capabilities: Capabilities, image: Image, exact: bool) -> Self {
+        Self {
+            capabilities,
+            exact,
+            image,
+            registers: Registers::RESET,
+            outstanding: Default::default(),
+            outstanding_count: 0,
+            shown: [None; MAX_PORTS],
+            control: Control::Idle,
+            in_flight: Vec::new(),
+        }
+    }
+
+    /// Memory as it stands: at [`Observer::answers`] before the stores of the cycle, after [`Observer::performs`] behind them.
+    #[inline]
+    pub const fn image(&self) -> &Image {
+        &self.image
+    }
+
+    /// The registers by which the machine judges: the new value from the cycle after the one in which the write performs.
+    #[inline]
+    pub const fn registers(&self) -> &Registers {
+        &self.registers
+    }
+
+    /// What the machine is built with.
+    #[inline]
+    pub const fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    /// First step of a cycle: the responses that show for the first time.
+    ///
+    /// # Errors
+    /// [`Rule::ResponseId`], [`Rule::ResponseStable`].
+    #[inline]
+    pub fn answers(&mut self, cycle: u64, inputs: &Inputs, outputs: &Outputs, events: &mut Events) -> Result<(), Finding> {
+        events.clear();
+        if inputs.rst_n == 0 {
+            events.reset = true;
+            return Ok(());
+        }
+        for (port, output) in outputs.ports.iter().enumerate() {
+            if output.resp_valid != 0 {
+                self.answer(cycle, port, output, events)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self, cycle: u64, port: usize, output: &PortOut, events: &mut Events) -> Result<(), Finding> {
+        let response = PortOut { req_ready: 0, ..*output };
+        if let Some(shown) = self.shown[port] {
+            if shown != response {
+                let (seen, allowed) = (format!("port {port} changes to {response:?}"), format!("{shown:?}"));
+                return Err(Finding::new(cycle, Rule::ResponseStable, seen, allowed));
+            }
+            return Ok(());
+        }
+        self.shown[port] = Some(response);
+        let Some(request) = self.outstanding[port].iter().find(|request| request.id == output.resp_id) else {
+            let ids: Vec<u8> = self.outstanding[port].iter().map(|request| request.id).collect();
+            let seen = format!("a response with id {} on port {port}", output.resp_id);
+            return Err(Finding::new(cycle, Rule::ResponseId, seen, format!("one of the outstanding ids {ids:?}")));
+        };
+        events.answers.push(Answer { request: *request, response });
+        Ok(())
+    }
+
+    /// Second step of a cycle: what performs, memory, and what is accepted.
+    ///
+    /// # Errors
+    /// The other rules of the first group of [`Rule`].
+    #[inline]
+    pub fn performs(
+        &mut self,
+        cycle: u64,
+        inputs: &Inputs,
+        outputs: &Outputs,
+        stores: &[Store],
+        events: &mut Events,
+    ) -> Result<(), Finding> {
+        if inputs.rst_n == 0 {
+            self.reset();
+        } else {
+            self.check_registers(cycle, outputs)?;
+            if !matches!(self.control, Control::Idle) || outputs.control.resp_valid != 0 {
+                self.advance_control(cycle, inputs, outputs, events)?;
+            }
+        }
+        for store in stores {
+            self.change(store.address & !7, store.value, false, events);
+        }
+        if inputs.rst_n == 0 {
+            return Ok(());
+        }
+        if inputs.memory.resp_valid & outputs.memory.resp_ready != 0 {
+            self.memory_response(cycle, inputs, events)?;
+        }
+        if outputs.memory.req_valid & inputs.memory.req_ready != 0 {
+            self.memory_accept(cycle, outputs, events)?;
+        }
+        for (port, (input, output)) in inputs.ports.iter().zip(&outputs.ports).enumerate() {
+            if output.resp_valid & input.resp_ready != 0 {
+                self.shown[port] = None;
+                self.outstanding[port].retain(|request| request.id != output.resp_id);
+                self.outstanding_count = self.outstanding.iter().map(Vec::len).sum();
+            }
+            if input.req_valid & output.req_ready != 0 {
+                self.accept(cycle, port, input, events)?;
+            }
+        }
+        if inputs.control.valid & outputs.control.ready != 0 {
+            self.control = Control::Pending(Operation::new(cycle, &inputs.control, &self.registers, &self.capabilities));
+        }
+        Ok(())
+    }
+
+    fn reset(&mut self) {
+        self.registers = Registers::RESET;
+        self.outstanding.iter_mut().for_each(Vec::clear);
+        self.outstanding_count = 0;
+        self.shown = [None; MAX_PORTS];
+        self.control = Control::Idle;
+        self.in_flight.clear();
+    }
+
+    fn change(&mut self, address: u64, after: u64, by_machine: bool, events: &mut Events) {
+        if self.image.contains(address) {
+            let before = self.image.write(address, after);
+            if before != after {
+                events.changes.push(Change { address, before, after, by_machine });
+            }
+        }
+    }
+
+    fn accept(&mut self, cycle: u64, port: usize, input: &PortIn, events: &mut Events) -> Result<(), Finding> {
+        let writing = match &self.control {
+            Control::Pending(operation) | Control::Performed(operation) => operation.writes_register,
+            Control::Idle | Control::Answering => false,
+        };
+        if writing {
+            let seen = format!("a request accepted on port {port} during a register write");
+            return Err(Finding::new(cycle, Rule::Serialisation, seen, "none until the write is complete"));
+        }
+        let request = Request::new(port, cycle, input);
+        self.outstanding[port].push(request);
+        self.outstanding_count += 1;
+        events.requests.push(request);
+        Ok(())
+    }
+
+    /// The registers shown in a cycle, against the ones that hold, or while a write is under way, may hold.
+    fn check_registers(&self, cycle: u64, outputs: &Outputs) -> Result<(), Finding> {
+        let shown = &outputs.control;
+        let shows = |registers: &Registers| {
+            shown.cr3 == registers.cr3()
+                && shown.cr0 == registers.cr0()
+                && shown.cr4 == registers.cr4()
+                && shown.efer == registers.efer()
+        };
+        // Between the accept and the completion another machine may have written, or not yet; ours may not choose.
+        let other = match &self.control {
+            Control::Pending(operation) => !self.exact && shows(&operation.after),
+            Control::Performed(operation) => {
+                !self.exact && outputs.control.resp_valid == 0 && shows(&operation.before)
+            }
+            Control::Idle | Control::Answering => false,
+        };
+        if other || shows(&self.registers) {
+            return Ok(());
+        }
+        let seen = format!("cr0 {:#x}, cr3 {:#x}, cr4 {:#x}, efer {:#x}", shown.cr0, shown.cr3, shown.cr4, shown.efer);
+        let r = &self.registers;
+        let allowed = format!("cr0 {:#x}, cr3 {:#x}, cr4 {:#x}, efer {:#x}", r.cr0(), r.cr3(), r.cr4(), r.efer());
+        Err(Finding::new(cycle, Rule::Registers, seen, allowed))
+    }
+
+    fn advance_control(&mut self, cycle: u64, inputs: &Inputs, outputs: &Outputs, events: &mut Events) -> Result<(), Finding> {
+        if let Control::Pending(operation) = self.control
+            && (!operation.writes_register || self.outstanding_count == 0)
+        {
+            self.registers = operation.after;
+            self.control = Control::Performed(operation);
+            events.performed = Some(operation);
+        }
+        if outputs.control.resp_valid == 0 {
+            return Ok(());
+        }
+        match self.control {
+            Control::Performed(operation) => {
+                if (outputs.control.resp_gp != 0) != operation.general_protection {
+                    let seen = format!("ctrl_resp_gp_o = {}", outputs.control.resp_gp);
+                    let allowed = format!("{}", u8::from(operation.general_protection));
+                    return Err(Finding::new(cycle, Rule::ControlFault, seen, allowed));
+                }
+                events.completed = Some(operation);
+                self.control = Control::Answering;
+            }
+            Control::Pending(_) => {
+                let seen = "a register write completed while requests are outstanding";
+                return Err(Finding::new(cycle, Rule::Serialisation, seen, "completion after the last response"));
+            }
+            Control::Idle => {
+                let seen = "a control response without an operation";
+                return Err(Finding::new(cycle, Rule::ControlResponse, seen, "one response for each operation"));
+            }
+            Control::Answering => {}
+        }
+        if inputs.control.resp_ready != 0 {
+            self.control = Control::Idle;
+        }
+        Ok(())
+    }
+
+    fn memory_accept(&mut self, cycle: u64, outputs: &Outputs, events: &mut Events) -> Result<(), Finding> {
+        let request = &outputs.memory;
+        if request.req_beats != 1 || request.req_op > pkg::MEM_COMPARE_AND_SET || request.req_addr & 7 != 0 {
+            let seen = format!("op {}, {} beats at {:#x}", request.req_op, request.req_beats, request.req_addr);
+            let allowed = "a read, write or compare-and-set of one beat at a multiple of 8";
+            return Err(Finding::new(cycle, Rule::MemoryTransaction, seen, allowed));
+        }
+        let transaction = Transaction {
+            cycle,
+            id: request.req_id,
+            op: request.req_op,
+            address: request.req_addr,
+            expected: request.req_expected,
+            new: request.req_wdata,
+            before: self.image.read(request.req_addr),
+            error: !self.image.contains(request.req_addr),
+        };
+        match transaction.op {
+            pkg::MEM_COMPARE_AND_SET if transaction.before == transaction.expected => {
+                self.change(transaction.address, transaction.new, true, events);
+            }
+            pkg::MEM_WRITE => {
+                let mask = (0..8).filter(|byte| request.req_be >> byte & 1 != 0).fold(0, |mask, byte| mask | 0xff << (8 * byte));
+                let after = transaction.before & !mask | transaction.new & mask;
+                self.change(transaction.address, after, true, events);
+            }
+            _ => {}
+        }
+        self.in_flight.push(transaction);
+        events.accepted_transaction = Some(transaction);
+        Ok(())
+    }
+
+    fn memory_response(&mut self, cycle: u64, inputs: &Inputs, events: &mut Events) -> Result<(), Finding> {
+        let response = &inputs.memory;
+        let position = self.in_flight.iter().position(|transaction| transaction.id == response.resp_id);
+        let seen = || format!("data {:#x}, error {}, for id {}", response.resp_data, response.resp_error, response.resp_id);
+        let Some(position) = position else {
+            return Err(Finding::new(cycle, Rule::MemoryResponse, seen(), "an answer to a transaction in flight"));
+        };
+        let transaction = self.in_flight.remove(position);
+        let right = (response.resp_error != 0) == transaction.error
+            && (transaction.error || transaction.op == pkg::MEM_WRITE || response.resp_data == transaction.before);
+        if !right {
+            let allowed = format!(
+                "data {:#x}, error {}: what {:#x} held in cycle {}",
+                transaction.before,
+                u8::from(transaction.error),
+                transaction.address,
+                transaction.cycle
+            );
+            return Err(Finding::new(cycle, Rule::MemoryResponse, seen(), allowed));
+        }
+        events.answered_transaction = Some(transaction);
+        Ok(())
+    }
+}
