@@ -1,0 +1,44 @@
+//! Traces of memory references: reading, writing and recording them, and where their pages lie in physical memory.
+//!
+//! Contract: section 3 (what a requester owes the ports: sizes, and the split at a page). SDM: none. Counterpart: none; both twins are
+//! fed from here. `docs/traces.md` has the formats and the rules byte by byte.
+//!
+//! A trace is read in one pass and in constant memory, from a file or from standard input, through gzip, xz or zstd. Nothing that a file
+//! may contain makes a reader panic or allocate without bound: what is wrong with it is a [`TraceError`] with file, place and remedy.
+//!
+//! | module | does |
+//! | --- | --- |
+//! | [`mod@reference`] | one reference, and the split of what crosses a page |
+//! | [`mod@open`] | finds compression and format by content; the trait that every reader has |
+//! | [`mod@input`] | bytes of a file or of standard input, decompressed, with progress |
+//! | [`mod@lackey`] | text of `valgrind --tool=lackey --trace-mem=yes` |
+//! | [`mod@binary`] | the project's own form: compact, versioned, checksummed |
+//! | [`mod@file`] | writing a trace file, and import into one |
+//! | [`mod@record`] | running a program under valgrind |
+//! | [`mod@info`] | what is in a trace |
+//! | [`mod@pages`] | sets of pages |
+//! | [`mod@mapping`] | page tables and page frames by rule, from address and seed |
+
+pub mod binary;
+pub mod error;
+pub mod file;
+pub mod info;
+pub mod input;
+pub mod lackey;
+pub mod mapping;
+pub mod open;
+pub mod pages;
+pub mod record;
+pub mod reference;
+
+pub use error::TraceError;
+pub use file::{Compression, TraceFile, Written, import};
+pub use info::{TraceInfo, info};
+pub use input::{Input, Progress};
+pub use mapping::{
+    AccessedDirty, LazyTables, Mapping, MappingError, MappingSpec, PagePolicy, TableEntry,
+};
+pub use open::{OpenOptions, References, TraceFormat, TraceReader};
+pub use pages::PageSet;
+pub use record::{RecordOptions, Recorded, record};
+pub use reference::{Counts, MemoryReference, PageSplit, ReferenceKind};

@@ -1,0 +1,154 @@
+//! TLB arrays and paging-structure caches of the test machine.
+//!
+//! Contract: 1.6, 4, 7.3, 8.5, 9.3. SDM: none. Counterpart: none; independent of the shadow arrays that it exercises.
+
+use twinwalk::arch::Invalidation;
+use twinwalk::model::mmu_pkg::{ARRAY_FILL, ARRAY_INVALIDATE, ArrayEvent};
+
+/// Bits of the page number in a TLB tag.
+pub const PAGE_MASK: u64 = (1 << 45) - 1;
+
+/// What one way holds, and its rank.
+#[derive(Clone, Copy, Default)]
+pub struct Way {
+    pub valid: bool,
+    pub tag: u64,
+    pub data: u64,
+    pub rank: usize,
+}
+
+impl Way {
+    pub fn global(&self) -> bool {
+        self.tag >> 57 & 1 != 0
+    }
+
+    pub fn tlb_pcid(&self) -> u64 {
+        self.tag >> 45 & 0xfff
+    }
+
+    pub fn psc_pcid(&self) -> u64 {
+        self.tag >> 36 & 0xfff
+    }
+}
+
+/// Sets of ways. `shift` of the page size; a paging-structure cache is one set.
+#[derive(Clone)]
+pub struct Array {
+    pub sets: usize,
+    pub ways: usize,
+    shift: u32,
+    cells: Vec<Way>,
+}
+
+impl Array {
+    pub fn new(sets: usize, ways: usize, shift: u32) -> Self {
+        let way = |index: usize| Way { rank: index % ways.max(1), ..Way::default() };
+        Self { sets, ways, shift, cells: (0..sets * ways).map(way).collect() }
+    }
+
+    pub fn set_of(&self, va: u64) -> usize {
+        (va >> self.shift) as usize % self.sets
+    }
+
+    pub fn set(&self, set: usize) -> &[Way] {
+        &self.cells[set * self.ways..(set + 1) * self.ways]
+    }
+
+    fn set_mut(&mut self, set: usize) -> &mut [Way] {
+        &mut self.cells[set * self.ways..(set + 1) * self.ways]
+    }
+
+    /// The page number of `va` as tags of this array have it.
+    pub fn page(&self, va: u64) -> u64 {
+        (va >> 12 & PAGE_MASK) >> (self.shift - 12) << (self.shift - 12)
+    }
+
+    /// The lowest way that holds the page of `va` for `pcid`.
+    pub fn find(&self, va: u64, pcid: u64) -> Option<usize> {
+        if self.ways == 0 {
+            return None;
+        }
+        let page = self.page(va);
+        let hit = |way: &Way| way.valid && way.tag & PAGE_MASK == page && (way.global() || way.tlb_pcid() == pcid);
+        self.set(self.set_of(va)).iter().position(hit)
+    }
+
+    pub fn touch(&mut self, set: usize, way: usize) {
+        let rank = self.set(set)[way].rank;
+        for other in self.set_mut(set).iter_mut().filter(|other| other.rank < rank) {
+            other.rank += 1;
+        }
+        self.set_mut(set)[way].rank = 0;
+    }
+
+    /// Makes every way of `set` invalid of which `goes` says so.
+    pub fn remove(&mut self, set: usize, goes: impl Fn(&Way) -> bool, event: &mut ArrayEvent) {
+        let mut removed = 0;
+        for (index, way) in self.set_mut(set).iter_mut().enumerate() {
+            if way.valid && goes(way) {
+                way.valid = false;
+                removed |= 1 << index;
+            }
+        }
+        if removed != 0 {
+            *event = ArrayEvent { op: ARRAY_INVALIDATE, set: set as u16, removed, ..ArrayEvent::default() };
+        }
+    }
+
+    /// Fills `set`; `conflicts` tells which ways may not stay. `in_place`: a conflict is replaced alone.
+    pub fn fill(&mut self, set: usize, tag: u64, data: u64, conflicts: impl Fn(&Way) -> bool, event: &mut ArrayEvent) {
+        if self.ways == 0 {
+            return;
+        }
+        let ways = self.set(set);
+        let conflict: Vec<usize> = (0..self.ways).filter(|way| ways[*way].valid && conflicts(&ways[*way])).collect();
+        let invalid = ways.iter().position(|way| !way.valid);
+        let oldest = ways.iter().position(|way| way.rank + 1 == self.ways);
+        let target = conflict.first().copied().or(invalid).or(oldest).expect("ranks are a permutation");
+        let victim = ways[target];
+        let mut removed = u64::from(victim.valid) << target;
+        for way in conflict {
+            removed |= 1 << way;
+            self.set_mut(set)[way].valid = false;
+        }
+        let rank = victim.rank;
+        self.set_mut(set)[target] = Way { valid: true, tag, data, rank };
+        self.touch(set, target);
+        *event = ArrayEvent {
+            op: ARRAY_FILL,
+            way: target as u8,
+            set: set as u16,
+            removed,
+            tag,
+            data,
+            victim_tag: if victim.valid { victim.tag } else { 0 },
+            victim_data: if victim.valid { victim.data } else { 0 },
+            ..ArrayEvent::default()
+        };
+    }
+}
+
+/// Whether `invalidation` removes a TLB entry from an array of pages of `1 << shift` bytes, written down anew from contract 9.3.
+pub fn tlb_goes(invalidation: &Invalidation, way: &Way, shift: u32) -> bool {
+    match *invalidation {
+        Invalidation::None => false,
+        Invalidation::Page { va, pcid, globals } => {
+            let same = way.tag & PAGE_MASK == (va.raw() >> 12 & PAGE_MASK) >> (shift - 12) << (shift - 12);
+            same && if way.global() { globals } else { way.tlb_pcid() == u64::from(pcid.raw()) }
+        }
+        Invalidation::Context { pcid, globals } => {
+            if way.global() { globals } else { way.tlb_pcid() == u64::from(pcid.raw()) }
+        }
+        Invalidation::AllNonGlobal => !way.global(),
+        Invalidation::All => true,
+    }
+}
+
+/// Whether it removes a paging-structure-cache entry.
+pub fn psc_goes(invalidation: &Invalidation, way: &Way) -> bool {
+    match *invalidation {
+        Invalidation::None => false,
+        Invalidation::Page { pcid, .. } | Invalidation::Context { pcid, .. } => way.psc_pcid() == u64::from(pcid.raw()),
+        Invalidation::AllNonGlobal | Invalidation::All => true,
+    }
+}

@@ -1,0 +1,12 @@
+//! What the tests of the staleness checkers share: a small machine by the contract with bugs that can be switched on, random operations
+//! for it, and hand-made streams.
+//!
+//! Contract: see the parts. SDM: none. Counterpart: none.
+
+#![allow(dead_code, reason = "each test binary uses a part")]
+
+pub mod arrays;
+pub mod bugs;
+pub mod machine;
+pub mod random;
+pub mod stream;
