@@ -1,0 +1,80 @@
+# The recipes of Twinwalk. `./bootstrap RECIPE` gets the computer ready first; with everything in place, `just RECIPE` does.
+#
+# Every recipe builds with the feature `rtl-static`: the default machine is verilated once, by the build, and linked in.
+# All use the one optimised profile of Cargo.toml, so what one has compiled the next one finds.
+
+set shell := ["sh", "-eu", "-c"]
+
+twin := "--locked --features rtl-static"
+twinwalk := "cargo run " + twin + " --quiet --"
+
+# What there is
+default:
+    @just --justfile "{{justfile()}}" --list --unsorted
+
+# A window of a recorded program through the RTL and the model, side by side
+demo *ARGS: build
+    {{twinwalk}} check --trace traces/gcc10m.twt.zst --count 200000 {{ARGS}}
+
+# Compile, with progress
+build:
+    cargo build {{twin}}
+
+# Every test
+test *ARGS:
+    cargo test {{twin}} {{ARGS}}
+
+# Random operations through both twins: ten seconds, or as the arguments say (--ops N, --seed N, --minutes M)
+check *ARGS: build
+    {{twinwalk}} check {{ARGS}}
+
+# Compare the golden traces with what model and RTL do
+golden *ARGS: build
+    {{twinwalk}} golden --check {{ARGS}}
+
+# Rewrite the golden traces, after showing what changed; refused while the twins differ
+bless *ARGS: build
+    {{twinwalk}} golden --bless {{ARGS}}
+
+# Seeded bugs: each must be caught by the checker that is named for it
+must-fail:
+    cargo test {{twin}} must_fail
+
+# Speed of the model, of the RTL, and their ratio, from one run
+bench *ARGS:
+    cargo bench {{twin}} {{ARGS}}
+
+# RTL, Rust, shell and documentation, warnings as errors
+lint: lint-rtl lint-rust lint-shell doc
+
+# The RTL: all of Verilator's warnings, no waiver without a reason
+lint-rtl:
+    .ci/lint-rtl
+
+# rustfmt; clippy with every set of features
+lint-rust:
+    cargo fmt --check
+    cargo clippy {{twin}} --all-targets -- -D warnings
+    cargo clippy --locked --all-targets -- -D warnings
+    cargo clippy --locked --no-default-features --all-targets -- -D warnings
+
+# The shell scripts, where shellcheck is installed
+lint-shell:
+    @if command -v shellcheck >/dev/null; then shellcheck bootstrap .ci/run .ci/lint-rtl .ci/package .ci/portable .ci/bare; \
+    else echo 'shellcheck is not installed: the shell scripts were not checked'; fi
+
+# The documentation of the crate, warnings as errors
+doc *ARGS:
+    RUSTDOCFLAGS='-D warnings' cargo doc {{twin}} --no-deps {{ARGS}}
+
+# What does not need the RTL, type-checked for Windows and arm64 macOS
+portable:
+    .ci/portable
+
+# The packaged crate, unpacked and built elsewhere, and a small crate that depends on it
+package:
+    .ci/package
+
+# `./bootstrap demo` and `./bootstrap test` on a bare Debian with only Rust added (as root)
+bare *ARGS:
+    .ci/bare {{ARGS}}
