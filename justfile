@@ -1,7 +1,7 @@
 # The recipes of Twinwalk. `./bootstrap RECIPE` gets the computer ready first; with everything in place, `just RECIPE` does.
 #
-# Every recipe builds with the feature `rtl-static`: the default machine is verilated once, by the build, and linked in.
-# All use the one optimised profile of Cargo.toml, so what one has compiled the next one finds.
+# Every recipe but `bench` builds with the feature `rtl-static`: the default machine is verilated once, by the build, and linked in.
+# Those use the one optimised profile of Cargo.toml, so what one has compiled the next one finds.
 
 set shell := ["sh", "-eu", "-c"]
 
@@ -14,7 +14,7 @@ default:
 
 # A window of a recorded program through the RTL and the model, side by side
 demo *ARGS: build
-    {{twinwalk}} check --trace traces/gcc10m.twt.zst --count 200000 {{ARGS}}
+    {{twinwalk}} check --trace traces/gcc10m.twt.zst --ops 1000000 {{ARGS}}
 
 # Compile, with progress
 build:
@@ -36,13 +36,13 @@ golden *ARGS: build
 bless *ARGS: build
     {{twinwalk}} golden --bless {{ARGS}}
 
-# Seeded bugs: each must be caught by the checker that is named for it
+# Seeded bugs (tests/seeded): each must be caught first by the checker that is named for it; prints which, in some minutes
 must-fail:
-    cargo test {{twin}} must_fail
+    cargo test {{twin}} --test must_fail_rtl --test must_fail_rust -- --include-ignored --nocapture
 
-# Speed of the model, of the RTL, and their ratio, from one run
-bench *ARGS:
-    cargo bench {{twin}} {{ARGS}}
+# Speed of the model, of the RTL, and their ratio, from one run; built for speed, and the RTL as a library of its own, without waves
+bench:
+    cargo bench --locked --bench speed
 
 # RTL, Rust, shell and documentation, warnings as errors
 lint: lint-rtl lint-rust lint-shell doc

@@ -15,6 +15,7 @@ mod machine;
 mod output;
 mod progress;
 pub mod replay;
+pub mod run;
 pub mod trace;
 
 use std::ffi::OsString;
@@ -70,6 +71,7 @@ enum Command {
     Config(config::Args),
     Golden(golden::Args),
     Replay(replay::Args),
+    Run(run::Args),
     Trace(trace::Args),
 }
 
@@ -80,6 +82,7 @@ impl Command {
             Self::Config(args) => config::run(args, context),
             Self::Golden(args) => golden::run(args, context),
             Self::Replay(args) => replay::run(args, context),
+            Self::Run(args) => run::run(args, context),
             Self::Trace(args) => trace::run(args, context),
         }
     }

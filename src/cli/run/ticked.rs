@@ -1,0 +1,201 @@
+//! One reference at a time on a machine that is ticked: the RTL, or the model's own meaning.
+//!
+//! Contract: sections 1.1 (reset), 3 (the requester's side), 13. SDM: none. Counterpart: `src/model/front_end.rs`, which states the rule and
+//! follows it by arithmetic; here every cycle is stepped, and the cycles must be the same.
+
+use thiserror::Error;
+
+use crate::config::Config;
+use crate::cosim::twin::Twin;
+use crate::model::mmu_pkg::{ControlIn, Inputs, Outputs, PortIn};
+use crate::model::{Memory, Operation, Request, Response, Statistics};
+
+/// Edges under reset before cycle 0.
+const RESET_CYCLES: u32 = 2;
+/// Memory accesses that no single step needs: two walks of five entries, each read and set once, are 20.
+const ACCESSES_MAX: u64 = 64;
+/// Cycles that all other parts of a step never add up to, beside sweeps.
+const SLACK_CYCLES: u64 = 4096;
+
+/// A machine did not answer.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("cycle {cycle}: no answer to what was presented in cycle {presented} ({what})")]
+pub struct Hang {
+    /// The cycle in which it was given up.
+    pub cycle: u64,
+    /// The first cycle in which it was presented.
+    pub presented: u64,
+    /// What was presented.
+    pub what: String,
+}
+
+/// A twin with its memory, fed one step at a time.
+#[derive(Debug)]
+pub struct Ticked<T> {
+    twin: T,
+    memory: Memory,
+    inputs: Inputs,
+    outputs: Outputs,
+    cycle: u64,
+    patience_cycles: u64,
+    counts: bool,
+    statistics: Statistics,
+}
+
+impl<T: Twin> Ticked<T> {
+    /// A machine of `config`, which must be valid, out of reset. `counts`: statistics are drawn from its monitor, in every cycle.
+    pub fn new(config: &Config, twin: T, memory: Memory, counts: bool) -> Self {
+        let delay =
+            u64::from(config.memory.latency_cycles) + u64::from(config.memory.jitter_cycles);
+        let mut ticked = Self {
+            twin,
+            memory,
+            inputs: Inputs::default(),
+            outputs: Outputs::default(),
+            cycle: 0,
+            patience_cycles: SLACK_CYCLES
+                + 2 * u64::from(config.sweep_cycles())
+                + ACCESSES_MAX * (delay + 2),
+            counts,
+            statistics: Statistics::new(config),
+        };
+        for _ in 0..RESET_CYCLES {
+            ticked.twin.tick(&ticked.inputs, &mut ticked.outputs);
+        }
+        ticked.inputs.rst_n = 1;
+        for port in &mut ticked.inputs.ports {
+            port.resp_ready = 1;
+        }
+        ticked.inputs.control.resp_ready = 1;
+        ticked
+    }
+
+    /// The next reference, through `port`, which must exist: 0 for a fetch, 1 for data.
+    ///
+    /// # Errors
+    /// The machine does not answer. It must not be used further.
+    pub fn translate(&mut self, port: usize, request: &Request) -> Result<Response, Hang> {
+        let presented = self.cycle;
+        self.inputs.ports[port] = PortIn {
+            resp_ready: 1,
+            ..request.presented()
+        };
+        while self.cycle - presented < self.patience_cycles {
+            self.step();
+            let shown = &self.outputs.ports[port];
+            if shown.req_ready != 0 {
+                self.inputs.ports[port].req_valid = 0;
+            }
+            if shown.resp_valid != 0 {
+                return Ok(Response::shown(shown));
+            }
+        }
+        Err(self.hang(presented, format!("{request:x?} on port {port}")))
+    }
+
+    /// The next control operation; whether it raised #GP.
+    ///
+    /// # Errors
+    /// As [`Ticked::translate`].
+    pub fn control(&mut self, operation: &Operation) -> Result<bool, Hang> {
+        let presented = self.cycle;
+        self.inputs.control = operation.presented();
+        while self.cycle - presented < self.patience_cycles {
+            self.step();
+            if self.outputs.control.ready != 0 {
+                self.inputs.control = ControlIn {
+                    valid: 0,
+                    ..self.inputs.control
+                };
+            }
+            if self.outputs.control.resp_valid != 0 {
+                return Ok(self.outputs.control.resp_gp != 0);
+            }
+        }
+        Err(self.hang(presented, format!("{operation:x?}")))
+    }
+
+    /// Another agent's store, in the cycle in which the next step begins.
+    ///
+    /// # Errors
+    /// No memory stands there.
+    pub fn store(&mut self, address: u64, value: u64) -> Result<(), crate::arch::BusError> {
+        self.memory.write_u64(address, value)
+    }
+
+    fn step(&mut self) {
+        self.inputs.memory = self.memory.inputs(self.cycle, false);
+        self.twin.tick(&self.inputs, &mut self.outputs);
+        self.memory
+            .step(self.cycle, &self.inputs.memory, &self.outputs.memory);
+        if self.counts {
+            self.statistics.observe(&self.inputs, &self.outputs);
+        }
+        self.cycle += 1;
+    }
+
+    fn hang(&self, presented: u64, what: String) -> Hang {
+        Hang {
+            cycle: self.cycle,
+            presented,
+            what,
+        }
+    }
+
+    /// The number of the cycle after the last answer.
+    pub const fn cycles(&self) -> u64 {
+        self.cycle
+    }
+
+    /// What the monitor showed since reset; all 0 if it was not to be counted.
+    pub const fn statistics(&self) -> &Statistics {
+        &self.statistics
+    }
+
+    /// The machine.
+    pub const fn twin(&self) -> &T {
+        &self.twin
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Mmu;
+    use crate::model::mmu_pkg::CTRL_MOV_CR3;
+
+    /// Never ready, never an answer.
+    struct Dead;
+
+    impl Twin for Dead {
+        fn name(&self) -> &'static str {
+            "dead"
+        }
+
+        fn tick(&mut self, _: &Inputs, outputs: &mut Outputs) {
+            *outputs = Outputs::default();
+        }
+    }
+
+    #[test]
+    fn a_machine_that_never_answers_is_given_up_and_the_report_says_on_what() {
+        let config = Config::default();
+        let mut dead = Ticked::new(&config, Dead, Memory::new(&config.memory, 1), false);
+        let hang = dead
+            .control(&Operation::new(CTRL_MOV_CR3, 0))
+            .expect_err("it hangs");
+        assert!(hang.to_string().contains("presented in cycle 0"), "{hang}");
+    }
+
+    #[test]
+    fn the_first_operation_is_answered_as_soon_as_by_arithmetic() {
+        let config = Config::default();
+        let memory = Memory::new(&config.memory, 1);
+        let mut ticked = Ticked::new(&config, Mmu::new(&config), memory.clone(), true);
+        let mut one = crate::model::OneAtATime::new(&config, memory);
+        let operation = Operation::new(CTRL_MOV_CR3, 0x1000);
+        assert_eq!(ticked.control(&operation), Ok(one.control(&operation)));
+        assert_eq!(ticked.cycles(), one.cycles());
+        assert_eq!(ticked.statistics(), one.statistics());
+    }
+}

@@ -1,0 +1,143 @@
+//! A real trace, one reference at a time: by arithmetic, by ticking the model, and by ticking the RTL, with the same figures.
+//!
+//! Contract: 10 (monitor), 12, 13. SDM: none. Counterpart: none.
+
+use std::path::Path;
+
+use twinwalk::cli::run::{requests, ticked::Ticked};
+use twinwalk::config::{Config, Source, load, presets};
+use twinwalk::model::{Memory, Mmu, OneAtATime};
+use twinwalk::trace::open::open;
+use twinwalk::trace::{MemoryReference, OpenOptions, PageSplit, References};
+
+const SHIPPED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/traces/gcc10m.twt.zst");
+
+fn window(count: usize) -> Vec<MemoryReference> {
+    let reader = open(Path::new(SHIPPED), OpenOptions::default()).expect("the shipped trace");
+    let references = PageSplit::new(References::new(reader)).take(count);
+    references.collect::<Result<_, _>>().expect("it is whole")
+}
+
+/// Runs the references by arithmetic and by ticking; everything that is counted must be the same.
+fn compare(config: &Config, references: &[MemoryReference]) {
+    let mapping = requests::mapping(config).expect("it can be mapped");
+    let mut memory = Memory::new(&config.memory, 1);
+    let addresses = references.iter().map(|reference| reference.address());
+    for entry in mapping.build(addresses).expect("no conflict") {
+        memory
+            .write_u64(entry.address.raw(), entry.value)
+            .expect("inside memory");
+    }
+    let mut one = OneAtATime::new(config, memory.clone());
+    let mut ticked = Ticked::new(config, Mmu::new(config), memory, true);
+    for operation in &requests::boot(config, &mapping) {
+        assert_eq!(ticked.control(operation), Ok(one.control(operation)));
+    }
+    for reference in references {
+        let (port, request) = requests::request(reference, requests::privilege(config));
+        let alone = one.translate(port, &request);
+        assert_eq!(
+            ticked.translate(port, &request),
+            Ok(alone.response),
+            "{reference:?}"
+        );
+    }
+    assert_eq!(ticked.cycles(), one.cycles());
+    assert_eq!(ticked.statistics(), one.statistics());
+    assert_eq!(one.statistics().check_conservation(), Ok(()));
+    assert_eq!(
+        one.statistics().responses.translated,
+        references.len() as u64
+    );
+}
+
+#[test]
+fn arithmetic_and_ticking_agree_on_every_preset_and_page_size() {
+    let references = window(15_000);
+    for preset in presets::ALL {
+        for pages in ["4k", "2m", "mixed"] {
+            let mut settings = vec![format!("mapping.pages=\"{pages}\"")];
+            if preset.name == "narrow" {
+                // Its own memory is too small for this trace.
+                settings.push("memory.size_bytes=0x10_0000_0000".to_owned());
+            }
+            let loaded = load(&Source::Preset(preset.name.to_owned()), &settings).expect("valid");
+            compare(&loaded.config, &references);
+        }
+    }
+}
+
+#[cfg(feature = "rtl")]
+mod rtl {
+    use std::process::Command;
+
+    use serde_json::Value as Json;
+
+    use super::SHIPPED;
+
+    /// The figures of `twinwalk run`, with verilated machines kept beside the build.
+    fn figures(backend: &str, arguments: &[&str]) -> Json {
+        let output = Command::new(env!("CARGO_BIN_EXE_twinwalk"))
+            .args(["run", "--json", "--trace", SHIPPED, "--backend", backend])
+            .args(arguments)
+            .env(
+                "XDG_CACHE_HOME",
+                concat!(env!("CARGO_TARGET_TMPDIR"), "/run-agrees"),
+            )
+            .output()
+            .expect("the binary runs");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {stderr}");
+        serde_json::from_slice(&output.stdout).expect("one JSON value")
+    }
+
+    fn agree(arguments: &[&str]) {
+        let (mut model, rtl) = (figures("model", arguments), figures("rtl", arguments));
+        assert_eq!(rtl["backend"], "rtl");
+        assert!(
+            model["walks"]["started"].as_u64() > Some(0),
+            "the window must make it walk: {arguments:?}"
+        );
+        model["backend"] = "rtl".into();
+        assert_eq!(model, rtl, "{arguments:?}");
+    }
+
+    #[test]
+    fn model_and_rtl_give_the_same_figures_whatever_the_mapping_and_memory() {
+        let window = ["--skip", "700000", "--count", "30000"];
+        for more in [
+            &[][..],
+            &["--pages", "2m"],
+            &["--pages", "1g"],
+            &[
+                "--pages",
+                "mixed",
+                "--set",
+                "mapping.levels=5",
+                "--set",
+                "mapping.accessed_dirty=\"set\"",
+            ],
+            &[
+                "--set",
+                "memory.jitter_cycles=13",
+                "--set",
+                "memory.latency_cycles=3",
+            ],
+            &[
+                "--set",
+                "mapping.writable=false",
+                "--set",
+                "mapping.user=false",
+            ],
+        ] {
+            agree(&[&window, more].concat());
+        }
+    }
+
+    #[test]
+    fn model_and_rtl_give_the_same_figures_on_other_machines() {
+        for preset in ["preset:tiny", "preset:no-psc", "preset:l1-only"] {
+            agree(&["--count", "20000", "--config", preset, "--pages", "mixed"]);
+        }
+    }
+}
