@@ -6,15 +6,15 @@
 //! nobody else can act in between, so the cycle in which each step performs is a sum, memory is asked directly, and there is no
 //! monitor. A test runs the same requests both ways and compares everything.
 //!
-//! In front of that stands, for the fetch side and the data side, the page that was hit last. As long as no array and no register has changed since, the
-//! entry is the most recent of its set, and hitting it again changes nothing but counts.
+//! In front of that stands, for the fetch side and the data side, the page that was hit last. As long as no array and no register has
+//! changed since, its entry is the most recent of its set, and hitting it again changes nothing but counts.
 
+use super::memory::Memory;
 use super::mmu::Mmu;
 use super::mmu_pkg::{
     LOOKUP_BYPASS, LOOKUP_DENIED, LOOKUP_HIT_4K, LOOKUP_MISS, LOOKUP_NONE, MemoryOut,
     STATUS_TRANSLATED,
 };
-use super::memory::Memory;
 use super::monitor::Unseen;
 use super::port::{LookUp, Request, Response};
 use super::spec::{STLB, Spec};

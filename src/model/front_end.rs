@@ -5,13 +5,14 @@
 //!
 //! # The rule
 //!
-//! * Cycle 0 is the first out of reset; memory is never stalled, and answers are always taken at once (`resp_ready` = 1 on every port,
-//!   `ctrl_resp_ready` = 1).
+//! * Cycle 0 is the first out of reset; memory is never stalled, and answers are always taken at once (`resp_ready` = 1 on every
+//!   port, `ctrl_resp_ready` = 1).
 //! * There is one stream of steps: references, control operations, and stores of another agent. No step begins before the former has
 //!   ended.
 //! * The first reference or operation is transferred in cycle `SWEEP_CYCLES`, the first after the reset sweep. Each further one is
 //!   transferred in the cycle after the one in which the answer to the former was.
-//! * A store takes no time: it performs in the cycle in which the next reference or operation is transferred, before memory accepts anything.
+//! * A store takes no time: it performs in the cycle in which the next reference or operation is transferred, before memory accepts
+//!   anything.
 //! * The run ends with the cycle after the last answer, so `cycles` is the number of the cycle in which another step would begin.
 //!
 //! A driver that ticks does this by holding `valid` at 1 from the cycle after an answer until the transfer, which is that very cycle.

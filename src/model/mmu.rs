@@ -20,7 +20,8 @@ use super::walker::{End, WalkState, Walker};
 
 /// The cycle model of the machine.
 ///
-/// Two machines are equal if they have the same parameters and the same state, statistics included: they then answer every future input alike.
+/// Two machines are equal if they have the same parameters and the same state, statistics included: they then answer every future
+/// input alike.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Mmu {
     pub(super) spec: Spec,
@@ -81,7 +82,7 @@ impl Mmu {
     ///
     /// All of `outputs` is written. With `rst_n` = 0 the edge leads into the reset state, statistics included.
     pub fn tick(&mut self, inputs: &Inputs, outputs: &mut Outputs) {
-        *outputs = Outputs::default();
+        *outputs = Outputs::ZERO;
         self.show(outputs);
         if inputs.rst_n == 0 && self.now == 0 {
             return;
@@ -105,7 +106,8 @@ impl Mmu {
 
     /// Drives every output but the monitor, whose fields stay as they are: what the state shows in this cycle.
     ///
-    /// In a cycle that [`Mmu::next_event`] declares quiet the monitor is 0, so that this, onto zeroed outputs, is all that [`Mmu::tick`] would show.
+    /// In a cycle that [`Mmu::next_event`] declares quiet the monitor is 0, so that this, onto zeroed outputs, is all that
+    /// [`Mmu::tick`] would show.
     pub fn show(&self, outputs: &mut Outputs) {
         let open = self.control.lets_requests_in();
         for port in 0..self.spec.ports {
@@ -167,10 +169,11 @@ impl Mmu {
     fn transfer(&mut self, inputs: &Inputs, outputs: &Outputs) {
         for port in 0..self.spec.ports {
             let (asked, shown) = (&inputs.ports[port], &outputs.ports[port]);
-            if shown.resp_valid != 0 && asked.resp_ready != 0 {
-                if let Some(response) = self.ports[port].transfer() {
-                    self.statistics.count_response(&response);
-                }
+            if shown.resp_valid != 0
+                && asked.resp_ready != 0
+                && let Some(response) = self.ports[port].transfer()
+            {
+                self.statistics.count_response(&response);
             }
             if asked.req_valid != 0 && shown.req_ready != 0 {
                 let hit_cycles = self.spec.hit_cycles[Spec::first_level(port)];
@@ -211,11 +214,14 @@ impl Mmu {
             return Some(self.spec.sweep_cycles - 1 - self.control.row());
         }
         let none_outstanding = self.ports.iter().all(|port| port.outstanding() == 0);
-        let control_acts = self.control.state() == ControlState::Sweep
-            || self.control.performs(none_outstanding);
+        let control_acts =
+            self.control.state() == ControlState::Sweep || self.control.performs(none_outstanding);
         let walker_acts = match self.walker.state() {
             WalkState::Start | WalkState::Examine | WalkState::Done => true,
-            WalkState::Idle => self.miss.iter().any(|entry| entry.state == MissState::WalkWait),
+            WalkState::Idle => self
+                .miss
+                .iter()
+                .any(|entry| entry.state == MissState::WalkWait),
             WalkState::Read | WalkState::ReadWait | WalkState::Cas | WalkState::CasWait => false,
         };
         if control_acts || walker_acts {

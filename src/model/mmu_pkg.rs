@@ -210,3 +210,84 @@ pub struct Outputs {
     pub memory: MemoryOut,
     pub monitor: Monitor,
 }
+
+impl PortOut {
+    /// All fields 0.
+    pub const ZERO: Self = Self {
+        req_ready: 0,
+        resp_valid: 0,
+        resp_id: 0,
+        resp_status: 0,
+        resp_page_size: 0,
+        resp_pwt: 0,
+        resp_pcd: 0,
+        resp_pat: 0,
+        resp_error_code: 0,
+        reserved: [0; 6],
+        resp_pa: 0,
+        resp_va: 0,
+    };
+}
+
+impl WalkEvent {
+    /// All fields 0.
+    pub const ZERO: Self = Self {
+        op: 0,
+        port: 0,
+        psc_level: 0,
+        filled: 0,
+    };
+}
+
+impl ArrayEvent {
+    /// All fields 0.
+    pub const ZERO: Self = Self {
+        op: 0,
+        way: 0,
+        set: 0,
+        reserved: 0,
+        removed: 0,
+        tag: 0,
+        data: 0,
+        victim_tag: 0,
+        victim_data: 0,
+    };
+}
+
+impl Outputs {
+    /// All fields 0. A constant, because that is written faster than `default()`.
+    pub const ZERO: Self = Self {
+        ports: [PortOut::ZERO; MAX_PORTS],
+        control: ControlOut {
+            ready: 0,
+            resp_valid: 0,
+            resp_gp: 0,
+            reserved: [0; 5],
+            cr0: 0,
+            cr3: 0,
+            cr4: 0,
+            efer: 0,
+        },
+        memory: MemoryOut {
+            req_valid: 0,
+            req_op: 0,
+            req_id: 0,
+            req_beats: 0,
+            req_be: 0,
+            resp_ready: 0,
+            reserved: [0; 2],
+            req_addr: 0,
+            req_wdata: 0,
+            req_expected: 0,
+        },
+        monitor: Monitor {
+            lookup: [0; MAX_PORTS],
+            stlb_lookup: 0,
+            stlb_port: 0,
+            reserved: [0; 3],
+            walk: [WalkEvent::ZERO; MAX_WALKERS],
+            tlb: [ArrayEvent::ZERO; TLB_ARRAYS],
+            psc: [ArrayEvent::ZERO; PSC_LEVELS],
+        },
+    };
+}

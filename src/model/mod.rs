@@ -2,9 +2,9 @@
 //!
 //! Contract: all of it. Counterpart: `rtl/`, file by file.
 //!
-//! [`Mmu::tick`] is the meaning: one cycle, from [`Inputs`](mmu_pkg::Inputs) to [`Outputs`](mmu_pkg::Outputs). Two things are faster and change
-//! nothing, and tests hold them equal to it: [`Mmu::skip`] passes over cycles that [`Mmu::next_event`] declares quiet, and
-//! [`Mmu::translate_alone`] answers a request that has the machine for itself by arithmetic on time.
+//! [`Mmu::tick`] is the meaning: one cycle, from [`Inputs`](mmu_pkg::Inputs) to [`Outputs`](mmu_pkg::Outputs). Two things are
+//! faster and change nothing, and tests hold them equal to it: [`Mmu::skip`] passes over cycles that [`Mmu::next_event`] declares
+//! quiet, and [`Mmu::translate_alone`] answers a request that has the machine for itself by arithmetic on time.
 //!
 //! | module | is |
 //! | --- | --- |
@@ -22,17 +22,21 @@
 //! | [`alone`] | the fast path |
 //! | [`front_end`] | one reference at a time |
 //! | [`memory`] | testbench memory |
-//! | [`statistics`] | what is counted, natively or from the monitor |
+//! | [`statistics`] | what is counted |
+//! | `observation` | the same, drawn from the monitor |
+//! | `conservation` | the laws of what is counted |
 //!
 //! No block decides by anything but its state and the machine's inputs. No tick allocates.
 
 pub mod alone;
+mod conservation;
 mod control;
 pub mod front_end;
 pub mod memory;
 pub mod mmu;
 pub mod mmu_pkg;
 mod monitor;
+mod observation;
 pub mod port;
 mod psc;
 mod recency;

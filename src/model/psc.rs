@@ -190,6 +190,10 @@ impl PscCaches {
     /// Valid entries of the cache `number`.
     #[cfg(test)]
     pub fn occupancy(&self, number: usize) -> u64 {
-        self.0[number].tags.iter().filter(|tag| **tag != INVALID).count() as u64
+        self.0[number]
+            .tags
+            .iter()
+            .filter(|tag| **tag != INVALID)
+            .count() as u64
     }
 }

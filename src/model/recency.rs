@@ -13,8 +13,8 @@ const FIRST_ORDER: u64 = 0xfedc_ba98_7654_3210;
 const ONES: u64 = 0x1111_1111_1111_1111;
 const EIGHTS: u64 = 0x8888_8888_8888_8888;
 
-/// A way's neighbours in the circular list of its set: those of the next lower and next higher rank. The way of rank 0 comes after the one of the
-/// greatest.
+/// A way's neighbours in the circular list of its set: those of the next lower and next higher rank. The way of rank 0 comes after
+/// the one of the greatest.
 #[derive(Clone, Copy, Debug, Default)]
 struct Links {
     newer: u8,

@@ -2,22 +2,22 @@
 //!
 //! Contract: 10 (monitor), from which every figure can be derived. Counterpart: none; the RTL's figures are drawn from its monitor.
 //!
-//! The model counts as it goes. [`Statistics::observe`] derives the same figures from the inputs and outputs of every cycle, of either
-//! twin. Requests count when accepted, responses when transferred, all else when it performs.
+//! The model counts as it goes. `observation` derives the same figures from the inputs and outputs of every cycle, of either
+//! twin; `conservation` checks the laws. Requests count when accepted, responses when transferred, all else when it performs.
 
 use serde::{Serialize, Serializer};
 
 use crate::config::Config;
 
 use super::mmu_pkg::{
-    ARRAY_FILL, ARRAY_INVALIDATE, ArrayEvent, Inputs, LOOKUP_BYPASS, LOOKUP_DENIED,
-    LOOKUP_DIRTY_CLEAR, LOOKUP_HIT_4K, LOOKUP_MISS, LOOKUP_NONE, MAX_PORTS, MEM_COMPARE_AND_SET,
-    Outputs, PSC_LEVELS, STATUS_BUS_ERROR, STATUS_GENERAL_PROTECTION, STATUS_PAGE_FAULT,
-    STATUS_TRANSLATED, TLB_ARRAYS, WALK_BUS_ERROR, WALK_NONE, WALK_PAGE_FAULT, WALK_RESTART,
-    WALK_START, WALK_TRANSLATED, WalkEvent,
+    ARRAY_FILL, ARRAY_INVALIDATE, ArrayEvent, LOOKUP_BYPASS, LOOKUP_DENIED, LOOKUP_DIRTY_CLEAR,
+    LOOKUP_HIT_4K, LOOKUP_MISS, PSC_LEVELS, STATUS_BUS_ERROR, STATUS_GENERAL_PROTECTION,
+    STATUS_PAGE_FAULT, STATUS_TRANSLATED, TLB_ARRAYS, WALK_BUS_ERROR, WALK_PAGE_FAULT,
+    WALK_RESTART, WALK_START, WALK_TRANSLATED, WalkEvent,
 };
+use super::observation::Watch;
 use super::port::Response;
-use super::spec::{STLB, Spec};
+use super::spec::Spec;
 
 /// Page-fault error codes have six bits.
 const FAULT_CODES: usize = 64;
@@ -98,7 +98,7 @@ impl ArrayStatistics {
     ///
     /// # Errors
     /// More entries went than came.
-    fn occupancy(&self, name: &str) -> Result<u64, String> {
+    pub(super) fn occupancy(&self, name: &str) -> Result<u64, String> {
         self.fills
             .checked_sub(self.evictions + self.invalidations)
             .ok_or_else(|| {
@@ -194,38 +194,21 @@ pub struct Statistics {
     /// Control operations.
     pub control: ControlStatistics,
     #[serde(skip)]
-    capacity: Capacity,
+    pub(super) capacity: Capacity,
     /// The cycle in which the walk that is under way started.
     #[serde(skip)]
-    walking_since: Option<u64>,
+    pub(super) walking_since: Option<u64>,
     #[serde(skip)]
-    watch: Watch,
+    pub(super) watch: Watch,
 }
 
 /// What the machine has room for; fixed.
 #[derive(Clone, PartialEq, Eq, Debug)]
-struct Capacity {
-    tlb_entries: [u64; TLB_ARRAYS],
-    psc_entries: [u64; PSC_LEVELS],
-    walkers: u64,
+pub(super) struct Capacity {
+    pub tlb_entries: [u64; TLB_ARRAYS],
+    pub psc_entries: [u64; PSC_LEVELS],
+    pub walkers: u64,
 }
-
-/// What an observer remembers from one cycle to the next. It is no figure: two statistics may differ in it and be equal.
-#[derive(Clone, Debug, Default)]
-struct Watch {
-    /// The next walk of this port begins at CR3, because its look-up was denied.
-    from_cr3: [bool; MAX_PORTS],
-    /// What the compare-and-set that is under way expects.
-    expected: Option<u64>,
-}
-
-impl PartialEq for Watch {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
-}
-
-impl Eq for Watch {}
 
 impl Statistics {
     /// All zero, for a machine of this configuration, which must be valid.
@@ -382,221 +365,6 @@ impl Statistics {
         self.control.operations += 1;
         self.control.general_protections += u64::from(general_protection);
     }
-
-    /// Counts one cycle of a machine from what went in and came out. Every cycle since reset must pass here, in order, or through
-    /// [`Statistics::observe_quiet`]. A cycle with `rst_n` = 0 sets all to zero.
-    pub fn observe(&mut self, inputs: &Inputs, outputs: &Outputs) {
-        if inputs.rst_n == 0 {
-            self.reset();
-            return;
-        }
-        self.observe_look_ups(outputs);
-        for event in &outputs.monitor.walk {
-            self.observe_walk(event, outputs);
-        }
-        self.observe_memory(inputs, outputs);
-        for (array, event) in outputs.monitor.tlb.iter().enumerate() {
-            self.count_tlb_event(array, event);
-        }
-        for (cache, event) in outputs.monitor.psc.iter().enumerate() {
-            self.count_psc_event(cache, event);
-        }
-        self.observe_transfers(inputs, outputs);
-        self.cycles += 1;
-    }
-
-    /// Counts cycles in which no link transferred and the monitor was 0.
-    pub fn observe_quiet(&mut self, cycles: u64) {
-        self.cycles += cycles;
-    }
-
-    fn observe_look_ups(&mut self, outputs: &Outputs) {
-        let monitor = &outputs.monitor;
-        for (port, code) in monitor.lookup.iter().enumerate() {
-            if *code != LOOKUP_NONE {
-                self.count_look_up(Spec::first_level(port), *code);
-                self.watch.from_cr3[port] = *code == LOOKUP_DENIED;
-            }
-        }
-        if monitor.stlb_lookup != LOOKUP_NONE {
-            self.count_look_up(STLB, monitor.stlb_lookup);
-            if let Some(from_cr3) = self.watch.from_cr3.get_mut(usize::from(monitor.stlb_port)) {
-                *from_cr3 = monitor.stlb_lookup == LOOKUP_DENIED;
-            }
-        }
-    }
-
-    fn observe_walk(&mut self, event: &WalkEvent, outputs: &Outputs) {
-        if event.op == WALK_NONE {
-            return;
-        }
-        let from_cr3 = self.watch.from_cr3.get(usize::from(event.port));
-        if event.op == WALK_START && from_cr3 == Some(&false) {
-            let matched = usize::from(event.psc_level).checked_sub(2);
-            let five_level = outputs.control.cr4 & crate::arch::registers::cr4::LA57 != 0;
-            self.count_psc_look_up(matched.filter(|cache| *cache < PSC_LEVELS), five_level);
-        }
-        self.count_walk(event, self.cycles);
-    }
-
-    fn observe_memory(&mut self, inputs: &Inputs, outputs: &Outputs) {
-        let (answer, request) = (&inputs.memory, &outputs.memory);
-        if answer.resp_valid != 0 && request.resp_ready != 0 {
-            if let Some(expected) = self.watch.expected.take() {
-                let lost = answer.resp_error == 0 && answer.resp_data != expected;
-                self.walks.races_lost += u64::from(lost);
-            }
-        }
-        if request.req_valid != 0 && answer.req_ready != 0 {
-            let compare_and_set = request.req_op == MEM_COMPARE_AND_SET;
-            self.count_memory_request(compare_and_set);
-            self.watch.expected = compare_and_set.then_some(request.req_expected);
-        }
-    }
-
-    fn observe_transfers(&mut self, inputs: &Inputs, outputs: &Outputs) {
-        for (asked, shown) in inputs.ports.iter().zip(&outputs.ports) {
-            if shown.resp_valid != 0 && asked.resp_ready != 0 {
-                self.count_response(&Response::shown(shown));
-            }
-            self.requests += u64::from(asked.req_valid != 0 && shown.req_ready != 0);
-        }
-        if outputs.control.resp_valid != 0 && inputs.control.resp_ready != 0 {
-            self.count_control(outputs.control.resp_gp != 0);
-        }
-    }
-
-    /// The laws that the figures obey at any time. What is in flight explains a difference of at most the number of requests
-    /// outstanding; with none outstanding, the laws are equations.
-    ///
-    /// # Errors
-    /// The first law that is broken, with the figures.
-    pub fn check_conservation(&self) -> Result<(), String> {
-        let Some(outstanding) = self.requests.checked_sub(self.responses.total()) else {
-            return Err(format!(
-                "{} responses to only {} requests",
-                self.responses.total(),
-                self.requests
-            ));
-        };
-        self.check_levels()?;
-        let Self { itlb, dtlb, stlb, .. } = self;
-        let taken = itlb.lookups + itlb.bypassed + dtlb.lookups + dtlb.bypassed;
-        within("requests", self.requests, "looked up or bypassed", taken, outstanding)?;
-        let missed = itlb.plain_misses() + dtlb.plain_misses();
-        within("first-level misses", missed, "STLB look-ups", stlb.lookups, outstanding)?;
-        let refused = itlb.denied + itlb.dirty_clear + dtlb.denied + dtlb.dirty_clear;
-        let to_walk = stlb.misses + refused;
-        within("misses to walk", to_walk, "walks started", self.walks.started, outstanding)?;
-        self.check_walks(outstanding)?;
-        self.check_arrays()?;
-        let faults: u64 = self.responses.page_faults_by_code.iter().sum();
-        within("page faults", self.responses.page_faults, "page faults by code", faults, 0)
-    }
-
-    fn check_levels(&self) -> Result<(), String> {
-        let levels = [("itlb", &self.itlb), ("dtlb", &self.dtlb), ("stlb", &self.stlb)];
-        for (name, level) in levels {
-            let by_size = level.hits_by_size.iter().sum();
-            if level.lookups != level.hits + level.misses {
-                return Err(format!(
-                    "{name}: {} look-ups are not {} hits and {} misses",
-                    level.lookups, level.hits, level.misses
-                ));
-            }
-            within(&format!("{name} hits"), level.hits, "hits by size", by_size, 0)?;
-            if level.misses < level.denied + level.dirty_clear {
-                return Err(format!(
-                    "{name}: only {} misses, of which {} denied and {} with D clear",
-                    level.misses, level.denied, level.dirty_clear
-                ));
-            }
-        }
-        if self.stlb.bypassed != 0 {
-            return Err("stlb: requests bypassed it".to_owned());
-        }
-        Ok(())
-    }
-
-    fn check_walks(&self, outstanding: u64) -> Result<(), String> {
-        let walks = &self.walks;
-        let ended = walks.completed + walks.faulted + walks.aborted;
-        let in_flight = outstanding.min(self.capacity.walkers);
-        within("walks started", walks.started, "walks ended", ended, in_flight)?;
-        let under_way = u64::from(self.walking_since.is_some());
-        within("walks started", walks.started, "walks ended or under way", ended + under_way, 0)?;
-        let begun = walks.started + walks.restarted;
-        let cached: u64 = self.psc.iter().map(|level| level.hits).sum();
-        // Only a walk from a cached entry restarts, at most once.
-        if walks.restarted > cached || cached > walks.started {
-            return Err(format!(
-                "{} restarts, {cached} starts from a paging-structure cache, {} walks",
-                walks.restarted, walks.started
-            ));
-        }
-        if walks.memory_reads > 5 * begun || walks.memory_reads + under_way < ended {
-            return Err(format!(
-                "{} reads cannot be of {begun} walks and restarts",
-                walks.memory_reads
-            ));
-        }
-        if walks.races_lost > walks.compare_and_sets {
-            return Err(format!(
-                "{} races lost in {} compare-and-sets",
-                walks.races_lost, walks.compare_and_sets
-            ));
-        }
-        let faulted = self.responses.page_faults;
-        within("walks that faulted", walks.faulted, "page faults", faulted, outstanding)?;
-        let errors = self.responses.bus_errors;
-        within("walks that aborted", walks.aborted, "bus errors", errors, outstanding)
-    }
-
-    fn check_arrays(&self) -> Result<(), String> {
-        let capacity = &self.capacity;
-        let tlb = self.tlb_arrays.iter().zip(&capacity.tlb_entries);
-        let psc = self.psc_arrays.iter().zip(&capacity.psc_entries);
-        for (number, (counts, entries)) in tlb.enumerate() {
-            check_array(&format!("TLB array {number}"), counts, *entries)?;
-        }
-        for (number, (counts, entries)) in psc.enumerate() {
-            check_array(&format!("paging-structure cache {number}"), counts, *entries)?;
-        }
-        for (number, level) in self.psc.iter().enumerate() {
-            if level.hits > level.lookups {
-                return Err(format!(
-                    "paging-structure cache {number}: {} hits in {} look-ups",
-                    level.hits, level.lookups
-                ));
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Checks that an array holds between none and all of its entries.
-fn check_array(name: &str, counts: &ArrayStatistics, entries: u64) -> Result<(), String> {
-    let held = counts.occupancy(name)?;
-    if held > entries {
-        return Err(format!("{name}: {held} entries would be valid in {entries}"));
-    }
-    Ok(())
-}
-
-/// Checks that `later` lags behind `earlier` by at most `in_flight`.
-fn within(
-    earlier_name: &str,
-    earlier: u64,
-    later_name: &str,
-    later: u64,
-    in_flight: u64,
-) -> Result<(), String> {
-    if later <= earlier && earlier - later <= in_flight {
-        return Ok(());
-    }
-    Err(format!(
-        "{earlier} {earlier_name}, but {later} {later_name}, with {in_flight} in flight"
-    ))
 }
 
 #[inline]

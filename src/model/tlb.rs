@@ -89,9 +89,7 @@ impl TlbEntry {
         let pcid = u64::from(registers.current_pcid().raw());
         let memory_type = leaf.memory_type(size);
         Self {
-            tag: page
-                | pcid << PCID_SHIFT
-                | bit_if(leaf.global() && registers.pge(), GLOBAL),
+            tag: page | pcid << PCID_SHIFT | bit_if(leaf.global() && registers.pge(), GLOBAL),
             data: leaf.frame(size).frame_number()
                 | pack_rights(rights)
                 | bit_if(leaf.raw() & bit::D != 0, DIRTY)
@@ -211,7 +209,10 @@ impl TlbArray {
     /// Valid entries.
     #[cfg(test)]
     pub fn occupancy(&self) -> u64 {
-        self.valid.iter().map(|ways| u64::from(ways.count_ones())).sum()
+        self.valid
+            .iter()
+            .map(|ways| u64::from(ways.count_ones()))
+            .sum()
     }
 
     #[inline]

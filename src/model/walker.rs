@@ -132,9 +132,7 @@ impl Walker {
     #[inline]
     fn entry_address(&self, va: u64) -> u64 {
         let table = PhysicalAddress::new(self.path.frame << 12);
-        table
-            .entry_address(va >> self.level.shift() & 0x1ff)
-            .raw()
+        table.entry_address(va >> self.level.shift() & 0x1ff).raw()
     }
 
     /// Drives the memory request port (contract 8.3); nothing but `resp_ready` unless in READ or CAS.
@@ -202,18 +200,19 @@ impl Walker {
 
     /// Contract 8.4. Whether the walk restarts.
     #[inline]
-    pub fn examine(&mut self, request: &Request, registers: &Registers, rules: &EntryRules) -> bool {
+    pub fn examine(
+        &mut self,
+        request: &Request,
+        registers: &Registers,
+        rules: &EntryRules,
+    ) -> bool {
         let access = &request.access;
         if self.error {
             return self.conclude(End::BusError);
         }
         match rules.decode(self.level, self.entry) {
-            Decoded::NotPresent => {
-                self.fault(PageFaultCode::not_present(access, registers))
-            }
-            Decoded::Reserved { .. } => {
-                self.fault(PageFaultCode::reserved_bit(access, registers))
-            }
+            Decoded::NotPresent => self.fault(PageFaultCode::not_present(access, registers)),
+            Decoded::Reserved { .. } => self.fault(PageFaultCode::reserved_bit(access, registers)),
             Decoded::Table => {
                 let used = self.entry.after_use_as_table();
                 if !self.set_in_memory(used) {
@@ -309,7 +308,8 @@ impl Mmu {
             }
             WalkState::Read | WalkState::Cas => {
                 if memory.req_ready != 0 {
-                    self.statistics.count_memory_request(self.walker.state == WalkState::Cas);
+                    self.statistics
+                        .count_memory_request(self.walker.state == WalkState::Cas);
                     self.walker.requested();
                 }
             }

@@ -50,7 +50,11 @@ fn compare(config: &Config, seed: u64, steps: &[Step]) -> Result<Statistics, Tes
         }
         prop_assert_eq!(fast.statistics(), slow.mmu.statistics());
         prop_assert_eq!(fast.statistics(), &slow.observed);
-        prop_assert!(*fast.mmu() == slow.mmu, "the machines differ after {:?}", step);
+        prop_assert!(
+            *fast.mmu() == slow.mmu,
+            "the machines differ after {:?}",
+            step
+        );
         if let Err(law) = fast.statistics().check_conservation() {
             return Err(TestCaseError::fail(law));
         }
@@ -122,7 +126,10 @@ fn a_hit_on_the_page_hit_last_in_its_set_changes_nothing_but_counts() {
     but_counts.now = fast.now;
     but_counts.statistics = fast.statistics.clone();
     assert!(fast == but_counts);
-    assert_eq!(fast.statistics().dtlb.hits, before.statistics().dtlb.hits + 1);
+    assert_eq!(
+        fast.statistics().dtlb.hits,
+        before.statistics().dtlb.hits + 1
+    );
 }
 
 #[test]
@@ -135,6 +142,28 @@ fn a_request_may_come_later_than_the_present_cycle() {
     let later = slow.mmu.now();
     let alone = fast.translate_alone(DATA, &read(0x1000), &mut memory, later);
     let answer = slow.ask(DATA, read(0x1000));
-    assert_eq!((alone.accepted_at, alone.responded_at), (later, answer.responded_at));
+    assert_eq!(
+        (alone.accepted_at, alone.responded_at),
+        (later, answer.responded_at)
+    );
+    assert!(fast == slow.mmu);
+}
+
+#[test]
+fn a_page_hit_last_is_forgotten_when_the_other_port_drops_it() {
+    let mut slow = Bench::on(&small());
+    slow.map(0x1000, crate::arch::PageSize::Size4K, 0x5000 | (ALL & !RW));
+    slow.ask(FETCH, fetch(0x1000));
+    let (mut fast, mut memory): (Mmu, Memory) = (slow.mmu.clone(), slow.memory.clone());
+    for (port, request) in [
+        (FETCH, fetch(0x1000)),
+        (DATA, write(0x1000)),
+        (FETCH, fetch(0x1000)),
+    ] {
+        let now = fast.now();
+        let alone = fast.translate_alone(port, &request, &mut memory, now);
+        assert_eq!(alone.responded_at, slow.ask(port, request).responded_at);
+    }
+    assert_eq!(fast.statistics().itlb.misses, 2);
     assert!(fast == slow.mmu);
 }

@@ -1,5 +1,5 @@
-//! TLB arrays and paging-structure caches against the words of contract 1.6, 4.2, 4.4, 7.3, 8.5 and 9.3, taken literally, with the architecture's own
-//! account of what an invalidation covers.
+//! TLB arrays and paging-structure caches against the words of contract 1.6, 4.2, 4.4, 7.3, 8.5 and 9.3, taken literally, with the
+//! architecture's own account of what an invalidation covers.
 
 use proptest::prelude::*;
 
@@ -39,7 +39,12 @@ impl Set {
         let invalid = || self.ways.iter().position(Option::is_none);
         let last = self.ways.len() - 1;
         let oldest = || self.ranks.iter().position(|rank| *rank == last);
-        let target = conflicts.first().copied().or_else(invalid).or_else(oldest).unwrap();
+        let target = conflicts
+            .first()
+            .copied()
+            .or_else(invalid)
+            .or_else(oldest)
+            .unwrap();
         let victim = self.ways[target].unwrap_or((0, 0));
         let mut removed = 0;
         for way in 0..self.ways.len() {
@@ -101,9 +106,21 @@ fn invalidated(set: usize, removed: u64) -> ArrayEvent {
 
 #[derive(Clone, Debug)]
 enum Act {
-    Fill { va: u64, pcid: u16, global: bool, data: u64 },
-    Find { va: u64, pcid: u16, touch: bool },
-    Drop { va: u64, pcid: u16 },
+    Fill {
+        va: u64,
+        pcid: u16,
+        global: bool,
+        data: u64,
+    },
+    Find {
+        va: u64,
+        pcid: u16,
+        touch: bool,
+    },
+    Drop {
+        va: u64,
+        pcid: u16,
+    },
     Row(u64, Invalidation),
     Page(u64, Invalidation),
 }
@@ -168,7 +185,12 @@ impl Pair {
 
     fn step(&mut self, act: &Act) -> Result<(), TestCaseError> {
         match *act {
-            Act::Fill { va, pcid, global, data } => {
+            Act::Fill {
+                va,
+                pcid,
+                global,
+                data,
+            } => {
                 let global_bit = if global { GLOBAL } else { 0 };
                 let tag = self.page(va) | u64::from(pcid) << 45 | global_bit;
                 let set = self.set_of(va);
@@ -219,7 +241,10 @@ impl Pair {
             Act::Page(va, what) => {
                 let set = self.set_of(va);
                 let removed = self.invalidate(set, &what);
-                prop_assert_eq!(self.array.invalidate_page(va, &what), invalidated(set, removed));
+                prop_assert_eq!(
+                    self.array.invalidate_page(va, &what),
+                    invalidated(set, removed)
+                );
             }
         }
         let held = self.sets.iter().flat_map(|set| &set.ways).flatten().count();

@@ -22,24 +22,25 @@ pub const FETCH: usize = 0;
 pub const DATA: usize = 1;
 pub const ROOT: u64 = 0x10_0000;
 
-/// A small machine: one cycle of latency everywhere, 4-way arrays, two entries in each paging-structure cache.
+/// A small machine: one cycle of latency everywhere, arrays of two ways, two entries in each paging-structure cache.
 pub fn small() -> Config {
-    let mut config = Config::default();
-    config.itlb = TlbSpec::new(1, [(2, 2), (1, 2), (1, 2)]);
-    config.dtlb = TlbSpec::new(1, [(2, 2), (1, 2), (1, 2)]);
-    config.stlb = TlbSpec::new(1, [(4, 2), (2, 2), (1, 2)]);
-    config.psc = PscSpec {
-        pml5e_entries: 2,
-        pml4e_entries: 2,
-        pdpte_entries: 2,
-        pde_entries: 2,
-    };
-    config.memory = MemorySpec {
-        latency_cycles: 1,
-        jitter_cycles: 0,
-        size_bytes: None,
-    };
-    config
+    Config {
+        itlb: TlbSpec::new(1, [(2, 2), (1, 2), (1, 2)]),
+        dtlb: TlbSpec::new(1, [(2, 2), (1, 2), (1, 2)]),
+        stlb: TlbSpec::new(1, [(4, 2), (2, 2), (1, 2)]),
+        psc: PscSpec {
+            pml5e_entries: 2,
+            pml4e_entries: 2,
+            pdpte_entries: 2,
+            pde_entries: 2,
+        },
+        memory: MemorySpec {
+            latency_cycles: 1,
+            jitter_cycles: 0,
+            size_bytes: None,
+        },
+        ..Config::default()
+    }
 }
 
 /// The same without paging-structure caches.
@@ -226,7 +227,10 @@ impl Bench {
             let memory = &outputs.memory;
             (memory.req_valid != 0 && memory.req_op == 0).then_some(memory.req_addr)
         };
-        self.seen(read).into_iter().map(|(_, address)| address).collect()
+        self.seen(read)
+            .into_iter()
+            .map(|(_, address)| address)
+            .collect()
     }
 
     /// The compare-and-sets of the walker: (address, expected, new).
@@ -236,7 +240,10 @@ impl Bench {
             let transaction = (memory.req_addr, memory.req_expected, memory.req_wdata);
             (memory.req_valid != 0 && memory.req_op == 2).then_some(transaction)
         });
-        found.into_iter().map(|(_, transaction)| transaction).collect()
+        found
+            .into_iter()
+            .map(|(_, transaction)| transaction)
+            .collect()
     }
 
     /// (op, level of the paging-structure cache, filled) of the walks.

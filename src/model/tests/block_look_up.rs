@@ -25,7 +25,10 @@ fn the_smallest_page_size_that_matches_counts() {
     assert_eq!((answer.response.pa, answer.response.page_size), (0x7123, 0));
     assert_eq!(bench.codes(DATA).0, [6, 1]);
     // Beside it the page of 2 MiB still matches.
-    assert_eq!(bench.ask(DATA, read(VA + 0x1123)).response.pa, FRAME + 0x1123);
+    assert_eq!(
+        bench.ask(DATA, read(VA + 0x1123)).response.pa,
+        FRAME + 0x1123
+    );
     assert_eq!(bench.codes(DATA).0, [6, 1, 2]);
 }
 
@@ -60,12 +63,18 @@ fn a_write_that_hits_with_dirty_clear_walks_again() {
     bench.ask(DATA, write(VA));
     assert_eq!(bench.codes(DATA), (vec![4, 6, 1], vec![4]));
     let pte = bench.entry_at(VA, 1);
-    assert_eq!(bench.compare_and_sets(), [(pte, FRAME | ALL & !D, FRAME | ALL)]);
+    assert_eq!(
+        bench.compare_and_sets(),
+        [(pte, FRAME | ALL & !D, FRAME | ALL)]
+    );
     // The entry with D clear made way for the one with D set, in the same way of the set.
     let fills = bench.seen(|outputs| Some(outputs.monitor.tlb[3]).filter(|event| event.op == 1));
     let (first, second) = (fills[0].1, fills[1].1);
     assert_eq!((second.way, second.removed), (first.way, 1 << first.way));
-    assert_eq!((second.victim_tag, second.victim_data), (first.tag, first.data));
+    assert_eq!(
+        (second.victim_tag, second.victim_data),
+        (first.tag, first.data)
+    );
     assert_eq!(second.data, first.data | 1 << 43);
 }
 
@@ -75,14 +84,20 @@ fn a_denied_hit_faults_only_if_the_tables_say_so_too() {
     bench.map(VA, PageSize::Size4K, FRAME | ALL & !RW);
     bench.ask(DATA, read(VA));
     let answer = bench.ask(DATA, write(VA));
-    assert_eq!((answer.response.status, answer.response.error_code), (1, 0b111));
+    assert_eq!(
+        (answer.response.status, answer.response.error_code),
+        (1, 0b111)
+    );
     bench.ask(DATA, read(VA));
     // Rights raised, and nothing invalidated: no spurious fault.
     let pte = bench.entry_at(VA, 1);
     bench.store(pte, FRAME | ALL);
     bench.forget();
     assert_eq!(bench.ask(DATA, write(VA)).response.status, 0);
-    assert_eq!((bench.codes(DATA).0, bench.walks()), (vec![5], vec![(1, 0, 0), (3, 0, 1)]));
+    assert_eq!(
+        (bench.codes(DATA).0, bench.walks()),
+        (vec![5], vec![(1, 0, 0), (3, 0, 1)])
+    );
 }
 
 #[test]
@@ -205,7 +220,11 @@ fn a_port_accepts_as_many_requests_as_its_queue_has_entries_and_then_waits_for_a
         bench.map(VA, PageSize::Size4K, FRAME | ALL);
         let (accepted, responses) = stream(&mut bench, DATA, &[read(VA); 18]);
         let entries = entries as usize;
-        let in_a_row = accepted.windows(2).take_while(|pair| pair[1] == pair[0] + 1).count() + 1;
+        let in_a_row = accepted
+            .windows(2)
+            .take_while(|pair| pair[1] == pair[0] + 1)
+            .count()
+            + 1;
         assert_eq!(in_a_row, entries);
         assert_eq!(accepted[entries], responses[0].0 + 1);
     }
@@ -233,9 +252,13 @@ fn a_port_that_misses_looks_nothing_up_until_it_is_answered_and_the_other_goes_o
     assert_eq!((data.len(), fetches.len()), (2, 1));
     assert!(fetches[0].0 < data[0].0);
     assert_eq!(data[1].0, data[0].0 + 1);
-    let look_ups = bench.seen(|outputs| Some(outputs.monitor.lookup[DATA]).filter(|code| *code != 0));
+    let look_ups =
+        bench.seen(|outputs| Some(outputs.monitor.lookup[DATA]).filter(|code| *code != 0));
     // The hit behind the miss is looked up in the first cycle in which the miss entry is free: that of the response.
-    assert_eq!((look_ups[0].1, look_ups[1].1, look_ups[1].0), (4, 1, data[0].0));
+    assert_eq!(
+        (look_ups[0].1, look_ups[1].1, look_ups[1].0),
+        (4, 1, data[0].0)
+    );
 }
 
 #[test]
@@ -258,13 +281,19 @@ fn the_stlb_looks_up_the_lowest_port_first() {
         let monitor = &outputs.monitor;
         (monitor.stlb_lookup != 0).then_some((monitor.stlb_lookup, monitor.stlb_port))
     });
-    assert_eq!(look_ups.iter().map(|(_, what)| *what).collect::<Vec<_>>(), [(1, 0), (1, 1)]);
+    assert_eq!(
+        look_ups.iter().map(|(_, what)| *what).collect::<Vec<_>>(),
+        [(1, 0), (1, 1)]
+    );
     assert_eq!(look_ups[1].0, look_ups[0].0 + 1);
     let fills = bench.seen(|outputs| {
         let filled = |array: usize| outputs.monitor.tlb[array].op == 1;
         (filled(0) || filled(3)).then_some((filled(0), filled(3)))
     });
-    assert_eq!(fills.iter().map(|(_, what)| *what).collect::<Vec<_>>(), [(true, false), (false, true)]);
+    assert_eq!(
+        fills.iter().map(|(_, what)| *what).collect::<Vec<_>>(),
+        [(true, false), (false, true)]
+    );
     assert_eq!(fills[0].0, look_ups[0].0 + 4);
 }
 

@@ -14,7 +14,10 @@ fn a_walk_reads_the_entries_of_the_path_from_the_root_down() {
     let mut bench = Bench::on(&small());
     bench.map(VA, PageSize::Size4K, FRAME | ALL);
     bench.ask(DATA, read(VA));
-    let path: Vec<u64> = (1..=4).rev().map(|level| bench.entry_at(VA, level)).collect();
+    let path: Vec<u64> = (1..=4)
+        .rev()
+        .map(|level| bench.entry_at(VA, level))
+        .collect();
     assert_eq!(bench.reads(), path);
     assert!(bench.compare_and_sets().is_empty());
 }
@@ -36,10 +39,16 @@ fn a_walk_begins_at_the_lowest_paging_structure_cache_that_matches() {
 #[test]
 fn a_walk_fills_stlb_first_level_and_the_cache_of_each_level_read_in_one_cycle() {
     let mut bench = Bench::on(&small());
-    bench.map(VA, PageSize::Size4K, FRAME | ALL | G | XD | 5 << 59 | 3 << 3 | PS);
+    bench.map(
+        VA,
+        PageSize::Size4K,
+        FRAME | ALL | G | XD | 5 << 59 | 3 << 3 | PS,
+    );
     bench.ask(DATA, read(VA));
     let fills = bench.seen(|outputs| (outputs.monitor.walk[0].op == 3).then_some(outputs.monitor));
-    let [(_, monitor)] = fills[..] else { panic!("one walk") };
+    let [(_, monitor)] = fills[..] else {
+        panic!("one walk")
+    };
     let arrays: Vec<usize> = (0..9).filter(|array| monitor.tlb[*array].op == 1).collect();
     assert_eq!(arrays, [3, 6]);
     let tag = VA >> 12 & ((1 << 45) - 1) | 1 << 57;
@@ -66,12 +75,19 @@ fn accessed_is_set_on_the_way_down_even_if_the_walk_then_faults() {
         bench.store(at, bench.cell(at) & !A);
     }
     let answer = bench.ask(DATA, write(VA));
-    assert_eq!((answer.response.status, answer.response.error_code), (1, 0b111));
+    assert_eq!(
+        (answer.response.status, answer.response.error_code),
+        (1, 0b111)
+    );
     for level in 2..=4 {
         assert_eq!(bench.cell(bench.entry_at(VA, level)) & (A | D), A);
     }
     let leaf = bench.cell(bench.entry_at(VA, 1));
-    assert_eq!(leaf & (A | D), 0, "the leaf of a denied access is not touched");
+    assert_eq!(
+        leaf & (A | D),
+        0,
+        "the leaf of a denied access is not touched"
+    );
 }
 
 #[test]
@@ -88,7 +104,13 @@ fn accessed_and_dirty_of_the_leaf_are_set_in_one_operation_and_dirty_only_for_wr
 }
 
 /// Asks, and stores into memory as soon as the walker has read `address` for the `nth` time.
-fn ask_racing(bench: &mut Bench, request: Request, address: u64, nth: usize, value: u64) -> Outputs {
+fn ask_racing(
+    bench: &mut Bench,
+    request: Request,
+    address: u64,
+    nth: usize,
+    value: u64,
+) -> Outputs {
     let mut ports = [PortIn::default(); 3];
     ports[DATA] = request.presented();
     let mut reads = 0;
@@ -179,7 +201,14 @@ fn a_bus_error_through_a_cached_entry_is_walked_again_too_and_changes_no_array()
     let done = bench.seen(|outputs| (outputs.monitor.walk[0].op == 5).then_some(outputs.monitor));
     assert!(done[0].1.tlb.iter().all(|event| event.op == 0));
     assert!(done[0].1.psc.iter().all(|event| event.op == 0));
-    assert_eq!(bench.reads().iter().filter(|address| **address == pdpte).count(), 1);
+    assert_eq!(
+        bench
+            .reads()
+            .iter()
+            .filter(|address| **address == pdpte)
+            .count(),
+        1
+    );
 }
 
 #[test]
@@ -198,7 +227,10 @@ fn reserved_bits_fault_at_every_level_and_a_missing_entry_outranks_a_denial_abov
         let at = bench.entry_at(VA, level);
         bench.store(at, bench.cell(at) | bit);
         let answer = bench.ask(DATA, write(VA));
-        assert_eq!((answer.response.status, answer.response.error_code), (1, 0b1111));
+        assert_eq!(
+            (answer.response.status, answer.response.error_code),
+            (1, 0b1111)
+        );
         assert_eq!(answer.response.va, VA);
     }
     let mut bench = Bench::on(&small());
@@ -244,7 +276,10 @@ fn rights_are_anded_and_xd_is_ored_over_the_path_also_from_a_cached_entry() {
         supervisor.access.cpl = 0;
         assert_eq!(bench.ask(DATA, supervisor).response.status, 0);
         // The neighbour begins at the cached PDE, whose rights are those of the path.
-        assert_eq!(bench.ask(DATA, write(VA ^ 0x1000)).response.error_code, 0b111);
+        assert_eq!(
+            bench.ask(DATA, write(VA ^ 0x1000)).response.error_code,
+            0b111
+        );
     }
 }
 
@@ -262,16 +297,31 @@ fn a_page_fault_drops_the_address_everywhere_and_fills_nothing() {
     bench.operate(Operation::new(2, cr4::PAE | cr4::PGE | cr4::SMAP));
     bench.forget();
     let answer = bench.ask(DATA, supervisor);
-    assert_eq!((answer.response.status, answer.response.error_code), (1, 0b10));
+    assert_eq!(
+        (answer.response.status, answer.response.error_code),
+        (1, 0b10)
+    );
     assert_eq!(bench.walks(), [(1, 0, 0), (4, 0, 0)]);
-    let empty = |bench: &Bench| bench.mmu.tlb.iter().flatten().all(|array| array.occupancy() == 0);
+    let empty = |bench: &Bench| {
+        bench
+            .mmu
+            .tlb
+            .iter()
+            .flatten()
+            .all(|array| array.occupancy() == 0)
+    };
     assert!(empty(&bench));
     assert_eq!(bench.ask(FETCH, fetch(VA)).response.status, 1);
     assert!(empty(&bench));
 }
 
 /// Both ports present a request in the same cycle; what the walker did, by port.
-fn both(bench: &mut Bench, first: Request, second: Request, cycles: u64) -> Vec<(u64, (u8, u8, u8))> {
+fn both(
+    bench: &mut Bench,
+    first: Request,
+    second: Request,
+    cycles: u64,
+) -> Vec<(u64, (u8, u8, u8))> {
     let mut ports = [PortIn::default(); 3];
     ports[FETCH] = first.presented();
     ports[DATA] = second.presented();
@@ -314,7 +364,10 @@ fn the_walker_takes_the_port_after_the_one_that_it_took_last() {
         let walk = outputs.monitor.walk[0];
         (walk.op == 1).then_some(walk.port)
     });
-    assert_eq!(starts.iter().map(|(_, port)| *port).collect::<Vec<_>>(), [0, 1, 0, 1]);
+    assert_eq!(
+        starts.iter().map(|(_, port)| *port).collect::<Vec<_>>(),
+        [0, 1, 0, 1]
+    );
 }
 
 #[test]
@@ -334,9 +387,19 @@ fn an_invalidation_during_a_walk_takes_its_right_to_fill_and_the_request_is_answ
         let port = outputs.ports[DATA];
         (port.resp_valid != 0).then_some((port.resp_status, port.resp_pa))
     });
-    assert_eq!(answers.iter().map(|(_, what)| *what).collect::<Vec<_>>(), [(0, FRAME)]);
+    assert_eq!(
+        answers.iter().map(|(_, what)| *what).collect::<Vec<_>>(),
+        [(0, FRAME)]
+    );
     assert_eq!(bench.walks(), [(1, 0, 0), (3, 0, 0)]);
-    assert!(bench.mmu.tlb.iter().flatten().all(|array| array.occupancy() == 0));
+    assert!(
+        bench
+            .mmu
+            .tlb
+            .iter()
+            .flatten()
+            .all(|array| array.occupancy() == 0)
+    );
     assert!((0..4).all(|cache| bench.mmu.psc.occupancy(cache) == 0));
 }
 
@@ -349,7 +412,14 @@ fn a_drop_takes_the_right_to_fill_of_the_other_port_and_leaves_the_walkers_own()
     let seen = both(&mut bench, fetch(VA ^ 0x1000), read(VA), 80);
     let walks: Vec<_> = seen.into_iter().map(|(_, walk)| walk).collect();
     assert_eq!(walks, [(1, 0, 0), (4, 0, 0), (1, 1, 0), (3, 1, 0)]);
-    assert!(bench.mmu.tlb.iter().flatten().all(|array| array.occupancy() == 0));
+    assert!(
+        bench
+            .mmu
+            .tlb
+            .iter()
+            .flatten()
+            .all(|array| array.occupancy() == 0)
+    );
 }
 
 #[test]
@@ -368,9 +438,18 @@ fn the_result_of_the_stlb_is_what_it_held_when_looked_up_and_fills_only_with_the
     bench.idle(1);
     bench.control.valid = 0;
     bench.idle(40);
-    let answers = bench.seen(|outputs| (outputs.ports[DATA].resp_valid != 0).then_some(outputs.ports[DATA].resp_pa));
+    let answers = bench.seen(|outputs| {
+        (outputs.ports[DATA].resp_valid != 0).then_some(outputs.ports[DATA].resp_pa)
+    });
     assert_eq!(answers.len(), 1);
     assert_eq!(answers[0].1, FRAME);
     assert_eq!(bench.codes(DATA), (vec![4], vec![1]));
-    assert!(bench.mmu.tlb.iter().flatten().all(|array| array.occupancy() == 0));
+    assert!(
+        bench
+            .mmu
+            .tlb
+            .iter()
+            .flatten()
+            .all(|array| array.occupancy() == 0)
+    );
 }

@@ -33,35 +33,50 @@ pub fn config() -> impl Strategy<Value = Config> {
     let psc = [entries.clone(), entries.clone(), entries.clone(), entries];
     let capabilities = (36u32..=52, any::<bool>(), any::<bool>());
     let memory = (1u32..20, prop_oneof![Just(0u32), 1u32..9]);
-    (capabilities, 1u32..=16, [tlb.clone(), tlb.clone(), tlb], psc, memory).prop_map(
-        |((bits, page_1g, five_level), queue_entries, tlbs, psc, (latency, jitter))| {
-            let mut config = Config::default();
-            config.capabilities.maxphyaddr_bits = bits;
-            config.capabilities.page_1g = page_1g;
-            config.capabilities.five_level = five_level;
-            config.ports.queue_entries = queue_entries;
-            [config.itlb, config.dtlb, config.stlb] = tlbs;
-            config.psc = PscSpec {
-                pde_entries: psc[0],
-                pdpte_entries: psc[1],
-                pml4e_entries: psc[2],
-                pml5e_entries: psc[3],
-            };
-            config.memory = MemorySpec {
-                latency_cycles: latency,
-                jitter_cycles: jitter,
-                size_bytes: Some(MEMORY_BYTES),
-            };
-            config
-        },
+    (
+        capabilities,
+        1u32..=16,
+        [tlb.clone(), tlb.clone(), tlb],
+        psc,
+        memory,
     )
+        .prop_map(
+            |((bits, page_1g, five_level), queue_entries, tlbs, psc, (latency, jitter))| {
+                let mut config = Config::default();
+                config.capabilities.maxphyaddr_bits = bits;
+                config.capabilities.page_1g = page_1g;
+                config.capabilities.five_level = five_level;
+                config.ports.queue_entries = queue_entries;
+                [config.itlb, config.dtlb, config.stlb] = tlbs;
+                config.psc = PscSpec {
+                    pde_entries: psc[0],
+                    pdpte_entries: psc[1],
+                    pml4e_entries: psc[2],
+                    pml5e_entries: psc[3],
+                };
+                config.memory = MemorySpec {
+                    latency_cycles: latency,
+                    jitter_cycles: jitter,
+                    size_bytes: Some(MEMORY_BYTES),
+                };
+                config
+            },
+        )
 }
 
 fn address() -> impl Strategy<Value = u64> {
     let index = proptest::sample::select(&INDICES[..]);
-    let indices = [index.clone(), index.clone(), index.clone(), index.clone(), index];
+    let indices = [
+        index.clone(),
+        index.clone(),
+        index.clone(),
+        index.clone(),
+        index,
+    ];
     (indices, 0u64..0x1000, 0u32..16).prop_map(|(indices, offset, spoil)| {
-        let linear = indices.iter().fold(0, |address, index| address << 9 | index);
+        let linear = indices
+            .iter()
+            .fold(0, |address, index| address << 9 | index);
         let address = linear << 12 | offset;
         match spoil {
             // 48-bit and 57-bit addresses, canonical; or not.
@@ -122,7 +137,11 @@ pub fn request() -> impl Strategy<Value = (usize, Request)> {
             implicit_supervisor: implicit != 0,
             pkru,
         };
-        let port = if kind == AccessKind::Fetch { FETCH } else { DATA };
+        let port = if kind == AccessKind::Fetch {
+            FETCH
+        } else {
+            DATA
+        };
         (port, Request { va, access, id: 0 })
     })
 }
@@ -145,7 +164,7 @@ fn cr3_value() -> impl Strategy<Value = u64> {
     let pcid = prop_oneof![Just(0u64), Just(1), Just(2)];
     let upper = (sometimes(16, CR3_NO_FLUSH), sometimes(4, 1 << 55));
     (0..TABLES, pcid, upper)
-        .prop_map(|(table, pcid, (keep, wide))| FIRST_TABLE + 0x1000 * table | pcid | keep | wide)
+        .prop_map(|(table, pcid, (keep, wide))| (FIRST_TABLE + 0x1000 * table) | pcid | keep | wide)
 }
 
 pub fn operation() -> impl Strategy<Value = Operation> {
@@ -185,10 +204,13 @@ fn enabling() -> impl Strategy<Value = Vec<Step>> {
     })
 }
 
-/// A reference and several more to the same page or its neighbours.
+/// A reference and several more to the same page or its neighbour, some by the other port or at the other privilege level.
 fn burst() -> impl Strategy<Value = Vec<Step>> {
-    (request(), prop::collection::vec((0u64..8, 0u64..0x1000, any::<bool>()), 0..6)).prop_map(
-        |((port, first), repeats)| {
+    (
+        request(),
+        prop::collection::vec((0u64..8, 0u64..0x1000, any::<bool>()), 0..6),
+    )
+        .prop_map(|((port, first), repeats)| {
             let mut steps = vec![Step::Ask(port, first)];
             for (which, offset, write) in repeats {
                 let mut again = first;
@@ -196,14 +218,22 @@ fn burst() -> impl Strategy<Value = Vec<Step>> {
                 if which == 0 {
                     again.va ^= 0x1000;
                 }
-                if port == DATA && write {
-                    again.access.kind = AccessKind::Write;
+                let mut side = port;
+                if which == 1 {
+                    side = FETCH + DATA - port;
                 }
-                steps.push(Step::Ask(port, again));
+                again.access.kind = match (side, write) {
+                    (FETCH, _) => AccessKind::Fetch,
+                    (_, true) => AccessKind::Write,
+                    (_, false) => AccessKind::Read,
+                };
+                if which == 2 {
+                    again.access.cpl ^= 3;
+                }
+                steps.push(Step::Ask(side, again));
             }
             steps
-        },
-    )
+        })
 }
 
 pub fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
@@ -214,8 +244,12 @@ pub fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
         2 => operation().prop_map(|operation| vec![Step::Operate(operation)]),
         1 => enabling(),
     ];
-    (enabling(), prop::collection::vec(group, 0..most))
-        .prop_map(|(first, rest)| first.into_iter().chain(rest.into_iter().flatten()).collect())
+    (enabling(), prop::collection::vec(group, 0..most)).prop_map(|(first, rest)| {
+        first
+            .into_iter()
+            .chain(rest.into_iter().flatten())
+            .collect()
+    })
 }
 
 /// Memory with tables of random entries.

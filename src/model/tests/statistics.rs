@@ -13,7 +13,13 @@ fn run() -> Bench {
     for page in 0..3 {
         bench.map(VA + (page << 12), PageSize::Size4K, FRAME | ALL & !D);
     }
-    for request in [read(VA), write(VA), read(VA), read(VA + 0x1000), read(VA + 0x2000)] {
+    for request in [
+        read(VA),
+        write(VA),
+        read(VA),
+        read(VA + 0x1000),
+        read(VA + 0x2000),
+    ] {
         bench.ask(DATA, request);
     }
     bench.ask(FETCH, fetch(VA));
@@ -29,15 +35,39 @@ fn figures_are_what_happened() {
     let s = bench.mmu.statistics();
     assert_eq!((s.itlb.lookups, s.itlb.hits, s.itlb.misses), (1, 0, 1));
     assert_eq!((s.dtlb.lookups, s.dtlb.hits, s.dtlb.misses), (6, 1, 5));
-    assert_eq!((s.dtlb.hits_by_size, s.dtlb.dirty_clear, s.dtlb.bypassed), ([1, 0, 0], 1, 1));
+    assert_eq!(
+        (s.dtlb.hits_by_size, s.dtlb.dirty_clear, s.dtlb.bypassed),
+        ([1, 0, 0], 1, 1)
+    );
     assert_eq!((s.stlb.lookups, s.stlb.hits, s.stlb.misses), (5, 1, 4));
     // Four walks from nothing known or a cached PDE, and that of the write; the fault walks twice.
     let walks = s.walks;
-    assert_eq!((walks.started, walks.restarted, walks.completed, walks.faulted), (5, 1, 4, 1));
-    assert_eq!((walks.memory_reads, walks.compare_and_sets), (4 + 1 + 1 + 1 + 1 + 4, 1));
+    assert_eq!(
+        (
+            walks.started,
+            walks.restarted,
+            walks.completed,
+            walks.faulted
+        ),
+        (5, 1, 4, 1)
+    );
+    assert_eq!(
+        (walks.memory_reads, walks.compare_and_sets),
+        (4 + 1 + 1 + 1 + 1 + 4, 1)
+    );
     assert_eq!((s.psc[0].lookups, s.psc[0].hits), (5, 4));
-    assert_eq!((s.psc[1].lookups, s.psc[2].lookups, s.psc[3].lookups), (1, 1, 0));
-    assert_eq!((s.responses.total(), s.responses.page_faults, s.responses.general_protections), (8, 1, 1));
+    assert_eq!(
+        (s.psc[1].lookups, s.psc[2].lookups, s.psc[3].lookups),
+        (1, 1, 0)
+    );
+    assert_eq!(
+        (
+            s.responses.total(),
+            s.responses.page_faults,
+            s.responses.general_protections
+        ),
+        (8, 1, 1)
+    );
     assert_eq!(s.responses.page_faults_by_code[0b100], 1);
     // From START to DONE, both included: 2 and 3 for each access.
     assert_eq!(walks.cycles, 5 * 2 + 1 + 3 * (12 + 1));
@@ -50,18 +80,29 @@ fn psc_look_ups_count_only_caches_that_exist() {
     let mut bench = Bench::on(&small_without_psc());
     bench.map(VA, PageSize::Size4K, FRAME | ALL);
     bench.ask(DATA, read(VA));
-    assert!(bench.mmu.statistics().psc.iter().all(|psc| psc.lookups == 0));
+    assert!(
+        bench
+            .mmu
+            .statistics()
+            .psc
+            .iter()
+            .all(|psc| psc.lookups == 0)
+    );
 }
 
-/// Each law is broken by some figure that is wrong by one.
+type Wrong = (&'static str, fn(&mut Statistics));
+
+/// Each law is broken by some figure that is wrong.
 #[test]
-fn a_figure_that_is_wrong_by_one_breaks_a_law() {
+fn a_figure_that_is_wrong_breaks_a_law() {
     let sound = run().mmu.statistics().clone();
     sound.check_conservation().unwrap();
-    let wrongs: [(&str, fn(&mut Statistics)); 21] = [
+    let wrongs: [Wrong; 21] = [
         ("requests", |s| s.requests -= 1),
         ("translated", |s| s.responses.translated += 1),
-        ("faults by code", |s| s.responses.page_faults_by_code[4] -= 1),
+        ("faults by code", |s| {
+            s.responses.page_faults_by_code[4] -= 1
+        }),
         ("itlb look-ups", |s| s.itlb.lookups += 1),
         ("itlb misses", |s| s.itlb.misses -= 1),
         ("dtlb hits", |s| s.dtlb.hits += 1),

@@ -10,8 +10,13 @@ const VA: u64 = 0x7f12_3456_7000;
 const PAGE: u64 = 0x55_5000;
 
 /// H of the ITLB, H of the DTLB, S and M.
-const LATENCIES: [(u32, u32, u32, u32); 5] =
-    [(1, 1, 1, 1), (2, 1, 7, 50), (1, 5, 3, 2), (63, 4, 63, 9), (3, 63, 1, 400)];
+const LATENCIES: [(u32, u32, u32, u32); 5] = [
+    (1, 1, 1, 1),
+    (2, 1, 7, 50),
+    (1, 5, 3, 2),
+    (63, 4, 63, 9),
+    (3, 63, 1, 400),
+];
 
 fn machine(config: Config, latencies: (u32, u32, u32, u32)) -> Config {
     let (itlb, dtlb, stlb, memory) = latencies;
@@ -81,7 +86,11 @@ fn a_walk_of_n_reads_takes_h_plus_s_plus_5_cycles_and_m_plus_2_for_each() {
         assert_eq!(bench.ask(port, request(port, VA)).cycles(), cycles(4));
         for (page, n) in [(VA ^ 0x1000, 1), (VA ^ 0x20_0000, 2), (VA ^ 0x4000_0000, 3)] {
             bench.map(page, PageSize::Size4K, PAGE | ALL);
-            assert_eq!(bench.ask(port, request(port, page)).cycles(), cycles(n), "{n} reads");
+            assert_eq!(
+                bench.ask(port, request(port, page)).cycles(),
+                cycles(n),
+                "{n} reads"
+            );
         }
     });
 }
@@ -112,7 +121,8 @@ fn each_compare_and_set_of_a_walk_takes_m_plus_2_cycles() {
 }
 
 #[test]
-fn a_walk_after_an_l1_hit_that_is_denied_or_has_d_clear_takes_h_plus_4_cycles_and_m_plus_2_for_each() {
+fn a_walk_after_an_l1_hit_that_is_denied_or_has_d_clear_takes_h_plus_4_cycles_and_m_plus_2_for_each()
+ {
     for_each(small, |bench, port, h, _, m| {
         // Denied: a supervisor page, which a supervisor brought in. From CR3, so all entries are read.
         let page = VA ^ 0x1000;
@@ -121,14 +131,20 @@ fn a_walk_after_an_l1_hit_that_is_denied_or_has_d_clear_takes_h_plus_4_cycles_an
         supervisor.access.cpl = 0;
         bench.ask(port, supervisor);
         let answer = bench.ask(port, request(port, page));
-        assert_eq!((answer.response.status, answer.cycles()), (1, h + 4 + 4 * (m + 2)));
+        assert_eq!(
+            (answer.response.status, answer.cycles()),
+            (1, h + 4 + 4 * (m + 2))
+        );
         if port == DATA {
             // D clear: from the PDE's cache, one read and one compare-and-set.
             let page = VA ^ 0x2000;
             bench.map(page, PageSize::Size4K, PAGE | ALL & !D);
             bench.ask(port, read(page));
             let answer = bench.ask(port, write(page));
-            assert_eq!((answer.response.status, answer.cycles()), (0, h + 4 + 2 * (m + 2)));
+            assert_eq!(
+                (answer.response.status, answer.cycles()),
+                (0, h + 4 + 2 * (m + 2))
+            );
         }
     });
 }
@@ -147,7 +163,10 @@ fn a_walk_after_an_stlb_hit_that_is_denied_or_has_d_clear_takes_as_long_as_after
         bench.ask(other, supervisor(other));
         bench.forget();
         let answer = bench.ask(port, request(port, page));
-        assert_eq!((answer.response.status, answer.cycles()), (1, h + s + 5 + 4 * (m + 2)));
+        assert_eq!(
+            (answer.response.status, answer.cycles()),
+            (1, h + s + 5 + 4 * (m + 2))
+        );
         assert_eq!(bench.codes(port), (vec![4], vec![5]));
         if port == DATA {
             bench.ask(other, supervisor(other));
@@ -155,7 +174,10 @@ fn a_walk_after_an_stlb_hit_that_is_denied_or_has_d_clear_takes_as_long_as_after
             let mut store = supervisor(port);
             store.access.kind = crate::arch::AccessKind::Write;
             let answer = bench.ask(port, store);
-            assert_eq!((answer.response.status, answer.cycles()), (0, h + s + 5 + 2 * (m + 2)));
+            assert_eq!(
+                (answer.response.status, answer.cycles()),
+                (0, h + s + 5 + 2 * (m + 2))
+            );
             assert_eq!(bench.codes(port), (vec![4], vec![6]));
         }
     });
@@ -183,7 +205,10 @@ fn a_restart_adds_1_cycle_and_m_plus_2_for_each_access_before_it() {
         let answer = bench.ask(port, request(port, page));
         assert_eq!(bench.walks(), [(1, 3, 0), (2, 0, 0), (4, 0, 0)]);
         assert_eq!(bench.compare_and_sets().len(), 1);
-        assert_eq!(answer.cycles(), h + s + 5 + 4 * (m + 2) + 1 + (2 + 1) * (m + 2));
+        assert_eq!(
+            answer.cycles(),
+            h + s + 5 + 4 * (m + 2) + 1 + (2 + 1) * (m + 2)
+        );
     });
 }
 
@@ -193,7 +218,10 @@ fn a_bus_error_takes_as_long_as_any_walk() {
         let pde = bench.entry_at(VA, 2);
         bench.store(pde, 1 << 41 | ALL);
         let answer = bench.ask(port, request(port, VA));
-        assert_eq!((answer.response.status, answer.cycles()), (3, h + s + 5 + 4 * (m + 2)));
+        assert_eq!(
+            (answer.response.status, answer.cycles()),
+            (3, h + s + 5 + 4 * (m + 2))
+        );
     });
 }
 

@@ -1,0 +1,205 @@
+//! The laws that the figures obey: nothing is lost between two counters.
+//!
+//! Contract: 5 to 8, whose steps hand a request from one counter to the next. Counterpart: none.
+
+use super::statistics::{ArrayStatistics, Statistics};
+
+impl Statistics {
+    /// The laws that the figures obey at any time. What is in flight explains a difference of at most the number of requests
+    /// outstanding; with none outstanding, the laws are equations.
+    ///
+    /// # Errors
+    /// The first law that is broken, with the figures.
+    pub fn check_conservation(&self) -> Result<(), String> {
+        let Some(outstanding) = self.requests.checked_sub(self.responses.total()) else {
+            return Err(format!(
+                "{} responses to only {} requests",
+                self.responses.total(),
+                self.requests
+            ));
+        };
+        self.check_levels()?;
+        let Self {
+            itlb, dtlb, stlb, ..
+        } = self;
+        let taken = itlb.lookups + itlb.bypassed + dtlb.lookups + dtlb.bypassed;
+        within(
+            "requests",
+            self.requests,
+            "looked up or bypassed",
+            taken,
+            outstanding,
+        )?;
+        let missed = itlb.plain_misses() + dtlb.plain_misses();
+        within(
+            "first-level misses",
+            missed,
+            "STLB look-ups",
+            stlb.lookups,
+            outstanding,
+        )?;
+        let refused = itlb.denied + itlb.dirty_clear + dtlb.denied + dtlb.dirty_clear;
+        let to_walk = stlb.misses + refused;
+        within(
+            "misses to walk",
+            to_walk,
+            "walks started",
+            self.walks.started,
+            outstanding,
+        )?;
+        self.check_walks(outstanding)?;
+        self.check_arrays()?;
+        let faults: u64 = self.responses.page_faults_by_code.iter().sum();
+        within(
+            "page faults",
+            self.responses.page_faults,
+            "page faults by code",
+            faults,
+            0,
+        )
+    }
+
+    fn check_levels(&self) -> Result<(), String> {
+        let levels = [
+            ("itlb", &self.itlb),
+            ("dtlb", &self.dtlb),
+            ("stlb", &self.stlb),
+        ];
+        for (name, level) in levels {
+            let by_size = level.hits_by_size.iter().sum();
+            if level.lookups != level.hits + level.misses {
+                return Err(format!(
+                    "{name}: {} look-ups are not {} hits and {} misses",
+                    level.lookups, level.hits, level.misses
+                ));
+            }
+            within(
+                &format!("{name} hits"),
+                level.hits,
+                "hits by size",
+                by_size,
+                0,
+            )?;
+            if level.misses < level.denied + level.dirty_clear {
+                return Err(format!(
+                    "{name}: only {} misses, of which {} denied and {} with D clear",
+                    level.misses, level.denied, level.dirty_clear
+                ));
+            }
+        }
+        if self.stlb.bypassed != 0 {
+            return Err("stlb: requests bypassed it".to_owned());
+        }
+        Ok(())
+    }
+
+    fn check_walks(&self, outstanding: u64) -> Result<(), String> {
+        let walks = &self.walks;
+        let ended = walks.completed + walks.faulted + walks.aborted;
+        let in_flight = outstanding.min(self.capacity.walkers);
+        within(
+            "walks started",
+            walks.started,
+            "walks ended",
+            ended,
+            in_flight,
+        )?;
+        let under_way = u64::from(self.walking_since.is_some());
+        within(
+            "walks started",
+            walks.started,
+            "walks ended or under way",
+            ended + under_way,
+            0,
+        )?;
+        let begun = walks.started + walks.restarted;
+        let cached: u64 = self.psc.iter().map(|level| level.hits).sum();
+        // Only a walk from a cached entry restarts, at most once.
+        if walks.restarted > cached || cached > walks.started {
+            return Err(format!(
+                "{} restarts, {cached} starts from a paging-structure cache, {} walks",
+                walks.restarted, walks.started
+            ));
+        }
+        if walks.memory_reads > 5 * begun || walks.memory_reads + under_way < ended {
+            return Err(format!(
+                "{} reads cannot be of {begun} walks and restarts",
+                walks.memory_reads
+            ));
+        }
+        if walks.races_lost > walks.compare_and_sets {
+            return Err(format!(
+                "{} races lost in {} compare-and-sets",
+                walks.races_lost, walks.compare_and_sets
+            ));
+        }
+        let faulted = self.responses.page_faults;
+        within(
+            "walks that faulted",
+            walks.faulted,
+            "page faults",
+            faulted,
+            outstanding,
+        )?;
+        let errors = self.responses.bus_errors;
+        within(
+            "walks that aborted",
+            walks.aborted,
+            "bus errors",
+            errors,
+            outstanding,
+        )
+    }
+
+    fn check_arrays(&self) -> Result<(), String> {
+        let capacity = &self.capacity;
+        let tlb = self.tlb_arrays.iter().zip(&capacity.tlb_entries);
+        let psc = self.psc_arrays.iter().zip(&capacity.psc_entries);
+        for (number, (counts, entries)) in tlb.enumerate() {
+            check_array(&format!("TLB array {number}"), counts, *entries)?;
+        }
+        for (number, (counts, entries)) in psc.enumerate() {
+            check_array(
+                &format!("paging-structure cache {number}"),
+                counts,
+                *entries,
+            )?;
+        }
+        for (number, level) in self.psc.iter().enumerate() {
+            if level.hits > level.lookups {
+                return Err(format!(
+                    "paging-structure cache {number}: {} hits in {} look-ups",
+                    level.hits, level.lookups
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Checks that an array holds between none and all of its entries.
+fn check_array(name: &str, counts: &ArrayStatistics, entries: u64) -> Result<(), String> {
+    let held = counts.occupancy(name)?;
+    if held > entries {
+        return Err(format!(
+            "{name}: {held} entries would be valid in {entries}"
+        ));
+    }
+    Ok(())
+}
+
+/// Checks that `later` lags behind `earlier` by at most `in_flight`.
+fn within(
+    earlier_name: &str,
+    earlier: u64,
+    later_name: &str,
+    later: u64,
+    in_flight: u64,
+) -> Result<(), String> {
+    if later <= earlier && earlier - later <= in_flight {
+        return Ok(());
+    }
+    Err(format!(
+        "{earlier} {earlier_name}, but {later} {later_name}, with {in_flight} in flight"
+    ))
+}
