@@ -1,13 +1,13 @@
-//! The architectural check on hand-made streams: what it must catch, rule by rule, and the legal staleness that it must let pass.
+//! The architectural check on hand-made streams: what it must catch, rule by rule, and what it counts.
 //!
-//! Contract: 3, 9.3. SDM vol. 3A, 4.8, 4.10. Counterpart: none.
+//! Contract: 3. SDM vol. 3A, 4.6 to 4.8. Counterpart: `staleness_invalidation.rs`, what invalidations do.
 
 mod staleness_support;
 
 use staleness_support::stream::*;
-use twinwalk::arch::{Access, AccessKind, PageSize, Registers};
+use twinwalk::arch::{AccessKind, PageSize, Registers};
 use twinwalk::model::mmu_pkg::*;
-use twinwalk::reference::finding::{InvalidationKind, Rule};
+use twinwalk::reference::finding::Rule;
 use twinwalk::reference::horizon::Reading;
 use twinwalk::reference::observer::Store;
 use twinwalk::reference::payload;
@@ -29,15 +29,23 @@ fn a_response_without_a_request_is_caught() {
     let mut stream = four_level(Reading::Manual);
     let mut request = stream.ask(0, user(READ));
     request.id ^= 1;
-    breaks(stream.answer_translated(&request, OLD, PageSize::Size4K), Rule::ResponseId);
+    breaks(
+        stream.answer_translated(&request, OLD, PageSize::Size4K),
+        Rule::ResponseId,
+    );
 }
 
 #[test]
 fn a_second_response_to_one_request_is_caught() {
     let mut stream = four_level(Reading::Manual);
     let request = stream.ask(0, user(READ));
-    stream.answer_translated(&request, OLD, PageSize::Size4K).unwrap();
-    breaks(stream.answer_translated(&request, OLD, PageSize::Size4K), Rule::ResponseId);
+    stream
+        .answer_translated(&request, OLD, PageSize::Size4K)
+        .unwrap();
+    breaks(
+        stream.answer_translated(&request, OLD, PageSize::Size4K),
+        Rule::ResponseId,
+    );
 }
 
 #[test]
@@ -45,15 +53,27 @@ fn a_response_that_changes_while_it_waits_is_caught() {
     let mut stream = four_level(Reading::Manual);
     let request = stream.ask(0, user(READ));
     let response = payload::translated(&request, OLD, PageSize::Size4K, Default::default());
-    stream.cycle(|_, outputs| outputs.ports[1] = response, &[]).unwrap();
-    let changed = PortOut { resp_pa: OLD + 1, ..response };
-    breaks(stream.cycle(|_, outputs| outputs.ports[1] = changed, &[]), Rule::ResponseStable);
+    stream
+        .cycle(|_, outputs| outputs.ports[1] = response, &[])
+        .unwrap();
+    let changed = PortOut {
+        resp_pa: OLD + 1,
+        ..response
+    };
+    breaks(
+        stream.cycle(|_, outputs| outputs.ports[1] = changed, &[]),
+        Rule::ResponseStable,
+    );
 }
 
 #[test]
 fn a_request_accepted_during_a_register_write_is_caught() {
     let mut stream = four_level(Reading::Manual);
-    stream.begin(ControlIn { op: CTRL_MOV_CR3, data: PML4_2, ..ControlIn::default() });
+    stream.begin(ControlIn {
+        op: CTRL_MOV_CR3,
+        data: PML4_2,
+        ..ControlIn::default()
+    });
     breaks(stream.try_ask(0, user(READ)), Rule::Serialisation);
 }
 
@@ -61,7 +81,11 @@ fn a_request_accepted_during_a_register_write_is_caught() {
 fn a_register_write_that_does_not_wait_for_requests_is_caught() {
     let mut stream = four_level(Reading::Manual);
     stream.ask(0, user(READ));
-    stream.begin(ControlIn { op: CTRL_MOV_CR3, data: PML4_2, ..ControlIn::default() });
+    stream.begin(ControlIn {
+        op: CTRL_MOV_CR3,
+        data: PML4_2,
+        ..ControlIn::default()
+    });
     breaks(stream.end(false), Rule::Serialisation);
 }
 
@@ -74,7 +98,10 @@ fn a_control_response_without_an_operation_is_caught() {
 #[test]
 fn a_wrong_general_protection_of_an_operation_is_caught() {
     let mut stream = four_level(Reading::Manual);
-    stream.begin(ControlIn { op: CTRL_INVLPG, ..ControlIn::default() });
+    stream.begin(ControlIn {
+        op: CTRL_INVLPG,
+        ..ControlIn::default()
+    });
     breaks(stream.end(true), Rule::ControlFault);
 }
 
@@ -89,7 +116,10 @@ fn a_register_that_shows_a_wrong_value_is_caught() {
 fn an_answer_that_memory_did_not_hold_is_caught() {
     let mut stream = four_level(Reading::Manual);
     stream.ask(0, user(READ));
-    breaks(stream.transaction(MEM_READ, PT, 0, 0, 0xbad), Rule::MemoryResponse);
+    breaks(
+        stream.transaction(MEM_READ, PT, 0, 0, 0xbad),
+        Rule::MemoryResponse,
+    );
 }
 
 #[test]
@@ -130,7 +160,11 @@ fn a_translation_of_an_access_that_is_denied_is_caught() {
 
 #[test]
 fn a_translation_by_an_entry_whose_accessed_bit_was_never_set_is_caught() {
-    for (entry, value) in [(PT, OLD | LEAF & !0x20), (PD, PT | TABLE & !0x20), (PML4, PDPT | TABLE & !0x20)] {
+    for (entry, value) in [
+        (PT, OLD | LEAF & !0x20),
+        (PD, PT | TABLE & !0x20),
+        (PML4, PDPT | TABLE & !0x20),
+    ] {
         let mut stream = four_level(Reading::Manual);
         stream.store(entry, value);
         stream.control(CTRL_INVLPG, 0);
@@ -145,7 +179,10 @@ fn a_write_by_a_leaf_whose_dirty_bit_was_never_set_is_caught() {
     stream.control(CTRL_INVLPG, 0);
     stream.read(0, OLD).unwrap();
     let request = stream.ask(0, user(WRITE));
-    breaks(stream.answer_translated(&request, OLD, PageSize::Size4K), Rule::Translation);
+    breaks(
+        stream.answer_translated(&request, OLD, PageSize::Size4K),
+        Rule::Translation,
+    );
 }
 
 #[test]
@@ -231,6 +268,39 @@ fn a_fault_below_a_stale_table_is_caught_by_the_contract_and_legal_by_the_manual
 }
 
 #[test]
+fn a_fault_below_a_table_that_no_cache_keeps_is_caught() {
+    for reading in ALL {
+        for by_address in [false, true] {
+            let mut stream = four_level(reading);
+            stream.store(PD, PT_2 | TABLE);
+            stream.store(PT, 0);
+            if by_address {
+                stream.invpcid(0, 0, 0);
+            } else {
+                stream.control(CTRL_INVLPG, 0x7000);
+            }
+            let request = stream.ask(0, user(READ));
+            breaks(stream.answer_fault(&request, 4), Rule::PageFault);
+        }
+    }
+}
+
+#[test]
+fn a_fault_below_a_table_without_accessed_is_caught_by_the_contract_and_legal_by_the_manual() {
+    for reading in ALL {
+        let mut stream = four_level(reading);
+        stream.store(PD, PT | TABLE & !0x20);
+        stream.store(PT, 0);
+        let request = stream.ask(0, user(READ));
+        let result = stream.answer_fault(&request, 4);
+        match reading {
+            Reading::Contract => breaks(result, Rule::PageFault),
+            Reading::Manual => result.unwrap(),
+        }
+    }
+}
+
+#[test]
 fn general_protection_of_a_canonical_address_is_caught() {
     let mut stream = four_level(Reading::Manual);
     let request = stream.ask(0, user(READ));
@@ -253,7 +323,10 @@ fn a_translation_of_an_address_that_is_not_canonical_is_caught() {
 fn a_bus_error_inside_memory_is_caught() {
     let mut stream = four_level(Reading::Manual);
     let request = stream.ask(0, user(READ));
-    breaks(stream.answer(&request, payload::bus_error(&request)), Rule::BusError);
+    breaks(
+        stream.answer(&request, payload::bus_error(&request)),
+        Rule::BusError,
+    );
 }
 
 #[test]
@@ -263,9 +336,29 @@ fn a_table_outside_memory_is_a_bus_error_and_nothing_else() {
         stream.store(PD, 0x100_0000 | TABLE);
         stream.control(CTRL_INVLPG, 0);
         let request = stream.ask(0, user(READ));
-        stream.answer(&request, payload::bus_error(&request)).unwrap();
+        stream
+            .answer(&request, payload::bus_error(&request))
+            .unwrap();
         let request = stream.ask(0, user(READ));
         breaks(stream.answer_fault(&request, 4), Rule::PageFault);
+    }
+}
+
+#[test]
+fn a_bus_error_in_the_tables_of_another_pcid_is_caught() {
+    for (reading, keep) in [
+        (Reading::Contract, 0),
+        (Reading::Manual, 0),
+        (Reading::Manual, 1 << 63),
+    ] {
+        let mut stream = Stream::booted(reading, PML4 | 1, PAE | PGE | PCIDE);
+        stream.store(PD, 0x100_0000 | TABLE);
+        stream.control(CTRL_MOV_CR3, PML4_2 | 2 | keep);
+        let request = stream.ask(0, user(READ));
+        breaks(
+            stream.answer(&request, payload::bus_error(&request)),
+            Rule::BusError,
+        );
     }
 }
 
@@ -273,9 +366,14 @@ fn a_table_outside_memory_is_a_bus_error_and_nothing_else() {
 fn paging_off_passes_the_address_on() {
     let mut stream = Stream::new(Reading::Manual, tables());
     let request = stream.ask(0x1_2345_6789, user(READ));
-    stream.answer_translated(&request, 0x2345_6789, PageSize::Size4K).unwrap();
+    stream
+        .answer_translated(&request, 0x2345_6789, PageSize::Size4K)
+        .unwrap();
     let request = stream.ask(0, user(READ));
-    breaks(stream.answer_translated(&request, OLD, PageSize::Size4K), Rule::Translation);
+    breaks(
+        stream.answer_translated(&request, OLD, PageSize::Size4K),
+        Rule::Translation,
+    );
 }
 
 // What must be caught: updates of entries.
@@ -293,14 +391,47 @@ fn an_update_that_brings_an_old_value_back_is_caught() {
 fn an_update_that_clears_a_bit_is_caught() {
     let mut stream = four_level(Reading::Manual);
     stream.ask(0, user(READ));
-    breaks(stream.update(PT, OLD | LEAF, OLD | LEAF & !0x40), Rule::EntryUpdate);
+    breaks(
+        stream.update(PT, OLD | LEAF, OLD | LEAF & !0x40),
+        Rule::EntryUpdate,
+    );
+}
+
+#[test]
+fn an_update_that_sets_another_bit_is_caught() {
+    let mut stream = four_level(Reading::Manual);
+    stream.store(PT, OLD | LEAF & !0x22);
+    stream.ask(0, user(READ));
+    breaks(
+        stream.update(PT, OLD | LEAF & !0x22, OLD | LEAF),
+        Rule::EntryUpdate,
+    );
+}
+
+#[test]
+fn an_update_below_a_table_that_no_cache_keeps_is_caught() {
+    for reading in ALL {
+        let clean = OLD | LEAF & !0x60;
+        let mut stream = four_level(reading);
+        stream.store(PT, clean);
+        stream.store(PD, PT_2 | TABLE);
+        stream.control(CTRL_INVLPG, 0x7000);
+        stream.ask(0, user(READ));
+        breaks(
+            stream.update(PT, clean, clean | 0x20),
+            Rule::EntryUpdateOwner,
+        );
+    }
 }
 
 #[test]
 fn an_update_without_a_request_is_caught() {
     let mut stream = four_level(Reading::Manual);
     stream.store(PT, OLD | LEAF & !0x60);
-    breaks(stream.update(PT, OLD | LEAF & !0x60, OLD | LEAF & !0x40), Rule::EntryUpdateOwner);
+    breaks(
+        stream.update(PT, OLD | LEAF & !0x60, OLD | LEAF & !0x40),
+        Rule::EntryUpdateOwner,
+    );
 }
 
 #[test]
@@ -308,7 +439,10 @@ fn an_update_of_an_entry_that_no_request_comes_by_is_caught() {
     let mut stream = four_level(Reading::Manual);
     stream.store(PT + 8, OLD | LEAF & !0x60);
     stream.ask(0, user(READ));
-    breaks(stream.update(PT + 8, OLD | LEAF & !0x60, OLD | LEAF & !0x40), Rule::EntryUpdateOwner);
+    breaks(
+        stream.update(PT + 8, OLD | LEAF & !0x60, OLD | LEAF & !0x40),
+        Rule::EntryUpdateOwner,
+    );
 }
 
 #[test]
@@ -317,10 +451,16 @@ fn dirty_for_a_read_or_in_a_table_is_caught() {
     let mut stream = four_level(Reading::Manual);
     stream.store(PT, clean);
     stream.ask(0, user(READ));
-    breaks(stream.update(PT, clean, clean | 0x60), Rule::EntryUpdateOwner);
+    breaks(
+        stream.update(PT, clean, clean | 0x60),
+        Rule::EntryUpdateOwner,
+    );
     let mut stream = four_level(Reading::Manual);
     stream.ask(0, user(WRITE));
-    breaks(stream.update(PD, PT | TABLE, PT | TABLE | 0x40), Rule::EntryUpdateOwner);
+    breaks(
+        stream.update(PD, PT | TABLE, PT | TABLE | 0x40),
+        Rule::EntryUpdateOwner,
+    );
 }
 
 #[test]
@@ -331,7 +471,10 @@ fn dirty_for_a_write_that_is_denied_is_caught() {
         stream.store(PT, clean);
         stream.control(CTRL_INVLPG, 0);
         stream.ask(0, user(WRITE));
-        breaks(stream.update(PT, clean, clean | 0x60), Rule::EntryUpdateOwner);
+        breaks(
+            stream.update(PT, clean, clean | 0x60),
+            Rule::EntryUpdateOwner,
+        );
     }
 }
 
@@ -358,7 +501,10 @@ fn an_update_of_an_entry_with_a_reserved_bit_or_not_present_is_caught() {
         stream.store(PT, value);
         stream.control(CTRL_INVLPG, 0);
         stream.ask(0, user(READ));
-        breaks(stream.update(PT, value, value | 0x20), Rule::EntryUpdateOwner);
+        breaks(
+            stream.update(PT, value, value | 0x20),
+            Rule::EntryUpdateOwner,
+        );
     }
 }
 
@@ -373,365 +519,11 @@ fn an_update_by_the_rule_is_legal() {
         let request = stream.ask(0, user(WRITE));
         stream.update(PD, PT | TABLE & !0x20, PT | TABLE).unwrap();
         stream.update(PT, clean, clean | 0x60).unwrap();
-        stream.answer_translated(&request, OLD, PageSize::Size4K).unwrap();
+        stream
+            .answer_translated(&request, OLD, PageSize::Size4K)
+            .unwrap();
         assert_eq!(stream.figures().entry_updates, 2);
     }
-}
-
-// Every invalidation, with every entry of the chain.
-
-/// An invalidation of page 0 in the PCID 0, which is current.
-fn invalidate(stream: &mut Stream, kind: InvalidationKind, cr4: u64) {
-    match kind {
-        InvalidationKind::MovCr0 => {
-            stream.control(CTRL_MOV_CR4, cr4 & !PCIDE);
-            stream.control(CTRL_MOV_CR0, 0x1_0001);
-            stream.control(CTRL_MOV_CR0, 0x8001_0001);
-        }
-        InvalidationKind::MovCr3 => {
-            let root = if cr4 & LA57 != 0 { PML5 } else { PML4 };
-            stream.control(CTRL_MOV_CR3, root);
-        }
-        InvalidationKind::MovCr4 => stream.control(CTRL_MOV_CR4, cr4 ^ PGE),
-        InvalidationKind::WrmsrEfer => stream.control(CTRL_WRMSR_EFER, 0x100),
-        InvalidationKind::Invlpg => stream.control(CTRL_INVLPG, 0xff8),
-        InvalidationKind::InvpcidAddress => stream.invpcid(0, 0, 0xff8),
-        InvalidationKind::InvpcidContext => stream.invpcid(1, 0, 0),
-        InvalidationKind::InvpcidAll => stream.invpcid(2, 0, 0),
-        InvalidationKind::InvpcidAllButGlobals => stream.invpcid(3, 0, 0),
-        InvalidationKind::PageFault => {
-            // Denied before and after: by the leaf of both frames.
-            let request = stream.ask(0xff8, Access::new(AccessKind::Fetch, 3));
-            stream.answer_fault(&request, 0x15).expect("the fetch is denied");
-        }
-    }
-}
-
-/// For each level of the chain, the entry and the value that leads to the new frame.
-fn rewrites(five_level: bool) -> Vec<(u64, u64)> {
-    let mut rewrites = vec![(PT, NEW | LEAF), (PD, PT_2 | TABLE), (PDPT, PD_2 | TABLE), (PML4, PDPT_2 | TABLE)];
-    if five_level {
-        rewrites.push((PML5, PML4_2 | TABLE));
-    }
-    rewrites
-}
-
-#[test]
-fn after_every_invalidation_no_older_entry_of_any_level_is_used() {
-    let xd = 1 << 63;
-    for reading in ALL {
-        for kind in InvalidationKind::ALL {
-            for five_level in [false, true] {
-                for (address, value) in rewrites(five_level) {
-                    let cr4 = PAE | PGE | PCIDE | if five_level { LA57 } else { 0 };
-                    let mut stream = Stream::booted(reading, if five_level { PML5 } else { PML4 }, cr4);
-                    let faults = kind == InvalidationKind::PageFault;
-                    if faults {
-                        stream.store(PT, OLD | LEAF | xd);
-                        stream.store(PT_2, NEW | LEAF | xd);
-                        stream.control(CTRL_INVLPG, 0);
-                    }
-                    let value = if faults && address == PT { value | xd } else { value };
-                    let what = format!("{reading:?} {kind:?} {address:#x}");
-                    stream.read(0, OLD).unwrap();
-                    stream.store(address, value);
-                    stream.read(0, OLD).unwrap_or_else(|finding| panic!("{what}: {finding}"));
-                    stream.read(0, NEW).unwrap_or_else(|finding| panic!("{what}: {finding}"));
-                    invalidate(&mut stream, kind, cr4);
-                    stream.read(0, NEW).unwrap_or_else(|finding| panic!("{what}: {finding}"));
-                    let figures = stream.figures();
-                    assert_eq!(figures.stale_observed, 1, "{what}");
-                    breaks(stream.read(0, OLD), Rule::Translation);
-                }
-            }
-        }
-    }
-}
-
-#[test]
-fn every_kind_of_invalidation_counts_what_it_removed_stale() {
-    for kind in InvalidationKind::ALL {
-        let cr4 = PAE | PGE | PCIDE;
-        let mut stream = four_level(Reading::Contract);
-        let xd = if kind == InvalidationKind::PageFault { 1 << 63 } else { 0 };
-        stream.store(PT, OLD | LEAF | xd);
-        stream.control(CTRL_INVLPG, 0);
-        stream.read(0, OLD).unwrap();
-        stream.store(PT, NEW | LEAF | xd);
-        invalidate(&mut stream, kind, cr4);
-        assert_eq!(stream.figures().stale_removed.iter().sum::<u64>(), 1, "{kind:?}");
-        let counted = if kind == InvalidationKind::MovCr0 { InvalidationKind::MovCr4 } else { kind };
-        assert_eq!(stream.figures().stale_removed[counted as usize], 1, "{kind:?}");
-    }
-}
-
-#[test]
-fn a_request_accepted_before_an_invalidation_may_be_answered_from_before() {
-    for reading in ALL {
-        let mut stream = four_level(reading);
-        stream.store(PT, NEW | LEAF);
-        let before = stream.ask(0, user(READ));
-        stream.control(CTRL_INVLPG, 0);
-        let after = stream.ask(0x8, user(READ));
-        stream.answer_translated(&before, OLD, PageSize::Size4K).unwrap();
-        breaks(stream.answer_translated(&after, OLD + 8, PageSize::Size4K), Rule::Translation);
-    }
-}
-
-#[test]
-fn an_entry_that_is_rewritten_while_the_invalidation_performs_may_show_either_value() {
-    for frame in [OLD, NEW] {
-        let mut stream = four_level(Reading::Contract);
-        stream.begin(ControlIn { op: CTRL_INVLPG, ..ControlIn::default() });
-        stream.cycle(|_, _| {}, &[Store { address: PT, value: NEW | LEAF }]).unwrap();
-        stream.end(false).unwrap();
-        stream.read(0, frame).unwrap();
-    }
-}
-
-#[test]
-fn a_page_fault_of_another_page_removes_nothing_of_this_one() {
-    let mut stream = four_level(Reading::Contract);
-    stream.store(PT, NEW | LEAF);
-    stream.store(PT + 8, 0);
-    let request = stream.ask(0x1000, user(READ));
-    stream.answer_fault(&request, 4).unwrap();
-    stream.read(0, OLD).unwrap();
-}
-
-// PCIDs and globals.
-
-#[test]
-fn entries_of_one_pcid_do_not_serve_another() {
-    for reading in ALL {
-        let mut stream = four_level(reading);
-        stream.control(CTRL_MOV_CR3, PML4 | 1);
-        stream.store(PT, NEW | LEAF);
-        stream.control(CTRL_MOV_CR3, PML4 | 2 | 1 << 63);
-        stream.read(0, NEW).unwrap();
-        breaks(stream.read(0, OLD), Rule::Translation);
-    }
-}
-
-#[test]
-fn entries_of_a_pcid_survive_while_another_is_current() {
-    for reading in ALL {
-        let mut stream = four_level(reading);
-        stream.control(CTRL_MOV_CR3, PML4 | 1);
-        stream.control(CTRL_MOV_CR3, PML4 | 2);
-        stream.store(PT, NEW | LEAF);
-        stream.control(CTRL_INVLPG, 0);
-        stream.invpcid(1, 2, 0);
-        stream.control(CTRL_MOV_CR3, PML4 | 1 | 1 << 63);
-        stream.read(0, OLD).unwrap();
-        stream.invpcid(1, 1, 0);
-        breaks(stream.read(0, OLD), Rule::Translation);
-    }
-}
-
-#[test]
-fn a_value_that_stood_only_while_another_pcid_was_current_is_caught() {
-    let mut stream = four_level(Reading::Manual);
-    stream.control(CTRL_MOV_CR3, PML4 | 1);
-    stream.control(CTRL_MOV_CR3, PML4 | 2);
-    stream.store(PT, 0x55_5000 | LEAF);
-    stream.store(PT, NEW | LEAF);
-    stream.control(CTRL_MOV_CR3, PML4 | 1 | 1 << 63);
-    stream.read(0, OLD).unwrap();
-    breaks(stream.read(0, 0x55_5000), Rule::Translation);
-}
-
-#[test]
-fn an_old_root_serves_its_pcid_after_a_switch_that_keeps_what_is_cached() {
-    for reading in ALL {
-        let mut stream = four_level(reading);
-        stream.control(CTRL_MOV_CR3, PML4_2 | 1 << 63);
-        stream.read(0, OLD).unwrap();
-        stream.read(0, NEW).unwrap();
-        stream.control(CTRL_MOV_CR3, PML4_2);
-        stream.read(0, NEW).unwrap();
-        breaks(stream.read(0, OLD), Rule::Translation);
-    }
-}
-
-#[test]
-fn a_switch_without_pcids_removes_what_the_old_root_gave() {
-    for reading in ALL {
-        let mut stream = Stream::booted(reading, PML4, PAE | PGE);
-        stream.control(CTRL_MOV_CR3, PML4_2);
-        stream.read(0, NEW).unwrap();
-        breaks(stream.read(0, OLD), Rule::Translation);
-    }
-}
-
-/// A global page at address 0, seen under PCID 1, then changed and made non-global, then PCID 2 with the same root.
-fn global_stream(reading: Reading, cr4: u64) -> Stream {
-    let mut stream = Stream::booted(reading, PML4 | 1, cr4);
-    stream.store(PT, OLD | LEAF | G);
-    stream.read(0, OLD).unwrap();
-    stream.store(PT, NEW | LEAF);
-    stream.control(CTRL_MOV_CR3, PML4 | 2);
-    stream
-}
-
-#[test]
-fn globals_survive_switches_and_invalidations_of_contexts() {
-    for reading in ALL {
-        let mut stream = global_stream(reading, PAE | PGE | PCIDE);
-        stream.control(CTRL_MOV_CR3, PML4 | 2);
-        stream.invpcid(0, 2, 0);
-        stream.invpcid(1, 1, 0);
-        stream.invpcid(3, 0, 0);
-        stream.read(0, OLD).unwrap();
-        stream.read(0, NEW).unwrap();
-    }
-}
-
-#[test]
-fn globals_die_by_invlpg_in_any_pcid_by_invpcid_2_and_by_a_change_of_pge() {
-    for reading in ALL {
-        for kind in [InvalidationKind::Invlpg, InvalidationKind::InvpcidAll, InvalidationKind::MovCr4] {
-            let mut stream = global_stream(reading, PAE | PGE | PCIDE);
-            invalidate(&mut stream, kind, PAE | PGE | PCIDE);
-            stream.read(0, NEW).unwrap();
-            breaks(stream.read(0, OLD), Rule::Translation);
-        }
-    }
-}
-
-#[test]
-fn smep_and_a_page_fault_remove_globals_by_the_contract_alone() {
-    for reading in ALL {
-        for by_fault in [false, true] {
-            let mut stream = global_stream(reading, PAE | PGE | PCIDE);
-            if by_fault {
-                stream.store(PT, NEW | LEAF & !2);
-                let request = stream.ask(0, user(WRITE));
-                stream.answer_fault(&request, 7).unwrap();
-            } else {
-                stream.control(CTRL_MOV_CR4, PAE | PGE | PCIDE | SMEP);
-            }
-            let result = stream.read(0, OLD);
-            match reading {
-                Reading::Contract => breaks(result, Rule::Translation),
-                Reading::Manual => result.unwrap(),
-            }
-        }
-    }
-}
-
-#[test]
-fn a_global_leaf_serves_one_pcid_only_while_pge_is_clear() {
-    for reading in ALL {
-        let mut stream = global_stream(reading, PAE | PCIDE);
-        breaks(stream.read(0, OLD), Rule::Translation);
-    }
-}
-
-#[test]
-fn a_global_entry_may_come_of_table_entries_that_only_its_own_pcid_kept() {
-    for reading in ALL {
-        // Under PCID 1 the directory entry is cached; under PCID 2 INVLPG removes the page's globals, not the directory entry of PCID 1.
-        let mut stream = Stream::booted(reading, PML4 | 1, PAE | PGE | PCIDE);
-        stream.store(PT, OLD | LEAF | G);
-        stream.control(CTRL_MOV_CR3, PML4 | 2);
-        stream.store(PD, PT_2 | TABLE);
-        stream.control(CTRL_INVLPG, 0);
-        stream.read(0, NEW).unwrap();
-        // Back under PCID 1 a walk by the old directory entry makes a global entry, which then serves PCID 2.
-        stream.control(CTRL_MOV_CR3, PML4 | 1 | 1 << 63);
-        stream.control(CTRL_MOV_CR3, PML4 | 2 | 1 << 63);
-        stream.read(0, OLD).unwrap();
-    }
-}
-
-// Page sizes, and what stands behind stale tables.
-
-#[test]
-fn a_page_and_a_large_page_may_both_be_cached_for_one_address() {
-    for reading in ALL {
-        let mut stream = four_level(reading);
-        stream.store(PD, 0x40_0000 | LARGE);
-        stream.read(0x1000, OLD + 0x1000).unwrap();
-        stream.read_sized(0x1000, 0x40_0000, PageSize::Size2M).unwrap();
-        stream.control(CTRL_INVLPG, 0x1000);
-        stream.read_sized(0x1000, 0x40_0000, PageSize::Size2M).unwrap();
-        breaks(stream.read(0x1000, OLD + 0x1000), Rule::Translation);
-    }
-}
-
-#[test]
-fn invlpg_of_another_part_removes_a_large_page_and_leaves_a_small_one() {
-    for reading in ALL {
-        let mut stream = four_level(reading);
-        stream.store(PD, 0x40_0000 | LARGE);
-        stream.store(PD, PT_2 | TABLE);
-        stream.control(CTRL_INVLPG, 0x5000);
-        stream.read(0x1000, OLD + 0x1000).unwrap();
-        stream.read(0x1000, NEW + 0x1000).unwrap();
-        breaks(stream.read_sized(0x1000, 0x40_0000, PageSize::Size2M), Rule::Translation);
-    }
-}
-
-#[test]
-fn a_gigabyte_page_dies_by_invlpg_of_any_part_of_it() {
-    let mut stream = four_level(Reading::Manual);
-    stream.store(PDPT, 0x4000_0000 | LARGE);
-    stream.store(PDPT, PD | TABLE);
-    stream.read_sized(0x1000, 0x4000_0000, PageSize::Size1G).unwrap();
-    stream.control(CTRL_INVLPG, 0x3fff_f000);
-    breaks(stream.read_sized(0x1000, 0x4000_0000, PageSize::Size1G), Rule::Translation);
-}
-
-#[test]
-fn a_stale_table_may_be_followed_into_what_it_was_reused_for() {
-    for reading in ALL {
-        let mut stream = four_level(reading);
-        stream.store(PD, PT_2 | TABLE);
-        // The old page table is free, and somebody else writes into it.
-        stream.store(PT, 0x77_7000 | LEAF);
-        stream.read(0, 0x77_7000).unwrap();
-        assert_eq!(stream.figures().stale_observed, 1);
-        stream.control(CTRL_INVLPG, 0);
-        breaks(stream.read(0, 0x77_7000), Rule::Translation);
-    }
-}
-
-#[test]
-fn after_invlpg_of_any_address_a_stale_table_gives_no_leaf_that_was_written_later() {
-    let mut stream = four_level(Reading::Contract);
-    stream.store(PD, PT_2 | TABLE);
-    stream.control(CTRL_INVLPG, 0x7000);
-    stream.store(PT, 0x77_7000 | LEAF);
-    // What was cached as a whole before may live on.
-    stream.read(0, OLD).unwrap();
-    stream.read(0, NEW).unwrap();
-    breaks(stream.read(0, 0x77_7000), Rule::Translation);
-}
-
-#[test]
-fn a_walk_under_way_may_keep_a_stale_table_over_an_invlpg_of_another_address() {
-    let mut stream = four_level(Reading::Contract);
-    stream.store(PD, PT_2 | TABLE);
-    let request = stream.ask(0, user(READ));
-    stream.control(CTRL_INVLPG, 0x7000);
-    stream.store(PT, 0x77_7000 | LEAF);
-    stream.answer_translated(&request, 0x77_7000, PageSize::Size4K).unwrap();
-}
-
-#[test]
-fn rights_are_combined_over_the_stale_chain_and_judged_afresh() {
-    let mut stream = four_level(Reading::Contract);
-    stream.store(PD, PT | TABLE & !2);
-    let request = stream.ask(0, user(WRITE));
-    // By the old directory entry.
-    stream.answer_translated(&request, OLD, PageSize::Size4K).unwrap();
-    let request = stream.ask(0, user(WRITE));
-    // By the new one.
-    stream.answer_fault(&request, 7).unwrap();
-    let supervisor = Access::new(WRITE, 0);
-    let request = stream.ask(0, supervisor);
-    breaks(stream.answer_translated(&request, OLD, PageSize::Size4K), Rule::Translation);
 }
 
 // What is counted.
@@ -740,14 +532,34 @@ fn rights_are_combined_over_the_stale_chain_and_judged_afresh() {
 fn one_legal_outcome_and_staleness_are_counted() {
     let mut stream = four_level(Reading::Contract);
     stream.read(0, OLD).unwrap();
-    assert_eq!((stream.figures().single_outcome, stream.figures().stale_observed), (1, 0));
+    assert_eq!(
+        (
+            stream.figures().single_outcome,
+            stream.figures().stale_observed
+        ),
+        (1, 0)
+    );
     stream.store(PT, NEW | LEAF);
     stream.read(0, OLD).unwrap();
-    assert_eq!((stream.figures().single_outcome, stream.figures().stale_observed), (1, 1));
+    assert_eq!(
+        (
+            stream.figures().single_outcome,
+            stream.figures().stale_observed
+        ),
+        (1, 1)
+    );
     stream.control(CTRL_INVLPG, 0);
     stream.read(0, NEW).unwrap();
     let figures = stream.figures();
-    assert_eq!((figures.responses, figures.single_outcome, figures.stale_observed, figures.unjudged), (3, 2, 1, 0));
+    assert_eq!(
+        (
+            figures.responses,
+            figures.single_outcome,
+            figures.stale_observed,
+            figures.unjudged
+        ),
+        (3, 2, 1, 0)
+    );
 }
 
 #[test]
@@ -755,7 +567,15 @@ fn reset_forgets_everything_but_memory() {
     let mut stream = four_level(Reading::Contract);
     stream.ask(0, user(READ));
     stream.store(PT, NEW | LEAF);
-    stream.cycle(|inputs, _| inputs.rst_n = 0, &[Store { address: PT + 8, value: 0 }]).unwrap();
+    stream
+        .cycle(
+            |inputs, _| inputs.rst_n = 0,
+            &[Store {
+                address: PT + 8,
+                value: 0,
+            }],
+        )
+        .unwrap();
     stream.boot(PML4, PAE);
     stream.read(0, NEW).unwrap();
     breaks(stream.read(0, OLD), Rule::Translation);

@@ -24,8 +24,17 @@ enum Check {
 }
 
 fn finding(bug: Bug, check: Check, seed: u64) -> Option<Rule> {
-    let (shape, five_level) = if seed.is_multiple_of(2) { (small(), false) } else { (roomy(), true) };
-    let plan = Plan { bug, shape, five_level, ..Plan::new(seed, CYCLES) };
+    let (shape, five_level) = if seed.is_multiple_of(2) {
+        (small(), false)
+    } else {
+        (roomy(), true)
+    };
+    let plan = Plan {
+        bug,
+        shape,
+        five_level,
+        ..Plan::new(seed, CYCLES)
+    };
     let outcome = match check {
         Check::Provenance => run_with(&plan, [true, false, false]).provenance,
         Check::Contract => run_with(&plan, [false, true, false]).contract,
@@ -40,7 +49,10 @@ fn caught(bug: Bug, check: Check, rules: &[Rule]) {
     let mut missing: BTreeSet<Rule> = rules.iter().copied().collect();
     for seed in 0..SEEDS {
         if let Some(rule) = finding(bug, check, seed) {
-            assert!(rules.contains(&rule), "{bug:?}, seed {seed}: broke {rule}, not one of {rules:?}");
+            assert!(
+                rules.contains(&rule),
+                "{bug:?}, seed {seed}: broke {rule}, not one of {rules:?}"
+            );
             missing.remove(&rule);
         }
         if missing.is_empty() {
@@ -80,6 +92,11 @@ fn a_request_accepted_during_a_register_write_is_caught() {
 fn a_wrong_general_protection_of_an_operation_is_caught() {
     provenance(Bug::FaultInverted, &[Rule::ControlFault]);
     architectural(Bug::FaultInverted, &[Rule::ControlFault]);
+}
+
+#[test]
+fn a_control_response_in_the_performing_cycle_is_caught() {
+    provenance(Bug::InvlpgAnswersAtOnce, &[Rule::ControlResponse]);
 }
 
 #[test]
@@ -141,7 +158,10 @@ fn an_error_code_without_its_user_bit_is_caught() {
 #[test]
 fn a_walk_that_reads_the_neighbour_of_an_entry_is_caught() {
     provenance(Bug::IndexOffByOne, &[Rule::WalkTransaction]);
-    architectural(Bug::IndexOffByOne, &[Rule::Translation, Rule::PageFault, Rule::EntryUpdateOwner]);
+    architectural(
+        Bug::IndexOffByOne,
+        &[Rule::Translation, Rule::PageFault, Rule::EntryUpdateOwner],
+    );
 }
 
 #[test]
@@ -164,7 +184,10 @@ fn a_bus_error_reported_as_a_page_fault_is_caught() {
 #[test]
 fn a_cache_keyed_by_the_index_of_one_level_is_caught() {
     provenance(Bug::PscByIndexAlone, &[Rule::FillContent, Rule::WalkStart]);
-    architectural(Bug::PscByIndexAlone, &[Rule::Translation, Rule::EntryUpdateOwner]);
+    architectural(
+        Bug::PscByIndexAlone,
+        &[Rule::Translation, Rule::EntryUpdateOwner],
+    );
 }
 
 // Updates of entries.
@@ -183,7 +206,10 @@ fn a_write_that_sets_no_dirty_bit_is_caught() {
 
 #[test]
 fn a_dirty_bit_in_a_table_entry_is_caught() {
-    provenance(Bug::DirtyInTable, &[Rule::CompareAndSet, Rule::WalkTransaction]);
+    provenance(
+        Bug::DirtyInTable,
+        &[Rule::CompareAndSet, Rule::WalkTransaction],
+    );
     architectural(Bug::DirtyInTable, &[Rule::EntryUpdateOwner]);
 }
 
@@ -196,12 +222,18 @@ fn an_update_of_a_leaf_that_denies_is_caught() {
 #[test]
 fn an_entry_written_back_over_a_newer_one_is_caught() {
     provenance(Bug::EntryWrittenBack, &[Rule::WalkTransaction]);
-    architectural(Bug::EntryWrittenBack, &[Rule::EntryUpdate, Rule::EntryUpdateOwner]);
+    architectural(
+        Bug::EntryWrittenBack,
+        &[Rule::EntryUpdate, Rule::EntryUpdateOwner],
+    );
 }
 
 #[test]
 fn a_walk_that_ignores_a_lost_race_is_caught() {
-    provenance(Bug::LostRaceIgnored, &[Rule::WalkTransaction, Rule::WalkEnd, Rule::ResponseOrigin]);
+    provenance(
+        Bug::LostRaceIgnored,
+        &[Rule::WalkTransaction, Rule::WalkEnd, Rule::ResponseOrigin],
+    );
     caught(Bug::LostRaceIgnored, Check::Manual, &[Rule::Translation]);
 }
 
@@ -216,7 +248,11 @@ fn a_fill_with_the_rights_of_the_leaf_alone_is_caught() {
 #[test]
 fn a_cached_table_without_the_rights_above_it_is_caught() {
     provenance(Bug::PscWithoutRights, &[Rule::FillContent]);
-    caught(Bug::PscWithoutRights, Check::Contract, &[Rule::Translation, Rule::EntryUpdateOwner]);
+    caught(
+        Bug::PscWithoutRights,
+        Check::Contract,
+        &[Rule::Translation, Rule::EntryUpdateOwner],
+    );
 }
 
 #[test]
@@ -251,13 +287,27 @@ fn a_walk_that_fills_over_an_invalidation_is_caught() {
     provenance(Bug::WalkKeepsRight, &[Rule::FillAge, Rule::FillRight]);
 }
 
+#[test]
+fn an_stlb_hit_that_fills_over_an_invalidation_is_caught() {
+    provenance(Bug::StlbHitKeepsRight, &[Rule::FillAge, Rule::FillRight]);
+}
+
+#[test]
+fn an_stlb_hit_that_leaves_the_l1_array_unfilled_is_caught() {
+    provenance(Bug::StlbHitDoesNotFill, &[Rule::FillRight]);
+}
+
 // Drops and invalidations.
 
 #[test]
 fn a_page_fault_that_drops_nothing_is_caught() {
     // With one walker nothing of the page is left when its walk from CR3 ends; what is left to lose is the other ports' right to fill.
     provenance(Bug::PageFaultDropsNothing, &[Rule::FillRight]);
-    caught(Bug::PageFaultDropsNothing, Check::Contract, &[Rule::Translation]);
+    caught(
+        Bug::PageFaultDropsNothing,
+        Check::Contract,
+        &[Rule::Translation],
+    );
 }
 
 #[test]
@@ -273,7 +323,10 @@ fn a_sweep_that_leaves_out_the_last_row_is_caught() {
 
 #[test]
 fn an_invpcid_of_the_current_pcid_in_place_of_its_own_is_caught() {
-    provenance(Bug::OfCurrentPcid, &[Rule::RemovalMissing, Rule::RemovalExcess]);
+    provenance(
+        Bug::OfCurrentPcid,
+        &[Rule::RemovalMissing, Rule::RemovalExcess],
+    );
 }
 
 #[test]
@@ -314,7 +367,13 @@ fn an_invalidation_that_spares_one_paging_structure_cache_is_caught() {
 
 #[test]
 fn an_invalidation_that_spares_globals_is_caught() {
-    let globals_too = [(CTRL_MOV_CR0, 0), (CTRL_MOV_CR4, 0), (CTRL_WRMSR_EFER, 0), (CTRL_INVLPG, 0), (CTRL_INVPCID, 2)];
+    let globals_too = [
+        (CTRL_MOV_CR0, 0),
+        (CTRL_MOV_CR4, 0),
+        (CTRL_WRMSR_EFER, 0),
+        (CTRL_INVLPG, 0),
+        (CTRL_INVPCID, 2),
+    ];
     for (op, kind) in globals_too {
         provenance(Bug::SparesGlobals { op, kind }, &[Rule::RemovalMissing]);
     }
@@ -322,22 +381,58 @@ fn an_invalidation_that_spares_globals_is_caught() {
 
 #[test]
 fn the_architectural_check_finds_spared_entries_without_the_monitor() {
-    for (op, kind) in [(CTRL_MOV_CR0, 0), (CTRL_MOV_CR3, 0), (CTRL_MOV_CR4, 0), (CTRL_INVLPG, 0), (CTRL_INVPCID, 2)] {
-        caught(Bug::Spares { op, kind, level: 2 }, Check::Contract, &[Rule::Translation]);
+    for (op, kind) in [
+        (CTRL_MOV_CR0, 0),
+        (CTRL_MOV_CR3, 0),
+        (CTRL_MOV_CR4, 0),
+        (CTRL_INVLPG, 0),
+        (CTRL_INVPCID, 2),
+    ] {
+        caught(
+            Bug::Spares { op, kind, level: 2 },
+            Check::Contract,
+            &[Rule::Translation],
+        );
     }
-    for (op, kind) in [(CTRL_MOV_CR0, 0), (CTRL_MOV_CR4, 0), (CTRL_INVLPG, 0), (CTRL_INVPCID, 2)] {
-        caught(Bug::SparesGlobals { op, kind }, Check::Contract, &[Rule::Translation]);
+    for (op, kind) in [
+        (CTRL_MOV_CR0, 0),
+        (CTRL_MOV_CR4, 0),
+        (CTRL_INVLPG, 0),
+        (CTRL_INVPCID, 2),
+    ] {
+        caught(
+            Bug::SparesGlobals { op, kind },
+            Check::Contract,
+            &[Rule::Translation],
+        );
     }
-    let cache = Bug::SparesPsc { op: CTRL_MOV_CR3, kind: 0, cache: 1 };
-    caught(cache, Check::Contract, &[Rule::Translation, Rule::EntryUpdateOwner]);
+    let cache = Bug::SparesPsc {
+        op: CTRL_MOV_CR3,
+        kind: 0,
+        cache: 1,
+    };
+    caught(
+        cache,
+        Check::Contract,
+        &[Rule::Translation, Rule::EntryUpdateOwner],
+    );
 }
 
 #[test]
 fn a_finding_names_cycle_rule_what_was_seen_and_what_is_allowed() {
-    let plan = Plan { bug: Bug::OffsetOf4KOnly, ..Plan::new(1, CYCLES) };
+    let plan = Plan {
+        bug: Bug::OffsetOf4KOnly,
+        ..Plan::new(1, CYCLES)
+    };
     let outcome = run_with(&plan, [false, true, false]).contract;
     let finding: Finding = outcome.map(|_: Figures| ()).expect_err("the bug is caught");
     let text = finding.to_string();
-    assert!(text.contains(&format!("cycle {}", finding.cycle)) && text.contains("translation"), "{text}");
-    assert!(finding.seen.contains("accepted in cycle") && finding.allowed.contains("translated to"), "{text}");
+    assert!(
+        text.contains(&format!("cycle {}", finding.cycle)) && text.contains("translation"),
+        "{text}"
+    );
+    assert!(
+        finding.seen.contains("accepted in cycle") && finding.allowed.contains("translated to"),
+        "{text}"
+    );
 }

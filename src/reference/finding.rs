@@ -143,8 +143,18 @@ pub struct Finding {
 impl Finding {
     /// A finding; the texts are only made here, off the hot path.
     #[cold]
-    pub fn new(cycle: u64, rule: Rule, seen: impl Into<String>, allowed: impl Into<String>) -> Self {
-        Self { cycle, rule, seen: seen.into(), allowed: allowed.into() }
+    pub fn new(
+        cycle: u64,
+        rule: Rule,
+        seen: impl Into<String>,
+        allowed: impl Into<String>,
+    ) -> Self {
+        Self {
+            cycle,
+            rule,
+            seen: seen.into(),
+            allowed: allowed.into(),
+        }
     }
 }
 
@@ -224,7 +234,7 @@ pub struct Figures {
     pub unjudged: u64,
     /// Entry updates by the machine, judged.
     pub entry_updates: u64,
-    /// Entries compared: reads and compare-and-sets (provenance), fills (provenance).
+    /// Fills of TLB arrays and paging-structure caches, judged; provenance alone sees them.
     pub fills: u64,
     /// Removed entries that were stale when an invalidation removed them, by kind; see [`InvalidationKind`].
     ///
@@ -238,6 +248,8 @@ pub struct Figures {
 impl Figures {
     /// The figures of stale removals with their names.
     pub fn stale_removed_by_kind(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
-        InvalidationKind::ALL.iter().map(|kind| (kind.name(), self.stale_removed[*kind as usize]))
+        InvalidationKind::ALL
+            .iter()
+            .map(|kind| (kind.name(), self.stale_removed[*kind as usize]))
     }
 }

@@ -95,12 +95,21 @@ impl Default for History {
 impl History {
     /// From `cycle` on `pcid` with the root table at `root` may be current, besides what is.
     pub fn begin(&mut self, pcid: Pcid, root: u64, cycle: u64) {
-        let context = match self.contexts.iter().position(|context| context.pcid == pcid.raw()) {
+        let context = match self
+            .contexts
+            .iter()
+            .position(|context| context.pcid == pcid.raw())
+        {
             Some(position) => &mut self.contexts[position],
             None => {
                 self.make_room();
                 let forgotten = self.forgotten_contexts;
-                self.contexts.push(Context { pcid: pcid.raw(), last: NOW, roots: Vec::new(), forgotten });
+                self.contexts.push(Context {
+                    pcid: pcid.raw(),
+                    last: NOW,
+                    roots: Vec::new(),
+                    forgotten,
+                });
                 let last = self.contexts.len() - 1;
                 &mut self.contexts[last]
             }
@@ -114,14 +123,20 @@ impl History {
             let forgotten = oldest(&context.roots);
             context.forgotten = context.forgotten.max(context.roots.remove(forgotten).last);
         }
-        context.roots.push(Candidate { value: root, first: cycle, last: NOW });
+        context.roots.push(Candidate {
+            value: root,
+            first: cycle,
+            last: NOW,
+        });
     }
 
     /// `current`, a PCID and its root, is the only one from `cycle` on; `None` with paging off. Another root was followed
     /// until `until` only, which is before the write took effect: what it left behind is not younger than what the write invalidated.
     pub fn settle(&mut self, current: Option<(Pcid, u64)>, until: u64, cycle: u64) {
         for context in &mut self.contexts {
-            let root = current.filter(|(pcid, _)| pcid.raw() == context.pcid).map(|(_, root)| root);
+            let root = current
+                .filter(|(pcid, _)| pcid.raw() == context.pcid)
+                .map(|(_, root)| root);
             if context.last == NOW && root.is_none() {
                 context.last = cycle;
             }
@@ -148,13 +163,22 @@ impl History {
     ///
     /// With it, whether one was forgotten.
     pub fn contexts(&self, bound: u64) -> (impl Iterator<Item = (Pcid, u64)> + '_, bool) {
-        let known = self.contexts.iter().filter(move |context| context.last >= bound);
-        (known.map(|context| (Pcid::new_truncate(context.pcid.into()), context.last)), self.forgotten_contexts != 0 && self.forgotten_contexts >= bound)
+        let known = self
+            .contexts
+            .iter()
+            .filter(move |context| context.last >= bound);
+        (
+            known.map(|context| (Pcid::new_truncate(context.pcid.into()), context.last)),
+            self.forgotten_contexts != 0 && self.forgotten_contexts >= bound,
+        )
     }
 
     /// The last cycle in which `pcid` was current.
     pub fn last_current(&self, pcid: Pcid) -> Option<u64> {
-        self.contexts.iter().find(|context| context.pcid == pcid.raw()).map(|context| context.last)
+        self.contexts
+            .iter()
+            .find(|context| context.pcid == pcid.raw())
+            .map(|context| context.last)
     }
 
     /// The word at `address` held `before` until `last_cycle`, and holds another agent's value from `since_cycle` on.
@@ -163,7 +187,12 @@ impl History {
         for context in &self.contexts {
             if context.last >= word.since {
                 let last = context.last.min(last_cycle);
-                word.hold(Held { value: before, pcid: context.pcid, first: word.since, last });
+                word.hold(Held {
+                    value: before,
+                    pcid: context.pcid,
+                    first: word.since,
+                    last,
+                });
             }
         }
         word.since = since_cycle;
@@ -183,15 +212,27 @@ impl History {
     ) -> bool {
         found.clear();
         let Some(word) = self.words.get(&address) else {
-            found.push(Candidate { value: image.read(address), first: 0, last: current_until });
+            found.push(Candidate {
+                value: image.read(address),
+                first: 0,
+                last: current_until,
+            });
             return true;
         };
         if current_until >= word.since {
-            found.push(Candidate { value: image.read(address), first: word.since, last: current_until });
+            found.push(Candidate {
+                value: image.read(address),
+                first: word.since,
+                last: current_until,
+            });
         }
         for held in &word.older {
             if held.pcid == pcid.raw() && held.last >= bound {
-                found.push(Candidate { value: held.value, first: held.first, last: held.last });
+                found.push(Candidate {
+                    value: held.value,
+                    first: held.first,
+                    last: held.last,
+                });
             }
         }
         word.forgotten < bound || word.forgotten == 0
@@ -200,7 +241,11 @@ impl History {
     /// Collects the roots of `pcid` likewise.
     pub fn roots(&self, pcid: Pcid, bound: u64, found: &mut Vec<Candidate>) -> bool {
         found.clear();
-        let Some(context) = self.contexts.iter().find(|context| context.pcid == pcid.raw()) else {
+        let Some(context) = self
+            .contexts
+            .iter()
+            .find(|context| context.pcid == pcid.raw())
+        else {
             return true;
         };
         found.extend(context.roots.iter().rev().filter(|root| root.last >= bound));
@@ -216,13 +261,24 @@ impl History {
     /// Forgets what no query may ask for any more: for a PCID, what ended before `floor` of it.
     pub fn prune(&mut self, floor: impl Fn(Pcid) -> u64) {
         let floor = |pcid: u16| floor(Pcid::new_truncate(pcid.into()));
-        self.contexts.retain(|context| context.last >= floor(context.pcid));
+        self.contexts
+            .retain(|context| context.last >= floor(context.pcid));
         for context in &mut self.contexts {
             let floor = floor(context.pcid);
             context.roots.retain(|root| root.last >= floor);
         }
-        let oldest_end = self.contexts.iter().map(|context| context.last).min().unwrap_or(NOW);
-        let oldest_floor = self.contexts.iter().map(|context| floor(context.pcid)).min().unwrap_or(0);
+        let oldest_end = self
+            .contexts
+            .iter()
+            .map(|context| context.last)
+            .min()
+            .unwrap_or(NOW);
+        let oldest_floor = self
+            .contexts
+            .iter()
+            .map(|context| floor(context.pcid))
+            .min()
+            .unwrap_or(0);
         self.words.retain(|_, word| {
             word.older.retain(|held| held.last >= floor(held.pcid));
             if word.forgotten < oldest_floor {
@@ -255,7 +311,9 @@ impl Word {
 
 /// The position of the candidate that ended first; 0 in an empty list.
 fn oldest(list: &[Candidate]) -> usize {
-    (0..list.len()).min_by_key(|index| list[*index].last).unwrap_or(0)
+    (0..list.len())
+        .min_by_key(|index| list[*index].last)
+        .unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -269,7 +327,10 @@ mod tests {
         let mut found = Vec::new();
         let last = history.last_current(pcid).unwrap_or(0);
         assert!(history.values(image, 8, pcid, last, bound, &mut found));
-        found.iter().map(|candidate| (candidate.value, candidate.last)).collect()
+        found
+            .iter()
+            .map(|candidate| (candidate.value, candidate.last))
+            .collect()
     }
 
     #[test]

@@ -79,7 +79,10 @@ const fn page_key(va: u64, size: PageSize, pcid: Pcid) -> u64 {
 
 /// Appends to a rising list that keeps [`PSC_HISTORY`] elements.
 fn push(list: &mut Vec<Removal>, removal: Removal) {
-    if list.last().is_some_and(|last| last.effective >= removal.effective) {
+    if list
+        .last()
+        .is_some_and(|last| last.effective >= removal.effective)
+    {
         return;
     }
     if list.len() == PSC_HISTORY {
@@ -90,7 +93,10 @@ fn push(list: &mut Vec<Removal>, removal: Removal) {
 
 /// How far back what survived may reach: by the last removal of a rising list that `counts`.
 fn last_of(list: &[Removal], counts: impl Fn(&Removal) -> bool) -> u64 {
-    list.iter().rev().find(|removal| counts(removal)).map_or(0, |removal| removal.effective)
+    list.iter()
+        .rev()
+        .find(|removal| counts(removal))
+        .map_or(0, |removal| removal.effective)
 }
 
 /// The horizons of one request, as they were when it was accepted: what is invalidated later may still answer it.
@@ -127,8 +133,14 @@ impl PscTimeline<'_> {
 
     #[inline]
     fn after(&self, counts: impl Fn(&Removal) -> bool) -> u64 {
-        let all = if counts(&self.all) { self.all.effective } else { 0 };
-        last_of(self.context, &counts).max(last_of(self.non_global, &counts)).max(all)
+        let all = if counts(&self.all) {
+            self.all.effective
+        } else {
+            0
+        };
+        last_of(self.context, &counts)
+            .max(last_of(self.non_global, &counts))
+            .max(all)
     }
 }
 
@@ -151,7 +163,10 @@ impl Horizons {
     ///
     /// The cycles of successive calls rise.
     pub fn record(&mut self, invalidation: &Invalidation, effective: u64, completed: u64) {
-        let removal = Removal { effective, completed };
+        let removal = Removal {
+            effective,
+            completed,
+        };
         match *invalidation {
             Invalidation::None => {}
             Invalidation::Page { va, pcid, globals } => {
@@ -159,7 +174,10 @@ impl Horizons {
                 // INVLPG drops every paging-structure-cache entry of the context; by the manual, INVPCID those of the address
                 // alone, which `record_page` has taken care of.
                 if globals || self.reading == Reading::Contract {
-                    push(&mut self.contexts.entry(pcid.raw()).or_default().psc, removal);
+                    push(
+                        &mut self.contexts.entry(pcid.raw()).or_default().psc,
+                        removal,
+                    );
                 }
             }
             Invalidation::Context { pcid, globals } => {
@@ -184,7 +202,10 @@ impl Horizons {
 
     /// As [`Invalidation::All`], also for the reset of the machine.
     pub fn record_everything(&mut self, effective: u64, completed: u64) {
-        self.all = Removal { effective, completed };
+        self.all = Removal {
+            effective,
+            completed,
+        };
         self.non_global.clear();
         self.contexts.clear();
         self.pages.clear();
@@ -210,8 +231,15 @@ impl Horizons {
 
     /// For a non-global TLB entry of the page of `size` around `va`, made under `pcid`: for its leaf and all entries above.
     pub fn non_global(&self, va: u64, size: PageSize, pcid: Pcid) -> u64 {
-        let page = self.pages.get(&page_key(va, size, pcid)).copied().unwrap_or(0);
-        let context = self.contexts.get(&pcid.raw()).map_or(0, |context| context.tlb);
+        let page = self
+            .pages
+            .get(&page_key(va, size, pcid))
+            .copied()
+            .unwrap_or(0);
+        let context = self
+            .contexts
+            .get(&pcid.raw())
+            .map_or(0, |context| context.tlb);
         page.max(context).max(self.everything_but_globals())
     }
 
@@ -219,7 +247,11 @@ impl Horizons {
     ///
     /// The entries above may be older, as far as [`PscTimeline::as_of`] of the PCID under which it was made, at that cycle.
     pub fn global(&self, va: u64, size: PageSize) -> u64 {
-        let page = self.global_pages.get(&page_key(va, size, Pcid::ZERO)).copied().unwrap_or(0);
+        let page = self
+            .global_pages
+            .get(&page_key(va, size, Pcid::ZERO))
+            .copied()
+            .unwrap_or(0);
         page.max(self.globals).max(self.all.effective)
     }
 
@@ -230,16 +262,27 @@ impl Horizons {
 
     /// When paging-structure-cache entries of `pcid` were removed.
     pub fn psc_timeline(&self, pcid: Pcid) -> PscTimeline<'_> {
-        let context = self.contexts.get(&pcid.raw()).map_or(&[] as &[Removal], |context| &context.psc);
-        PscTimeline { context, non_global: &self.non_global, all: self.all }
+        let context = self
+            .contexts
+            .get(&pcid.raw())
+            .map_or(&[] as &[Removal], |context| &context.psc);
+        PscTimeline {
+            context,
+            non_global: &self.non_global,
+            all: self.all,
+        }
     }
 
     /// Every horizon that matters to a request for `va` under `pcid`.
     pub fn snapshot(&self, va: u64, pcid: Pcid) -> Snapshot {
         let context = self.context(pcid);
         let globals = self.globals.max(self.all.effective);
-        let mut snapshot =
-            Snapshot { non_global: [context; 3], global: [globals; 3], psc: self.psc(pcid), everything: self.all.effective };
+        let mut snapshot = Snapshot {
+            non_global: [context; 3],
+            global: [globals; 3],
+            psc: self.psc(pcid),
+            everything: self.all.effective,
+        };
         for size in PageSize::ALL {
             let index = size as usize;
             if let Some(page) = self.pages.get(&page_key(va, size, pcid)) {
@@ -256,7 +299,10 @@ impl Horizons {
 
     /// For anything non-global of `pcid`, of any page: the least that [`Horizons::non_global`] and [`Horizons::psc`] can return.
     pub fn context(&self, pcid: Pcid) -> u64 {
-        let context = self.contexts.get(&pcid.raw()).map_or(0, |context| context.tlb);
+        let context = self
+            .contexts
+            .get(&pcid.raw())
+            .map_or(0, |context| context.tlb);
         context.max(self.everything_but_globals())
     }
 
@@ -281,7 +327,11 @@ mod tests {
     const TWO: Pcid = Pcid::new_truncate(2);
 
     fn page(va: u64, pcid: Pcid, globals: bool) -> Invalidation {
-        Invalidation::Page { va: VirtualAddress::new(va, PagingMode::FourLevel), pcid, globals }
+        Invalidation::Page {
+            va: VirtualAddress::new(va, PagingMode::FourLevel),
+            pcid,
+            globals,
+        }
     }
 
     #[test]
@@ -313,7 +363,14 @@ mod tests {
         let mut horizons = Horizons::new(Reading::Contract);
         horizons.record(&page(VA, ONE, true), 10, 10 + 3);
         horizons.record(&Invalidation::AllNonGlobal, 20, 20 + 3);
-        horizons.record(&Invalidation::Context { pcid: ONE, globals: false }, 30, 30 + 3);
+        horizons.record(
+            &Invalidation::Context {
+                pcid: ONE,
+                globals: false,
+            },
+            30,
+            30 + 3,
+        );
         assert_eq!(horizons.psc_timeline(ONE).as_of(9), 0);
         assert_eq!(horizons.psc_timeline(ONE).as_of(19), 10);
         assert_eq!(horizons.psc_timeline(TWO).as_of(29), 20);
@@ -335,9 +392,18 @@ mod tests {
     fn everything_but_globals_leaves_globals_and_everything_does_not() {
         let mut horizons = Horizons::new(Reading::Contract);
         horizons.record(&Invalidation::AllNonGlobal, 5, 5 + 3);
-        assert_eq!((horizons.non_global(VA, PageSize::Size4K, ONE), horizons.global(VA, PageSize::Size4K)), (5, 0));
+        assert_eq!(
+            (
+                horizons.non_global(VA, PageSize::Size4K, ONE),
+                horizons.global(VA, PageSize::Size4K)
+            ),
+            (5, 0)
+        );
         horizons.record(&Invalidation::All, 8, 8 + 3);
-        assert_eq!((horizons.context(TWO), horizons.global(VA, PageSize::Size4K)), (8, 8));
+        assert_eq!(
+            (horizons.context(TWO), horizons.global(VA, PageSize::Size4K)),
+            (8, 8)
+        );
     }
 
     #[test]

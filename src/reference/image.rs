@@ -25,7 +25,10 @@ impl Image {
     ///
     /// Words at or beyond the end are dropped: no transaction can reach them.
     pub fn new(size_bytes: u64, words: impl IntoIterator<Item = (u64, u64)>) -> Self {
-        let mut image = Self { pages: HashMap::with_hasher(FixedState::default()), size_bytes };
+        let mut image = Self {
+            pages: HashMap::with_hasher(FixedState::default()),
+            size_bytes,
+        };
         for (address, value) in words {
             image.write(address, value);
         }
@@ -41,7 +44,9 @@ impl Image {
     /// The word at `address`; 0 beyond the end.
     #[inline]
     pub fn read(&self, address: u64) -> u64 {
-        self.pages.get(&(address >> 12)).map_or(0, |page| page[Self::index(address)])
+        self.pages
+            .get(&(address >> 12))
+            .map_or(0, |page| page[Self::index(address)])
     }
 
     /// Writes the word at `address`, and returns what it held; nothing beyond the end.
@@ -49,7 +54,10 @@ impl Image {
         if !self.contains(address) {
             return 0;
         }
-        let page = self.pages.entry(address >> 12).or_insert_with(|| Box::new([0; PAGE_WORDS]));
+        let page = self
+            .pages
+            .entry(address >> 12)
+            .or_insert_with(|| Box::new([0; PAGE_WORDS]));
         std::mem::replace(&mut page[Self::index(address)], value)
     }
 
@@ -64,10 +72,19 @@ pub struct Untouched<'a>(pub &'a Image);
 
 impl PhysicalMemory for Untouched<'_> {
     fn read_u64(&mut self, address: PhysicalAddress) -> Result<u64, BusError> {
-        if self.0.contains(address.raw()) { Ok(self.0.read(address.raw())) } else { Err(BusError { address }) }
+        if self.0.contains(address.raw()) {
+            Ok(self.0.read(address.raw()))
+        } else {
+            Err(BusError { address })
+        }
     }
 
-    fn compare_and_set(&mut self, address: PhysicalAddress, _expected: u64, _new: u64) -> Result<u64, BusError> {
+    fn compare_and_set(
+        &mut self,
+        address: PhysicalAddress,
+        _expected: u64,
+        _new: u64,
+    ) -> Result<u64, BusError> {
         self.read_u64(address)
     }
 }

@@ -3,7 +3,17 @@
 //! Contract: none; both twins must be allowed by it. SDM vol. 3A, 4.5 to 4.8.
 //! Counterpart: none in hardware; `rtl/` and `crate::model` are held against it.
 
+pub mod finding;
+pub mod history;
+pub mod horizon;
+pub mod image;
 pub mod memory;
+pub mod observer;
+pub mod payload;
+pub mod provenance;
+pub mod search;
+pub mod shadow;
+pub mod staleness;
 pub mod walk;
 
 #[cfg(test)]

@@ -18,190 +18,15 @@
 //! A cycle is fed in two steps, because an answer that shows in cycle t cannot depend on what memory becomes in t:
 //! [`Observer::answers`], then [`Observer::performs`].
 
-use crate::arch::{Access, AccessKind, Capabilities, Invalidation, InvpcidDescriptor, Registers};
-use crate::model::mmu_pkg::{
-    self as pkg, CTRL_INVLPG, CTRL_INVPCID, CTRL_MOV_CR0, CTRL_MOV_CR3, CTRL_MOV_CR4, ControlIn, Inputs, MAX_PORTS, Outputs, PortIn,
-    PortOut,
-};
+use crate::arch::{Capabilities, Registers};
+use crate::model::mmu_pkg::{self as pkg, Inputs, MAX_PORTS, Outputs, PortIn, PortOut};
 
-use super::finding::{Finding, InvalidationKind, Rule};
+use super::finding::{Finding, Rule};
 use super::image::Image;
 
-/// A store of another agent, performed in a cycle before the machine's own transaction is accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Store {
-    /// Physical address, a multiple of 8.
-    pub address: u64,
-    /// The 64 bits that stand there from then on.
-    pub value: u64,
-}
+mod events;
 
-/// A request as it was accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Request {
-    /// Its port.
-    pub port: u8,
-    /// Its id, unique among the outstanding requests of the port.
-    pub id: u8,
-    /// The cycle of the accept.
-    pub accepted_cycle: u64,
-    /// The linear address.
-    pub va: u64,
-    /// Who asks for what.
-    pub access: Access,
-}
-
-impl Request {
-    fn new(port: usize, cycle: u64, input: &PortIn) -> Self {
-        let kind = match input.req_kind {
-            pkg::KIND_WRITE => AccessKind::Write,
-            pkg::KIND_FETCH => AccessKind::Fetch,
-            _ => AccessKind::Read,
-        };
-        Self {
-            port: port as u8,
-            id: input.req_id,
-            accepted_cycle: cycle,
-            va: input.req_va,
-            access: Access {
-                kind,
-                cpl: input.req_cpl & 3,
-                ac: input.req_ac & 1 != 0,
-                implicit_supervisor: input.req_implicit_supervisor & 1 != 0,
-                pkru: input.req_pkru,
-            },
-        }
-    }
-}
-
-/// A response in the first cycle in which it shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Answer {
-    /// What it answers.
-    pub request: Request,
-    /// The payload, with `req_ready` as 0.
-    pub response: PortOut,
-}
-
-/// A control operation with what it does by the rules of contract 9.3.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Operation {
-    /// The cycle of its transfer.
-    pub accepted_cycle: u64,
-    /// Whether it writes a register, and so waits until no request is outstanding.
-    pub writes_register: bool,
-    /// Whether it raises #GP and changes nothing.
-    pub general_protection: bool,
-    /// The registers before it.
-    pub before: Registers,
-    /// The registers after it.
-    pub after: Registers,
-    /// What it removes.
-    pub invalidation: Invalidation,
-    /// Under which name the figures count that.
-    pub kind: InvalidationKind,
-}
-
-impl Operation {
-    /// What `input` does to `registers`.
-    fn new(cycle: u64, input: &ControlIn, registers: &Registers, capabilities: &Capabilities) -> Self {
-        let mut after = *registers;
-        let descriptor = InvpcidDescriptor { context: input.data, address: input.addr };
-        let (kind, result) = match input.op {
-            CTRL_MOV_CR0 => (InvalidationKind::MovCr0, after.write_cr0(input.data)),
-            CTRL_MOV_CR3 => (InvalidationKind::MovCr3, after.write_cr3(input.data, capabilities)),
-            CTRL_MOV_CR4 => (InvalidationKind::MovCr4, after.write_cr4(input.data, capabilities)),
-            CTRL_INVLPG => (InvalidationKind::Invlpg, Ok(registers.invlpg(input.data))),
-            CTRL_INVPCID => {
-                let kind = match input.kind {
-                    0 => InvalidationKind::InvpcidAddress,
-                    1 => InvalidationKind::InvpcidContext,
-                    2 => InvalidationKind::InvpcidAll,
-                    _ => InvalidationKind::InvpcidAllButGlobals,
-                };
-                (kind, registers.invpcid(input.kind, &descriptor))
-            }
-            _ => (InvalidationKind::WrmsrEfer, after.write_efer(input.data)),
-        };
-        Self {
-            accepted_cycle: cycle,
-            writes_register: input.op < CTRL_INVLPG,
-            general_protection: result.is_err(),
-            before: *registers,
-            after: if result.is_err() { *registers } else { after },
-            invalidation: result.unwrap_or(Invalidation::None),
-            kind,
-        }
-    }
-}
-
-/// A memory transaction of the machine, in the cycle in which it was accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Transaction {
-    /// The cycle of the accept.
-    pub cycle: u64,
-    /// Its id.
-    pub id: u8,
-    /// `MEM_READ`, `MEM_WRITE` or `MEM_COMPARE_AND_SET`.
-    pub op: u8,
-    /// Physical address.
-    pub address: u64,
-    /// `mem_req_expected_o`.
-    pub expected: u64,
-    /// `mem_req_wdata_o`.
-    pub new: u64,
-    /// What memory held before it performed.
-    pub before: u64,
-    /// Whether the bus answers with an error.
-    pub error: bool,
-}
-
-/// A change of one word of memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Change {
-    /// Its address.
-    pub address: u64,
-    /// What it held.
-    pub before: u64,
-    /// What it holds from then on.
-    pub after: u64,
-    /// Whether the machine did it, and not another agent.
-    pub by_machine: bool,
-}
-
-/// What happened in one cycle. Reused from cycle to cycle: the vectors keep their room.
-#[derive(Debug, Clone, Default)]
-pub struct Events {
-    /// The machine is in reset; nothing else is set but `changes`.
-    pub reset: bool,
-    /// Responses that show for the first time; at most one a port.
-    pub answers: Vec<Answer>,
-    /// An operation that performs in this cycle, by the rule of contract 9.1.
-    pub performed: Option<Operation>,
-    /// An operation whose response shows for the first time: it is complete.
-    pub completed: Option<Operation>,
-    /// Words of memory that changed, in order.
-    pub changes: Vec<Change>,
-    /// The transaction that was accepted.
-    pub accepted_transaction: Option<Transaction>,
-    /// The transaction that was answered; the answer was right.
-    pub answered_transaction: Option<Transaction>,
-    /// Requests that were accepted; at most one a port.
-    pub requests: Vec<Request>,
-}
-
-impl Events {
-    fn clear(&mut self) {
-        self.reset = false;
-        self.answers.clear();
-        self.performed = None;
-        self.completed = None;
-        self.changes.clear();
-        self.accepted_transaction = None;
-        self.answered_transaction = None;
-        self.requests.clear();
-    }
-}
+pub use events::{Answer, Change, Events, Operation, Request, Store, Transaction};
 
 /// Where the control port is, as seen from outside.
 #[derive(Debug, Clone, Copy)]
@@ -266,7 +91,13 @@ impl Observer {
     /// # Errors
     /// [`Rule::ResponseId`], [`Rule::ResponseStable`].
     #[inline]
-    pub fn answers(&mut self, cycle: u64, inputs: &Inputs, outputs: &Outputs, events: &mut Events) -> Result<(), Finding> {
+    pub fn answers(
+        &mut self,
+        cycle: u64,
+        inputs: &Inputs,
+        outputs: &Outputs,
+        events: &mut Events,
+    ) -> Result<(), Finding> {
         events.clear();
         if inputs.rst_n == 0 {
             events.reset = true;
@@ -280,22 +111,48 @@ impl Observer {
         Ok(())
     }
 
-    fn answer(&mut self, cycle: u64, port: usize, output: &PortOut, events: &mut Events) -> Result<(), Finding> {
-        let response = PortOut { req_ready: 0, ..*output };
+    fn answer(
+        &mut self,
+        cycle: u64,
+        port: usize,
+        output: &PortOut,
+        events: &mut Events,
+    ) -> Result<(), Finding> {
+        let response = PortOut {
+            req_ready: 0,
+            ..*output
+        };
         if let Some(shown) = self.shown[port] {
             if shown != response {
-                let (seen, allowed) = (format!("port {port} changes to {response:?}"), format!("{shown:?}"));
+                let (seen, allowed) = (
+                    format!("port {port} changes to {response:?}"),
+                    format!("{shown:?}"),
+                );
                 return Err(Finding::new(cycle, Rule::ResponseStable, seen, allowed));
             }
             return Ok(());
         }
         self.shown[port] = Some(response);
-        let Some(request) = self.outstanding[port].iter().find(|request| request.id == output.resp_id) else {
-            let ids: Vec<u8> = self.outstanding[port].iter().map(|request| request.id).collect();
+        let Some(request) = self.outstanding[port]
+            .iter()
+            .find(|request| request.id == output.resp_id)
+        else {
+            let ids: Vec<u8> = self.outstanding[port]
+                .iter()
+                .map(|request| request.id)
+                .collect();
             let seen = format!("a response with id {} on port {port}", output.resp_id);
-            return Err(Finding::new(cycle, Rule::ResponseId, seen, format!("one of the outstanding ids {ids:?}")));
+            return Err(Finding::new(
+                cycle,
+                Rule::ResponseId,
+                seen,
+                format!("one of the outstanding ids {ids:?}"),
+            ));
         };
-        events.answers.push(Answer { request: *request, response });
+        events.answers.push(Answer {
+            request: *request,
+            response,
+        });
         Ok(())
     }
 
@@ -343,7 +200,12 @@ impl Observer {
             }
         }
         if inputs.control.valid & outputs.control.ready != 0 {
-            self.control = Control::Pending(Operation::new(cycle, &inputs.control, &self.registers, &self.capabilities));
+            self.control = Control::Pending(Operation::new(
+                cycle,
+                &inputs.control,
+                &self.registers,
+                &self.capabilities,
+            ));
         }
         Ok(())
     }
@@ -361,19 +223,37 @@ impl Observer {
         if self.image.contains(address) {
             let before = self.image.write(address, after);
             if before != after {
-                events.changes.push(Change { address, before, after, by_machine });
+                events.changes.push(Change {
+                    address,
+                    before,
+                    after,
+                    by_machine,
+                });
             }
         }
     }
 
-    fn accept(&mut self, cycle: u64, port: usize, input: &PortIn, events: &mut Events) -> Result<(), Finding> {
+    fn accept(
+        &mut self,
+        cycle: u64,
+        port: usize,
+        input: &PortIn,
+        events: &mut Events,
+    ) -> Result<(), Finding> {
         let writing = match &self.control {
-            Control::Pending(operation) | Control::Performed(operation) => operation.writes_register,
+            Control::Pending(operation) | Control::Performed(operation) => {
+                operation.writes_register
+            }
             Control::Idle | Control::Answering => false,
         };
         if writing {
             let seen = format!("a request accepted on port {port} during a register write");
-            return Err(Finding::new(cycle, Rule::Serialisation, seen, "none until the write is complete"));
+            return Err(Finding::new(
+                cycle,
+                Rule::Serialisation,
+                seen,
+                "none until the write is complete",
+            ));
         }
         let request = Request::new(port, cycle, input);
         self.outstanding[port].push(request);
@@ -402,13 +282,28 @@ impl Observer {
         if other || shows(&self.registers) {
             return Ok(());
         }
-        let seen = format!("cr0 {:#x}, cr3 {:#x}, cr4 {:#x}, efer {:#x}", shown.cr0, shown.cr3, shown.cr4, shown.efer);
+        let seen = format!(
+            "cr0 {:#x}, cr3 {:#x}, cr4 {:#x}, efer {:#x}",
+            shown.cr0, shown.cr3, shown.cr4, shown.efer
+        );
         let r = &self.registers;
-        let allowed = format!("cr0 {:#x}, cr3 {:#x}, cr4 {:#x}, efer {:#x}", r.cr0(), r.cr3(), r.cr4(), r.efer());
+        let allowed = format!(
+            "cr0 {:#x}, cr3 {:#x}, cr4 {:#x}, efer {:#x}",
+            r.cr0(),
+            r.cr3(),
+            r.cr4(),
+            r.efer()
+        );
         Err(Finding::new(cycle, Rule::Registers, seen, allowed))
     }
 
-    fn advance_control(&mut self, cycle: u64, inputs: &Inputs, outputs: &Outputs, events: &mut Events) -> Result<(), Finding> {
+    fn advance_control(
+        &mut self,
+        cycle: u64,
+        inputs: &Inputs,
+        outputs: &Outputs,
+        events: &mut Events,
+    ) -> Result<(), Finding> {
         if let Control::Pending(operation) = self.control
             && (!operation.writes_register || self.outstanding_count == 0)
         {
@@ -431,11 +326,21 @@ impl Observer {
             }
             Control::Pending(_) => {
                 let seen = "a register write completed while requests are outstanding";
-                return Err(Finding::new(cycle, Rule::Serialisation, seen, "completion after the last response"));
+                return Err(Finding::new(
+                    cycle,
+                    Rule::Serialisation,
+                    seen,
+                    "completion after the last response",
+                ));
             }
             Control::Idle => {
                 let seen = "a control response without an operation";
-                return Err(Finding::new(cycle, Rule::ControlResponse, seen, "one response for each operation"));
+                return Err(Finding::new(
+                    cycle,
+                    Rule::ControlResponse,
+                    seen,
+                    "one response for each operation",
+                ));
             }
             Control::Answering => {}
         }
@@ -445,10 +350,21 @@ impl Observer {
         Ok(())
     }
 
-    fn memory_accept(&mut self, cycle: u64, outputs: &Outputs, events: &mut Events) -> Result<(), Finding> {
+    fn memory_accept(
+        &mut self,
+        cycle: u64,
+        outputs: &Outputs,
+        events: &mut Events,
+    ) -> Result<(), Finding> {
         let request = &outputs.memory;
-        if request.req_beats != 1 || request.req_op > pkg::MEM_COMPARE_AND_SET || request.req_addr & 7 != 0 {
-            let seen = format!("op {}, {} beats at {:#x}", request.req_op, request.req_beats, request.req_addr);
+        if request.req_beats != 1
+            || request.req_op > pkg::MEM_COMPARE_AND_SET
+            || request.req_addr & 7 != 0
+        {
+            let seen = format!(
+                "op {}, {} beats at {:#x}",
+                request.req_op, request.req_beats, request.req_addr
+            );
             let allowed = "a read, write or compare-and-set of one beat at a multiple of 8";
             return Err(Finding::new(cycle, Rule::MemoryTransaction, seen, allowed));
         }
@@ -467,7 +383,9 @@ impl Observer {
                 self.change(transaction.address, transaction.new, true, events);
             }
             pkg::MEM_WRITE => {
-                let mask = (0..8).filter(|byte| request.req_be >> byte & 1 != 0).fold(0, |mask, byte| mask | 0xff << (8 * byte));
+                let mask = (0..8)
+                    .filter(|byte| request.req_be >> byte & 1 != 0)
+                    .fold(0, |mask, byte| mask | 0xff << (8 * byte));
                 let after = transaction.before & !mask | transaction.new & mask;
                 self.change(transaction.address, after, true, events);
             }
@@ -478,16 +396,36 @@ impl Observer {
         Ok(())
     }
 
-    fn memory_response(&mut self, cycle: u64, inputs: &Inputs, events: &mut Events) -> Result<(), Finding> {
+    fn memory_response(
+        &mut self,
+        cycle: u64,
+        inputs: &Inputs,
+        events: &mut Events,
+    ) -> Result<(), Finding> {
         let response = &inputs.memory;
-        let position = self.in_flight.iter().position(|transaction| transaction.id == response.resp_id);
-        let seen = || format!("data {:#x}, error {}, for id {}", response.resp_data, response.resp_error, response.resp_id);
+        let position = self
+            .in_flight
+            .iter()
+            .position(|transaction| transaction.id == response.resp_id);
+        let seen = || {
+            format!(
+                "data {:#x}, error {}, for id {}",
+                response.resp_data, response.resp_error, response.resp_id
+            )
+        };
         let Some(position) = position else {
-            return Err(Finding::new(cycle, Rule::MemoryResponse, seen(), "an answer to a transaction in flight"));
+            return Err(Finding::new(
+                cycle,
+                Rule::MemoryResponse,
+                seen(),
+                "an answer to a transaction in flight",
+            ));
         };
         let transaction = self.in_flight.remove(position);
         let right = (response.resp_error != 0) == transaction.error
-            && (transaction.error || transaction.op == pkg::MEM_WRITE || response.resp_data == transaction.before);
+            && (transaction.error
+                || transaction.op == pkg::MEM_WRITE
+                || response.resp_data == transaction.before);
         if !right {
             let allowed = format!(
                 "data {:#x}, error {}: what {:#x} held in cycle {}",

@@ -14,11 +14,21 @@ use super::walk::walk;
 
 /// What a response of any status has in common.
 fn response(request: &Request, status: u8) -> PortOut {
-    PortOut { resp_valid: 1, resp_id: request.id, resp_status: status, ..PortOut::default() }
+    PortOut {
+        resp_valid: 1,
+        resp_id: request.id,
+        resp_status: status,
+        ..PortOut::default()
+    }
 }
 
 /// "Translated" to the physical address `pa`, which includes the offset.
-pub fn translated(request: &Request, pa: u64, size: PageSize, memory_type: MemoryTypeBits) -> PortOut {
+pub fn translated(
+    request: &Request,
+    pa: u64,
+    size: PageSize,
+    memory_type: MemoryTypeBits,
+) -> PortOut {
     PortOut {
         resp_pa: pa,
         resp_page_size: size as u8,
@@ -31,7 +41,11 @@ pub fn translated(request: &Request, pa: u64, size: PageSize, memory_type: Memor
 
 /// A page fault.
 pub fn page_fault(request: &Request, code: PageFaultCode) -> PortOut {
-    PortOut { resp_error_code: code.raw() as u16, resp_va: request.va, ..response(request, STATUS_PAGE_FAULT) }
+    PortOut {
+        resp_error_code: code.raw() as u16,
+        resp_va: request.va,
+        ..response(request, STATUS_PAGE_FAULT)
+    }
 }
 
 /// A bus error.
@@ -43,15 +57,37 @@ pub fn bus_error(request: &Request) -> PortOut {
 pub fn bypass(request: &Request, registers: &Registers) -> Option<PortOut> {
     if !registers.paging() {
         let pa = request.va & 0xffff_ffff;
-        return Some(translated(request, pa, PageSize::Size4K, MemoryTypeBits::default()));
+        return Some(translated(
+            request,
+            pa,
+            PageSize::Size4K,
+            MemoryTypeBits::default(),
+        ));
     }
-    (!registers.paging_mode().is_canonical(request.va)).then(|| response(request, STATUS_GENERAL_PROTECTION))
+    (!registers.paging_mode().is_canonical(request.va))
+        .then(|| response(request, STATUS_GENERAL_PROTECTION))
 }
 
 /// What a walk of memory says as it stands, of which nothing is changed.
-pub fn of_memory(request: &Request, registers: &Registers, capabilities: &Capabilities, image: &Image) -> PortOut {
-    match walk(registers, capabilities, &request.access, request.va, &mut Untouched(image)) {
-        Outcome::Translated(found) => translated(request, found.address.raw(), found.page_size, found.memory_type),
+pub fn of_memory(
+    request: &Request,
+    registers: &Registers,
+    capabilities: &Capabilities,
+    image: &Image,
+) -> PortOut {
+    match walk(
+        registers,
+        capabilities,
+        &request.access,
+        request.va,
+        &mut Untouched(image),
+    ) {
+        Outcome::Translated(found) => translated(
+            request,
+            found.address.raw(),
+            found.page_size,
+            found.memory_type,
+        ),
         Outcome::PageFault(code) => page_fault(request, code),
         Outcome::GeneralProtection => response(request, STATUS_GENERAL_PROTECTION),
         Outcome::BusError => bus_error(request),
@@ -63,7 +99,11 @@ pub fn describe(response: &PortOut) -> String {
     match response.resp_status {
         STATUS_TRANSLATED => format!(
             "translated to {:#x}, page size {}, pat {} pcd {} pwt {}",
-            response.resp_pa, response.resp_page_size, response.resp_pat, response.resp_pcd, response.resp_pwt
+            response.resp_pa,
+            response.resp_page_size,
+            response.resp_pat,
+            response.resp_pcd,
+            response.resp_pwt
         ),
         STATUS_PAGE_FAULT => {
             let code = PageFaultCode(response.resp_error_code.into());

@@ -21,7 +21,9 @@
 
 use std::ops::ControlFlow;
 
-use crate::arch::{Decoded, Entry, EntryRules, Level, PageFaultCode, PageRights, PageSize, Pcid, Registers, rights};
+use crate::arch::{
+    Decoded, Entry, EntryRules, Level, PageFaultCode, PageRights, PageSize, Pcid, Registers, rights,
+};
 use crate::model::mmu_pkg::PortOut;
 
 use super::history::{Candidate, History, NOW};
@@ -120,7 +122,9 @@ pub fn search(question: &Question<'_>, goal: Goal, scratch: &mut Scratch) -> Ver
         outcomes,
         pcid: question.registers.current_pcid(),
         current_until: NOW,
-        timeline: question.horizons.psc_timeline(question.registers.current_pcid()),
+        timeline: question
+            .horizons
+            .psc_timeline(question.registers.current_pcid()),
         above_global: [0; 3],
         bound: 0,
         chain: Chain::default(),
@@ -130,7 +134,11 @@ pub fn search(question: &Question<'_>, goal: Goal, scratch: &mut Scratch) -> Ver
     };
     // A break only means that there is nothing left to learn.
     let _ = search.run();
-    Verdict { matched: search.matched, outcomes: search.outcomes, complete: search.complete }
+    Verdict {
+        matched: search.matched,
+        outcomes: search.outcomes,
+        complete: search.complete,
+    }
 }
 
 /// Hands the outcomes' room back for the next search.
@@ -179,7 +187,10 @@ impl Search<'_, '_> {
         }
         let current = self.pcid;
         // Only a context that was current after the page's globals were last removed can have made one since.
-        let (contexts, forgotten) = self.question.history.contexts(self.question.snapshot.global[0]);
+        let (contexts, forgotten) = self
+            .question
+            .history
+            .contexts(self.question.snapshot.global[0]);
         self.complete &= !forgotten;
         for (pcid, current_until) in contexts {
             if pcid != current {
@@ -197,8 +208,15 @@ impl Search<'_, '_> {
         self.timeline = question.horizons.psc_timeline(pcid);
         self.bound = question.snapshot.non_global[0];
         if question.registers.pge() {
-            self.above_global = question.snapshot.global.map(|cycle| self.timeline.as_of(cycle));
-            self.bound = if self.is_current() { self.bound.min(self.above_global[0]) } else { self.above_global[0] };
+            self.above_global = question
+                .snapshot
+                .global
+                .map(|cycle| self.timeline.as_of(cycle));
+            self.bound = if self.is_current() {
+                self.bound.min(self.above_global[0])
+            } else {
+                self.above_global[0]
+            };
         }
         let Some(level) = question.registers.paging_mode().root() else {
             return ControlFlow::Continue(());
@@ -207,8 +225,17 @@ impl Search<'_, '_> {
         self.complete &= question.history.roots(pcid, self.bound, &mut roots);
         let mut flow = ControlFlow::Continue(());
         for root in roots.iter().copied() {
-            self.chain = Chain { root: root.value, ..Chain::default() };
-            let above = Above { table: root.value, rights: PageRights::ALL, oldest: self.class(root.last), needed: self.needed(&root), accessed: true };
+            self.chain = Chain {
+                root: root.value,
+                ..Chain::default()
+            };
+            let above = Above {
+                table: root.value,
+                rights: PageRights::ALL,
+                oldest: self.class(root.last),
+                needed: self.needed(&root),
+                accessed: true,
+            };
             flow = self.follow(level, above);
             if flow.is_break() {
                 break;
@@ -242,12 +269,22 @@ impl Search<'_, '_> {
             && above.oldest >= question.snapshot.psc
             && self.may_update(level, &change, above.rights)
         {
-            self.matched = Some(Match { chain: self.chain, global: false, fresh: false });
+            self.matched = Some(Match {
+                chain: self.chain,
+                global: false,
+                fresh: false,
+            });
             return ControlFlow::Break(());
         }
         let mut values = std::mem::take(&mut self.scratch.candidates[level.array_index()]);
-        self.complete &=
-            question.history.values(question.image, address, self.pcid, self.current_until, self.bound, &mut values);
+        self.complete &= question.history.values(
+            question.image,
+            address,
+            self.pcid,
+            self.current_until,
+            self.bound,
+            &mut values,
+        );
         let mut flow = ControlFlow::Continue(());
         for candidate in &values {
             flow = self.try_value(level, address, above, *candidate);
@@ -267,17 +304,27 @@ impl Search<'_, '_> {
             | u64::from(above.rights.user) << 1
             | u64::from(above.rights.execute_disable) << 2;
         // Tables are 4 KiB aligned, which leaves 12 bits.
-        let key = above.table | rights | u64::from(above.accessed) << 3 | u64::from(level.number()) << 4;
+        let key =
+            above.table | rights | u64::from(above.accessed) << 3 | u64::from(level.number()) << 4;
         let (oldest, needed) = (above.oldest, above.needed);
         let followed = &mut self.scratch.followed;
-        if followed.iter().any(|known| known.0 == key && known.1 >= oldest && known.2 <= needed) {
+        if followed
+            .iter()
+            .any(|known| known.0 == key && known.1 >= oldest && known.2 <= needed)
+        {
             return true;
         }
         followed.push((key, oldest, needed));
         false
     }
 
-    fn try_value(&mut self, level: Level, address: u64, above: Above, candidate: Candidate) -> ControlFlow<()> {
+    fn try_value(
+        &mut self,
+        level: Level,
+        address: u64,
+        above: Above,
+        candidate: Candidate,
+    ) -> ControlFlow<()> {
         self.nodes += 1;
         if self.nodes > NODE_LIMIT {
             self.complete = false;
@@ -294,7 +341,8 @@ impl Search<'_, '_> {
                 self.fault_of_own_walk(code, above, candidate)
             }
             Decoded::Reserved { .. } => {
-                let code = PageFaultCode::reserved_bit(&question.request.access, question.registers);
+                let code =
+                    PageFaultCode::reserved_bit(&question.request.access, question.registers);
                 self.fault_of_own_walk(code, above, candidate)
             }
             Decoded::Leaf(size) => self.leaf(size, entry, above, candidate),
@@ -304,7 +352,13 @@ impl Search<'_, '_> {
         flow
     }
 
-    fn table(&mut self, level: Level, entry: Entry, above: Above, candidate: Candidate) -> ControlFlow<()> {
+    fn table(
+        &mut self,
+        level: Level,
+        entry: Entry,
+        above: Above,
+        candidate: Candidate,
+    ) -> ControlFlow<()> {
         // Whoever goes below has set A before, by the contract; by the manual, who ends in a fault may not have.
         if !entry.accessed() && self.question.reading == Reading::Contract {
             return ControlFlow::Continue(());
@@ -322,7 +376,13 @@ impl Search<'_, '_> {
         self.follow(below, above)
     }
 
-    fn leaf(&mut self, size: PageSize, entry: Entry, above: Above, candidate: Candidate) -> ControlFlow<()> {
+    fn leaf(
+        &mut self,
+        size: PageSize,
+        entry: Entry,
+        above: Above,
+        candidate: Candidate,
+    ) -> ControlFlow<()> {
         let question = self.question;
         let request = question.request;
         let index = size as usize;
@@ -337,7 +397,9 @@ impl Search<'_, '_> {
         let rights = above.rights.through_leaf(entry);
         match rights::judge(rights, &request.access, question.registers) {
             Ok(()) => {
-                let used = above.accessed && entry.accessed() && (entry.dirty() || !request.access.is_write());
+                let used = above.accessed
+                    && entry.accessed()
+                    && (entry.dirty() || !request.access.is_write());
                 if !cached || !used {
                     return ControlFlow::Continue(());
                 }
@@ -350,7 +412,11 @@ impl Search<'_, '_> {
                 if !stale && !self.of_own_walk(above.oldest, last) {
                     return ControlFlow::Continue(());
                 }
-                self.reached(payload::page_fault(request, code), global, above.oldest.min(last))
+                self.reached(
+                    payload::page_fault(request, code),
+                    global,
+                    above.oldest.min(last),
+                )
             }
         }
     }
@@ -370,7 +436,11 @@ impl Search<'_, '_> {
                 class = horizon;
             }
         };
-        snapshot.non_global.into_iter().chain(self.above_global).for_each(&mut consider);
+        snapshot
+            .non_global
+            .into_iter()
+            .chain(self.above_global)
+            .for_each(&mut consider);
         consider(snapshot.psc);
         consider(self.question.request.accepted_cycle);
         class
@@ -390,12 +460,21 @@ impl Search<'_, '_> {
         oldest >= needed || self.is_current() && oldest >= self.question.snapshot.psc
     }
 
-    fn fault_of_own_walk(&mut self, code: PageFaultCode, above: Above, candidate: Candidate) -> ControlFlow<()> {
+    fn fault_of_own_walk(
+        &mut self,
+        code: PageFaultCode,
+        above: Above,
+        candidate: Candidate,
+    ) -> ControlFlow<()> {
         if !self.of_own_walk(above.oldest, candidate.last) {
             return ControlFlow::Continue(());
         }
         let oldest = above.oldest.min(candidate.last);
-        self.reached(payload::page_fault(self.question.request, code), false, oldest)
+        self.reached(
+            payload::page_fault(self.question.request, code),
+            false,
+            oldest,
+        )
     }
 
     /// Whether a walk for this very request can have met a last entry that stood until `last`, below entries of which one stood
@@ -418,7 +497,8 @@ impl Search<'_, '_> {
             Decoded::NotPresent | Decoded::Reserved { .. } => false,
             Decoded::Table => after == before.after_use_as_table(),
             Decoded::Leaf(_) => {
-                let allowed = rights::judge(above.through_leaf(before), access, question.registers).is_ok();
+                let allowed =
+                    rights::judge(above.through_leaf(before), access, question.registers).is_ok();
                 let used = after == before.after_use_as_leaf(access.is_write());
                 let accessed = after == before.with_accessed();
                 (allowed && used) || (question.reading == Reading::Manual && accessed)
@@ -432,7 +512,11 @@ impl Search<'_, '_> {
             return ControlFlow::Continue(());
         };
         if response == wanted && self.matched.is_none() {
-            self.matched = Some(Match { chain: self.chain, global, fresh: oldest == NOW });
+            self.matched = Some(Match {
+                chain: self.chain,
+                global,
+                fresh: oldest == NOW,
+            });
         }
         if self.outcomes.len() < OUTCOME_LIMIT && !self.outcomes.contains(&response) {
             self.outcomes.push(response);

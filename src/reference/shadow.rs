@@ -13,145 +13,14 @@ use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 
-use crate::arch::entry::bit;
-use crate::arch::{
-    Entry, Invalidation, Level, MemoryTypeBits, PageRights, PageSize, PagingMode, Pcid, VirtualAddress,
-};
+use crate::arch::{Invalidation, Level, PageRights, PageSize, Pcid};
 
-use super::image::Image;
+mod words;
+
+pub use words::{Lineage, Link, PscWords, TlbWords, page_number, prefix};
 
 /// Ways that an event's masks have room for.
 pub const MAX_WAYS: usize = 64;
-/// Bits of a virtual page number in a TLB tag.
-const TLB_PAGE_BITS: u32 = 45;
-/// Bits of a prefix in a tag of a paging-structure cache.
-const PSC_PREFIX_BITS: u32 = 36;
-
-/// One entry that a walk read, with the cycle in which memory held that value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Link {
-    /// Its level.
-    pub level: Level,
-    /// Where it stands.
-    pub address: u64,
-    /// Its value, A and D as the walk left them.
-    pub value: u64,
-    /// The cycle of the accept of the read, or of the compare-and-set, that gave it.
-    pub cycle: u64,
-}
-
-/// What an entry was decoded from: the root and the entries from there down.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lineage {
-    /// Address of the root table.
-    pub root: u64,
-    /// The entries, root first; those that came out of a paging-structure cache included.
-    pub links: Vec<Link>,
-}
-
-impl Lineage {
-    /// Whether memory no longer says the same: some entry differs in more than A and D, or the root is not `root`.
-    ///
-    /// `root` is `None` if the entry's PCID is not current, so that nobody knows which root it would have.
-    pub fn is_stale(&self, image: &Image, root: Option<u64>) -> bool {
-        let differs = |link: &Link| (image.read(link.address) ^ link.value) & !(bit::A | bit::D) != 0;
-        root.is_some_and(|root| root != self.root) || self.links.iter().any(differs)
-    }
-}
-
-/// Tag and data of a TLB entry, laid out as contract 4.1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct TlbWords {
-    /// Page number, PCID, global.
-    pub tag: u64,
-    /// Frame, rights, D, key, memory type.
-    pub data: u64,
-}
-
-impl TlbWords {
-    /// The entry for the page of `size` around `va`, by its leaf and the rights of the whole path.
-    pub fn new(va: u64, size: PageSize, pcid: Pcid, global: bool, leaf: Entry, rights: PageRights) -> Self {
-        let memory_type = leaf.memory_type(size);
-        let data = leaf.frame(size).raw() >> 12
-            | u64::from(rights.writable) << 40
-            | u64::from(rights.user) << 41
-            | u64::from(rights.execute_disable) << 42
-            | u64::from(leaf.dirty()) << 43
-            | u64::from(rights.protection_key) << 44
-            | u64::from(memory_type.pwt) << 48
-            | u64::from(memory_type.pcd) << 49
-            | u64::from(memory_type.pat) << 50;
-        let tag = page_number(va, size) << (size.shift() - 12) | u64::from(pcid.raw()) << 45 | u64::from(global) << 57;
-        Self { tag, data }
-    }
-
-    /// The page number at `size`, as [`page_number`] has it.
-    pub const fn page(self, size: PageSize) -> u64 {
-        (self.tag & ((1 << TLB_PAGE_BITS) - 1)) >> (size.shift() - 12)
-    }
-
-    /// The PCID under which it was made.
-    pub const fn pcid(self) -> Pcid {
-        Pcid::new_truncate(self.tag >> 45)
-    }
-
-    /// Whether it serves every PCID.
-    pub const fn global(self) -> bool {
-        self.tag >> 57 & 1 != 0
-    }
-
-    /// The rights of its path.
-    pub const fn rights(self) -> PageRights {
-        PageRights {
-            writable: self.data >> 40 & 1 != 0,
-            user: self.data >> 41 & 1 != 0,
-            execute_disable: self.data >> 42 & 1 != 0,
-            protection_key: (self.data >> 44 & 0xf) as u8,
-        }
-    }
-
-    /// D of its leaf when it was read.
-    pub const fn dirty(self) -> bool {
-        self.data >> 43 & 1 != 0
-    }
-
-    /// PWT, PCD and PAT of its leaf.
-    pub const fn memory_type(self) -> MemoryTypeBits {
-        MemoryTypeBits {
-            pwt: self.data >> 48 & 1 != 0,
-            pcd: self.data >> 49 & 1 != 0,
-            pat: self.data >> 50 & 1 != 0,
-        }
-    }
-
-    /// The physical address of `va` by this entry of a page of `size`.
-    pub const fn translate(self, va: u64, size: PageSize) -> u64 {
-        (self.data & ((1 << 40) - 1)) << 12 | va & size.offset_mask()
-    }
-
-    /// Whether it serves a request of `pcid` for its page.
-    pub fn serves(self, pcid: Pcid) -> bool {
-        self.global() || self.pcid() == pcid
-    }
-
-    /// Whether `invalidation` covers it.
-    pub fn covered_by(self, size: PageSize, invalidation: &Invalidation) -> bool {
-        // The tag has the low 57 bits of the address; the mode only has to extend them the way that the operation's address is.
-        let mode = match invalidation {
-            Invalidation::Page { va, .. } => va.mode(),
-            _ => PagingMode::FiveLevel,
-        };
-        let page = VirtualAddress::new_truncate(self.page(size) << size.shift(), mode);
-        invalidation.covers_tlb_entry(page, size, self.pcid(), self.global())
-    }
-}
-
-/// The number of the page of `size` around `va`, of the address bits that tags have.
-#[inline]
-pub const fn page_number(va: u64, size: PageSize) -> u64 {
-    (va & ((1 << 57) - 1)) >> size.shift()
-}
-
 /// A live TLB entry.
 #[derive(Debug, Clone)]
 pub struct TlbEntry {
@@ -175,7 +44,12 @@ pub struct TlbShadow {
 impl TlbShadow {
     /// An empty array of pages of `size`.
     pub fn new(size: PageSize) -> Self {
-        Self { size, ways: Vec::new(), live: Vec::new(), pages: HashMap::with_hasher(FixedState::default()) }
+        Self {
+            size,
+            ways: Vec::new(),
+            live: Vec::new(),
+            pages: HashMap::with_hasher(FixedState::default()),
+        }
     }
 
     /// The page size that it holds.
@@ -192,7 +66,9 @@ impl TlbShadow {
 
     /// The entry in a way, if it is live.
     pub fn entry(&self, set: u16, way: u32) -> Option<&TlbEntry> {
-        self.ways.get(usize::from(set) * MAX_WAYS + way as usize)?.as_ref()
+        self.ways
+            .get(usize::from(set) * MAX_WAYS + way as usize)?
+            .as_ref()
     }
 
     /// Live ways of a set.
@@ -217,7 +93,10 @@ impl TlbShadow {
         let (set, ways) = self.holding(page);
         let mut found = 0;
         for way in bits(ways) {
-            if self.entry(set, way).is_some_and(|entry| wanted(&entry.words)) {
+            if self
+                .entry(set, way)
+                .is_some_and(|entry| wanted(&entry.words))
+            {
                 found |= 1 << way;
             }
         }
@@ -227,14 +106,20 @@ impl TlbShadow {
     /// The live ways of `set` that `invalidation` covers.
     pub fn covered(&self, set: u16, invalidation: &Invalidation) -> u64 {
         let covered = |way: &u32| {
-            self.entry(set, *way).is_some_and(|entry| entry.words.covered_by(self.size, invalidation))
+            self.entry(set, *way)
+                .is_some_and(|entry| entry.words.covered_by(self.size, invalidation))
         };
-        bits(self.live_ways(set)).filter(covered).fold(0, |mask, way| mask | 1 << way)
+        bits(self.live_ways(set))
+            .filter(covered)
+            .fold(0, |mask, way| mask | 1 << way)
     }
 
     /// Removes an entry, and returns it.
     pub fn remove(&mut self, set: u16, way: u32) -> Option<TlbEntry> {
-        let entry = self.ways.get_mut(usize::from(set) * MAX_WAYS + way as usize)?.take()?;
+        let entry = self
+            .ways
+            .get_mut(usize::from(set) * MAX_WAYS + way as usize)?
+            .take()?;
         self.live[usize::from(set)] &= !(1 << way);
         let page = entry.words.page(self.size);
         if let Some((_, ways)) = self.pages.get_mut(&page) {
@@ -249,7 +134,10 @@ impl TlbShadow {
     /// Puts an entry where none is. Returns false, and does nothing, if its page stands in another set.
     #[must_use]
     pub fn insert(&mut self, set: u16, way: u32, entry: TlbEntry) -> bool {
-        let holding = self.pages.entry(entry.words.page(self.size)).or_insert((set, 0));
+        let holding = self
+            .pages
+            .entry(entry.words.page(self.size))
+            .or_insert((set, 0));
         if holding.0 != set {
             return false;
         }
@@ -263,53 +151,6 @@ impl TlbShadow {
         self.ways[usize::from(set) * MAX_WAYS + way as usize] = Some(entry);
         true
     }
-}
-
-/// Tag and data of a paging-structure-cache entry, laid out as contract 4.2.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct PscWords {
-    /// Prefix and PCID.
-    pub tag: u64,
-    /// Frame of the table, rights.
-    pub data: u64,
-}
-
-impl PscWords {
-    /// The entry of `level`, 2 to 5, for `va`.
-    pub fn new(va: u64, level: Level, pcid: Pcid, table: u64, rights: PageRights) -> Self {
-        let data = table >> 12
-            | u64::from(rights.writable) << 40
-            | u64::from(rights.user) << 41
-            | u64::from(rights.execute_disable) << 42;
-        Self { tag: prefix(va, level) | u64::from(pcid.raw()) << PSC_PREFIX_BITS, data }
-    }
-
-    /// The PCID under which it was made.
-    pub const fn pcid(self) -> Pcid {
-        Pcid::new_truncate(self.tag >> PSC_PREFIX_BITS)
-    }
-
-    /// Address of the table that it leads to.
-    pub const fn table(self) -> u64 {
-        (self.data & ((1 << 40) - 1)) << 12
-    }
-
-    /// The rights of its path; the key is 0.
-    pub const fn rights(self) -> PageRights {
-        PageRights {
-            writable: self.data >> 40 & 1 != 0,
-            user: self.data >> 41 & 1 != 0,
-            execute_disable: self.data >> 42 & 1 != 0,
-            protection_key: 0,
-        }
-    }
-}
-
-/// Bits 56:21 of `va`, those below the prefix that `level` translates being 0.
-#[inline]
-pub const fn prefix(va: u64, level: Level) -> u64 {
-    let kept = (va & ((1 << 57) - 1)) >> level.shift() << level.shift();
-    kept >> 21
 }
 
 /// A live paging-structure-cache entry.
@@ -331,7 +172,10 @@ pub struct PscShadow {
 impl PscShadow {
     /// An empty cache of entries of `level`.
     pub const fn new(level: Level) -> Self {
-        Self { level, ways: Vec::new() }
+        Self {
+            level,
+            ways: Vec::new(),
+        }
     }
 
     /// The level whose entries it holds.
@@ -389,4 +233,57 @@ pub fn bits(mut mask: u64) -> impl Iterator<Item = u32> {
         mask &= mask.wrapping_sub(1);
         (lowest < u64::BITS).then_some(lowest)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arch::Entry;
+
+    const PCID: Pcid = Pcid::new_truncate(0x5a5);
+
+    fn entry(words: TlbWords) -> TlbEntry {
+        TlbEntry {
+            words,
+            lineage: Arc::new(Lineage {
+                root: 0,
+                links: Vec::new(),
+            }),
+        }
+    }
+
+    #[test]
+    fn an_array_finds_its_entries_by_page_and_loses_what_is_removed() {
+        let mut array = TlbShadow::new(PageSize::Size4K);
+        let words = |pcid| {
+            TlbWords::new(
+                0x3000,
+                PageSize::Size4K,
+                pcid,
+                false,
+                Entry(1),
+                PageRights::ALL,
+            )
+        };
+        assert!(array.insert(1, 0, entry(words(PCID))));
+        assert!(array.insert(1, 3, entry(words(Pcid::ZERO))));
+        assert!(!array.insert(2, 0, entry(words(PCID))));
+        assert_eq!(array.holding(3), (1, 0b1001));
+        assert_eq!(array.ways_where(3, |words| words.serves(PCID)), (1, 1));
+        assert_eq!(
+            array.covered(
+                1,
+                &Invalidation::Context {
+                    pcid: PCID,
+                    globals: false
+                }
+            ),
+            1
+        );
+        assert!(array.remove(1, 0).is_some() && array.remove(1, 0).is_none());
+        assert_eq!(
+            (array.live_ways(1), array.holding(3)),
+            (0b1000, (1, 0b1000))
+        );
+    }
 }

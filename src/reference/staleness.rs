@@ -28,9 +28,12 @@
 //!   not looked at.
 //! * Reads of the machine: they change nothing.
 
-use crate::arch::{Capabilities, EntryRules, Invalidation, PageSize, Pcid, Registers, VirtualAddress};
+use crate::arch::{
+    Capabilities, EntryRules, Invalidation, PageSize, Pcid, Registers, VirtualAddress,
+};
 use crate::model::mmu_pkg::{
-    Inputs, MAX_PORTS, Outputs, STATUS_BUS_ERROR, STATUS_GENERAL_PROTECTION, STATUS_PAGE_FAULT, STATUS_TRANSLATED,
+    Inputs, MAX_PORTS, Outputs, STATUS_BUS_ERROR, STATUS_GENERAL_PROTECTION, STATUS_PAGE_FAULT,
+    STATUS_TRANSLATED,
 };
 
 use super::finding::{Figures, Finding, InvalidationKind, Rule};
@@ -147,7 +150,8 @@ impl Staleness {
         for answer in &events.answers {
             self.judge(cycle, answer)?;
         }
-        self.observer.performs(cycle, inputs, outputs, stores, events)?;
+        self.observer
+            .performs(cycle, inputs, outputs, stores, events)?;
         if let Some(operation) = &events.performed {
             self.perform(cycle, operation);
         }
@@ -158,8 +162,13 @@ impl Staleness {
             self.change(cycle, change)?;
         }
         for request in &events.requests {
-            let snapshot = self.horizons.snapshot(request.va, self.observer.registers().current_pcid());
-            self.open[usize::from(request.port)].push(Open { request: *request, snapshot });
+            let snapshot = self
+                .horizons
+                .snapshot(request.va, self.observer.registers().current_pcid());
+            self.open[usize::from(request.port)].push(Open {
+                request: *request,
+                snapshot,
+            });
         }
         Ok(())
     }
@@ -179,7 +188,8 @@ impl Staleness {
             self.rules = operation.after.entry_rules(self.observer.capabilities());
             if operation.after.paging() {
                 let pcid = operation.after.current_pcid();
-                self.history.begin(pcid, operation.after.root_table().raw(), cycle);
+                self.history
+                    .begin(pcid, operation.after.root_table().raw(), cycle);
             }
         }
     }
@@ -189,10 +199,12 @@ impl Staleness {
         if operation.writes_register {
             let current = (registers.current_pcid(), registers.root_table().raw());
             let until = self.effective_cycle.saturating_sub(1);
-            self.history.settle(registers.paging().then_some(current), until, cycle);
+            self.history
+                .settle(registers.paging().then_some(current), until, cycle);
         }
         if !operation.invalidation.is_none() {
-            self.horizons.record(&operation.invalidation, self.effective_cycle, cycle);
+            self.horizons
+                .record(&operation.invalidation, self.effective_cycle, cycle);
             self.forget_delivered(&operation.invalidation, operation.kind);
         }
     }
@@ -200,22 +212,44 @@ impl Staleness {
     /// A word of memory has changed, by another agent or by the machine.
     fn change(&mut self, cycle: u64, change: &Change) -> Result<(), Finding> {
         if !change.by_machine {
-            self.history.replace(change.address, change.before, cycle.saturating_sub(1), cycle);
+            self.history.replace(
+                change.address,
+                change.before,
+                cycle.saturating_sub(1),
+                cycle,
+            );
             if self.history.wants_pruning() {
                 self.prune();
             }
             return Ok(());
         }
         let bits = change.before ^ change.after;
-        let text = |change: &Change| format!("{:#x} becomes {:#x} at {:#x}", change.before, change.after, change.address);
+        let text = |change: &Change| {
+            format!(
+                "{:#x} becomes {:#x} at {:#x}",
+                change.before, change.after, change.address
+            )
+        };
         if bits & !ACCESSED_DIRTY != 0 || change.before & bits != 0 {
             let allowed = "a change that sets A, or A and D, and nothing else";
-            return Err(Finding::new(cycle, Rule::EntryUpdate, text(change), allowed));
+            return Err(Finding::new(
+                cycle,
+                Rule::EntryUpdate,
+                text(change),
+                allowed,
+            ));
         }
         self.figures.entry_updates += 1;
         let mut complete = true;
         for open in self.open.iter().flatten() {
-            let question = Self::question(&self.observer, self.reading, &self.rules, &self.history, &self.horizons, open);
+            let question = Self::question(
+                &self.observer,
+                self.reading,
+                &self.rules,
+                &self.history,
+                &self.horizons,
+                open,
+            );
             let verdict = search(&question, Goal::Update(*change), &mut self.scratch);
             if verdict.matched.is_some() {
                 return Ok(());
@@ -227,7 +261,12 @@ impl Staleness {
             return Ok(());
         }
         let allowed = "an update of an entry that an outstanding request comes by and may use";
-        Err(Finding::new(cycle, Rule::EntryUpdateOwner, text(change), allowed))
+        Err(Finding::new(
+            cycle,
+            Rule::EntryUpdateOwner,
+            text(change),
+            allowed,
+        ))
     }
 
     fn question<'a>(
@@ -254,7 +293,12 @@ impl Staleness {
         let port = &mut self.open[usize::from(answer.request.port)];
         let Some(position) = port.iter().position(|open| open.request == answer.request) else {
             let allowed = "one response for each request";
-            return Err(Finding::new(cycle, Rule::ResponseId, "a second response", allowed));
+            return Err(Finding::new(
+                cycle,
+                Rule::ResponseId,
+                "a second response",
+                allowed,
+            ));
         };
         let open = port.remove(position);
         let registers = self.observer.registers();
@@ -266,8 +310,19 @@ impl Staleness {
             }
             return Ok(());
         }
-        let question = Self::question(&self.observer, self.reading, &self.rules, &self.history, &self.horizons, &open);
-        let verdict = search(&question, Goal::Response(answer.response), &mut self.scratch);
+        let question = Self::question(
+            &self.observer,
+            self.reading,
+            &self.rules,
+            &self.history,
+            &self.horizons,
+            &open,
+        );
+        let verdict = search(
+            &question,
+            Goal::Response(answer.response),
+            &mut self.scratch,
+        );
         match &verdict.matched {
             Some(matched) => {
                 if verdict.outcomes.len() == 1 && verdict.complete {
@@ -286,15 +341,30 @@ impl Staleness {
     fn delivered(&mut self, answer: &Answer, matched: &Match) {
         let request = &answer.request;
         let registers = self.observer.registers();
-        let now = || payload::of_memory(request, registers, self.observer.capabilities(), self.observer.image());
+        let now = || {
+            payload::of_memory(
+                request,
+                registers,
+                self.observer.capabilities(),
+                self.observer.image(),
+            )
+        };
         if !matched.fresh && now() != answer.response {
             self.figures.stale_observed += 1;
         }
         let pcid = registers.current_pcid();
         if answer.response.resp_status == STATUS_PAGE_FAULT {
             let va = VirtualAddress::new_truncate(request.va, registers.paging_mode());
-            self.horizons.record_drop(request.va, pcid, request.accepted_cycle);
-            self.forget_delivered(&Invalidation::Page { va, pcid, globals: true }, InvalidationKind::PageFault);
+            self.horizons
+                .record_drop(request.va, pcid, request.accepted_cycle);
+            self.forget_delivered(
+                &Invalidation::Page {
+                    va,
+                    pcid,
+                    globals: true,
+                },
+                InvalidationKind::PageFault,
+            );
             return;
         }
         if answer.response.resp_status != STATUS_TRANSLATED {
@@ -306,15 +376,25 @@ impl Staleness {
             _ => PageSize::Size1G,
         };
         let page = request.va >> 12;
-        let slot = (page ^ page >> 8 ^ u64::from(pcid.raw()) * 7) as usize % DELIVERED;
-        let translation = Delivered { va: request.va, size, pcid, global: matched.global, chain: matched.chain };
+        let slot = (page ^ (page >> 8) ^ (u64::from(pcid.raw()) * 7)) as usize % DELIVERED;
+        let translation = Delivered {
+            va: request.va,
+            size,
+            pcid,
+            global: matched.global,
+            chain: matched.chain,
+        };
         self.delivered[slot] = Some(translation);
     }
 
     /// Counts which delivered translations `invalidation` covers, and which of them are stale by now.
     fn forget_delivered(&mut self, invalidation: &Invalidation, kind: InvalidationKind) {
         let registers = self.observer.registers();
-        let (pcid, root, mode) = (registers.current_pcid(), registers.root_table().raw(), registers.width_mode());
+        let (pcid, root, mode) = (
+            registers.current_pcid(),
+            registers.root_table().raw(),
+            registers.width_mode(),
+        );
         let image = self.observer.image();
         for slot in &mut self.delivered {
             let Some(known) = slot else { continue };
@@ -323,7 +403,9 @@ impl Staleness {
                 continue;
             }
             let entries = &known.chain.entries[..known.chain.len];
-            let changed = entries.iter().any(|(address, value)| (image.read(*address) ^ value) & !ACCESSED_DIRTY != 0);
+            let changed = entries
+                .iter()
+                .any(|(address, value)| (image.read(*address) ^ value) & !ACCESSED_DIRTY != 0);
             let moved = known.pcid == pcid && known.chain.root != root;
             self.figures.removed[kind as usize] += 1;
             self.figures.stale_removed[kind as usize] += u64::from(changed || moved);
@@ -335,18 +417,31 @@ impl Staleness {
         let globals = self.observer.registers().pge();
         let oldest_open = self.open.iter().flatten().map(|open| {
             let snapshot = &open.snapshot;
-            if globals { snapshot.everything } else { snapshot.non_global[0].min(open.request.accepted_cycle) }
+            if globals {
+                snapshot.everything
+            } else {
+                snapshot.non_global[0].min(open.request.accepted_cycle)
+            }
         });
         let oldest_open = oldest_open.min().unwrap_or(u64::MAX);
         let horizons = &self.horizons;
         self.history.prune(|pcid| {
-            let floor = if globals { horizons.everything() } else { horizons.context(pcid) };
+            let floor = if globals {
+                horizons.everything()
+            } else {
+                horizons.context(pcid)
+            };
             floor.min(oldest_open)
         });
     }
 
     #[cold]
-    fn finding(&self, cycle: u64, answer: &Answer, outcomes: &[crate::model::mmu_pkg::PortOut]) -> Finding {
+    fn finding(
+        &self,
+        cycle: u64,
+        answer: &Answer,
+        outcomes: &[crate::model::mmu_pkg::PortOut],
+    ) -> Finding {
         let request = &answer.request;
         let rule = match answer.response.resp_status {
             STATUS_PAGE_FAULT => Rule::PageFault,
@@ -358,7 +453,10 @@ impl Staleness {
         let mut seen = payload::describe(&answer.response);
         if allowed.contains(&seen) {
             // The difference is in a field that the words leave out.
-            allowed = outcomes.iter().map(|outcome| format!("{outcome:?}")).collect();
+            allowed = outcomes
+                .iter()
+                .map(|outcome| format!("{outcome:?}"))
+                .collect();
             seen = format!("{:?}", answer.response);
         }
         if allowed.is_empty() {
@@ -366,8 +464,18 @@ impl Staleness {
         }
         let who = format!(
             "{} of {:#x} by CPL {} on port {}, id {}, accepted in cycle {}",
-            request.access.kind, request.va, request.access.cpl, request.port, request.id, request.accepted_cycle
+            request.access.kind,
+            request.va,
+            request.access.cpl,
+            request.port,
+            request.id,
+            request.accepted_cycle
         );
-        Finding::new(cycle, rule, format!("{seen}, for the {who}"), allowed.join("; or "))
+        Finding::new(
+            cycle,
+            rule,
+            format!("{seen}, for the {who}"),
+            allowed.join("; or "),
+        )
     }
 }

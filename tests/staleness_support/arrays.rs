@@ -42,8 +42,16 @@ pub struct Array {
 
 impl Array {
     pub fn new(sets: usize, ways: usize, shift: u32) -> Self {
-        let way = |index: usize| Way { rank: index % ways.max(1), ..Way::default() };
-        Self { sets, ways, shift, cells: (0..sets * ways).map(way).collect() }
+        let way = |index: usize| Way {
+            rank: index % ways.max(1),
+            ..Way::default()
+        };
+        Self {
+            sets,
+            ways,
+            shift,
+            cells: (0..sets * ways).map(way).collect(),
+        }
     }
 
     pub fn set_of(&self, va: u64) -> usize {
@@ -69,13 +77,19 @@ impl Array {
             return None;
         }
         let page = self.page(va);
-        let hit = |way: &Way| way.valid && way.tag & PAGE_MASK == page && (way.global() || way.tlb_pcid() == pcid);
+        let hit = |way: &Way| {
+            way.valid && way.tag & PAGE_MASK == page && (way.global() || way.tlb_pcid() == pcid)
+        };
         self.set(self.set_of(va)).iter().position(hit)
     }
 
     pub fn touch(&mut self, set: usize, way: usize) {
         let rank = self.set(set)[way].rank;
-        for other in self.set_mut(set).iter_mut().filter(|other| other.rank < rank) {
+        for other in self
+            .set_mut(set)
+            .iter_mut()
+            .filter(|other| other.rank < rank)
+        {
             other.rank += 1;
         }
         self.set_mut(set)[way].rank = 0;
@@ -91,20 +105,39 @@ impl Array {
             }
         }
         if removed != 0 {
-            *event = ArrayEvent { op: ARRAY_INVALIDATE, set: set as u16, removed, ..ArrayEvent::default() };
+            *event = ArrayEvent {
+                op: ARRAY_INVALIDATE,
+                set: set as u16,
+                removed,
+                ..ArrayEvent::default()
+            };
         }
     }
 
     /// Fills `set`; `conflicts` tells which ways may not stay. `in_place`: a conflict is replaced alone.
-    pub fn fill(&mut self, set: usize, tag: u64, data: u64, conflicts: impl Fn(&Way) -> bool, event: &mut ArrayEvent) {
+    pub fn fill(
+        &mut self,
+        set: usize,
+        tag: u64,
+        data: u64,
+        conflicts: impl Fn(&Way) -> bool,
+        event: &mut ArrayEvent,
+    ) {
         if self.ways == 0 {
             return;
         }
         let ways = self.set(set);
-        let conflict: Vec<usize> = (0..self.ways).filter(|way| ways[*way].valid && conflicts(&ways[*way])).collect();
+        let conflict: Vec<usize> = (0..self.ways)
+            .filter(|way| ways[*way].valid && conflicts(&ways[*way]))
+            .collect();
         let invalid = ways.iter().position(|way| !way.valid);
         let oldest = ways.iter().position(|way| way.rank + 1 == self.ways);
-        let target = conflict.first().copied().or(invalid).or(oldest).expect("ranks are a permutation");
+        let target = conflict
+            .first()
+            .copied()
+            .or(invalid)
+            .or(oldest)
+            .expect("ranks are a permutation");
         let victim = ways[target];
         let mut removed = u64::from(victim.valid) << target;
         for way in conflict {
@@ -112,7 +145,12 @@ impl Array {
             self.set_mut(set)[way].valid = false;
         }
         let rank = victim.rank;
-        self.set_mut(set)[target] = Way { valid: true, tag, data, rank };
+        self.set_mut(set)[target] = Way {
+            valid: true,
+            tag,
+            data,
+            rank,
+        };
         self.touch(set, target);
         *event = ArrayEvent {
             op: ARRAY_FILL,
@@ -133,11 +171,20 @@ pub fn tlb_goes(invalidation: &Invalidation, way: &Way, shift: u32) -> bool {
     match *invalidation {
         Invalidation::None => false,
         Invalidation::Page { va, pcid, globals } => {
-            let same = way.tag & PAGE_MASK == (va.raw() >> 12 & PAGE_MASK) >> (shift - 12) << (shift - 12);
-            same && if way.global() { globals } else { way.tlb_pcid() == u64::from(pcid.raw()) }
+            let same =
+                way.tag & PAGE_MASK == (va.raw() >> 12 & PAGE_MASK) >> (shift - 12) << (shift - 12);
+            same && if way.global() {
+                globals
+            } else {
+                way.tlb_pcid() == u64::from(pcid.raw())
+            }
         }
         Invalidation::Context { pcid, globals } => {
-            if way.global() { globals } else { way.tlb_pcid() == u64::from(pcid.raw()) }
+            if way.global() {
+                globals
+            } else {
+                way.tlb_pcid() == u64::from(pcid.raw())
+            }
         }
         Invalidation::AllNonGlobal => !way.global(),
         Invalidation::All => true,
@@ -148,7 +195,9 @@ pub fn tlb_goes(invalidation: &Invalidation, way: &Way, shift: u32) -> bool {
 pub fn psc_goes(invalidation: &Invalidation, way: &Way) -> bool {
     match *invalidation {
         Invalidation::None => false,
-        Invalidation::Page { pcid, .. } | Invalidation::Context { pcid, .. } => way.psc_pcid() == u64::from(pcid.raw()),
+        Invalidation::Page { pcid, .. } | Invalidation::Context { pcid, .. } => {
+            way.psc_pcid() == u64::from(pcid.raw())
+        }
         Invalidation::AllNonGlobal | Invalidation::All => true,
     }
 }

@@ -13,6 +13,7 @@ pub enum Bug {
     RegisterWriteDoesNotWait,
     AcceptsDuringRegisterWrite,
     FaultInverted,
+    InvlpgAnswersAtOnce,
     WriteProtectReadsAsZero,
     TwoBeats,
     // Look-ups and responses.
@@ -45,17 +46,30 @@ pub enum Bug {
     VictimNotReported,
     L1NotFilled,
     WalkKeepsRight,
+    StlbHitKeepsRight,
+    StlbHitDoesNotFill,
     // Drops.
     PageFaultDropsNothing,
     DenialDropsNothing,
     // Invalidations.
     SweepStopsEarly,
     /// The operation spares the TLB arrays of a level (0 ITLB, 1 DTLB, 2 STLB).
-    Spares { op: u8, kind: u64, level: usize },
+    Spares {
+        op: u8,
+        kind: u64,
+        level: usize,
+    },
     /// The operation spares a paging-structure cache.
-    SparesPsc { op: u8, kind: u64, cache: usize },
+    SparesPsc {
+        op: u8,
+        kind: u64,
+        cache: usize,
+    },
     /// INVLPG and INVPCID 2 spare globals.
-    SparesGlobals { op: u8, kind: u64 },
+    SparesGlobals {
+        op: u8,
+        kind: u64,
+    },
     /// INVPCID of an address or a context takes the current PCID in place of its own.
     OfCurrentPcid,
     /// INVLPG removes every entry of the set.
@@ -64,21 +78,43 @@ pub enum Bug {
 
 impl Bug {
     /// What the operation removes in place of `invalidation`.
-    pub fn changes(self, op: &ControlIn, invalidation: Invalidation, registers: &Registers) -> Invalidation {
+    pub fn changes(
+        self,
+        op: &ControlIn,
+        invalidation: Invalidation,
+        registers: &Registers,
+    ) -> Invalidation {
         match (self, invalidation) {
             (Self::SparesGlobals { op: bad, kind }, Invalidation::Page { va, pcid, .. })
                 if bad == op.op && (kind == op.kind || bad == CTRL_INVLPG) =>
             {
-                Invalidation::Page { va, pcid, globals: false }
+                Invalidation::Page {
+                    va,
+                    pcid,
+                    globals: false,
+                }
             }
-            (Self::SparesGlobals { op: bad, kind }, Invalidation::All) if bad == op.op && kind == op.kind => {
+            (Self::SparesGlobals { op: bad, kind }, Invalidation::All)
+                if bad == op.op && kind == op.kind =>
+            {
                 Invalidation::AllNonGlobal
             }
-            (Self::OfCurrentPcid, Invalidation::Page { va, globals, .. }) if op.op == CTRL_INVPCID => {
-                Invalidation::Page { va, pcid: current(registers), globals }
+            (Self::OfCurrentPcid, Invalidation::Page { va, globals, .. })
+                if op.op == CTRL_INVPCID =>
+            {
+                Invalidation::Page {
+                    va,
+                    pcid: current(registers),
+                    globals,
+                }
             }
-            (Self::OfCurrentPcid, Invalidation::Context { globals, .. }) if op.op == CTRL_INVPCID => {
-                Invalidation::Context { pcid: current(registers), globals }
+            (Self::OfCurrentPcid, Invalidation::Context { globals, .. })
+                if op.op == CTRL_INVPCID =>
+            {
+                Invalidation::Context {
+                    pcid: current(registers),
+                    globals,
+                }
             }
             _ => invalidation,
         }
@@ -86,18 +122,22 @@ impl Bug {
 
     pub fn spares_tlb(self, op: u8, kind: u64, array: usize) -> bool {
         match self {
-            Self::Spares { op: bad, kind: bad_kind, level } => {
-                bad == op && (op != CTRL_INVPCID || bad_kind == kind) && array / 3 == level
-            }
+            Self::Spares {
+                op: bad,
+                kind: bad_kind,
+                level,
+            } => bad == op && (op != CTRL_INVPCID || bad_kind == kind) && array / 3 == level,
             _ => false,
         }
     }
 
     pub fn spares_psc(self, op: &ControlIn, cache: usize) -> bool {
         match self {
-            Self::SparesPsc { op: bad, kind, cache: bad_cache } => {
-                bad == op.op && (op.op != CTRL_INVPCID || kind == op.kind) && cache == bad_cache
-            }
+            Self::SparesPsc {
+                op: bad,
+                kind,
+                cache: bad_cache,
+            } => bad == op.op && (op.op != CTRL_INVPCID || kind == op.kind) && cache == bad_cache,
             _ => false,
         }
     }

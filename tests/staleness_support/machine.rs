@@ -5,13 +5,17 @@
 use std::collections::VecDeque;
 
 use twinwalk::arch::{
-    Access, AccessKind, Capabilities, Decoded, Entry, Invalidation, InvpcidDescriptor, Level, PageFaultCode,
-    PageRights, PageSize, Registers, rights,
+    Access, AccessKind, Capabilities, Invalidation, Level, PageRights, PageSize, Registers, rights,
 };
 use twinwalk::model::mmu_pkg::*;
 
-use super::arrays::{Array, PAGE_MASK, Way, psc_goes, tlb_goes};
+use super::arrays::{Array, PAGE_MASK, Way};
 use super::bugs::Bug;
+
+mod control;
+mod walker;
+
+use walker::{End, WalkState, Walker};
 
 /// Sizes and latencies.
 #[derive(Clone)]
@@ -35,7 +39,13 @@ struct Asked {
 enum MissState {
     Free,
     StlbWait,
-    StlbBusy { since: u64, code: u8, size: usize, tag: u64, data: u64 },
+    StlbBusy {
+        since: u64,
+        code: u8,
+        size: usize,
+        tag: u64,
+        data: u64,
+    },
     WalkWait,
     Walking,
 }
@@ -50,44 +60,20 @@ struct Port {
     right: bool,
 }
 
-#[derive(Clone, Copy, PartialEq)]
-enum End {
-    Translated,
-    PageFault(u16),
-    Bus,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum WalkState {
-    Idle,
-    Start { restart: bool },
-    Read,
-    ReadWait,
-    Examine,
-    Cas { new: u64 },
-    CasWait { new: u64 },
-    Done(End),
-}
-
-struct Walker {
-    state: WalkState,
-    port: usize,
-    cached: bool,
-    level: Level,
-    table: u64,
-    rights: PageRights,
-    recorded: Vec<(Level, u64, PageRights)>,
-    entry: u64,
-    error: bool,
-}
-
 #[derive(Clone, Copy)]
 enum Control {
     ResetSweep(usize),
     Idle,
     Pending(ControlIn),
-    Sweep { row: usize, op: u8, kind: u64, invalidation: Invalidation },
-    Respond { gp: bool },
+    Sweep {
+        row: usize,
+        op: u8,
+        kind: u64,
+        invalidation: Invalidation,
+    },
+    Respond {
+        gp: bool,
+    },
 }
 
 pub struct Machine {
@@ -127,7 +113,11 @@ impl Machine {
             entry: 0,
             error: false,
         };
-        let tlb = shape.tlb.iter().enumerate().map(|(index, (sets, ways))| Array::new(*sets, *ways, SHIFTS[index % 3]));
+        let tlb = shape
+            .tlb
+            .iter()
+            .enumerate()
+            .map(|(index, (sets, ways))| Array::new(*sets, *ways, SHIFTS[index % 3]));
         let psc = shape.psc.iter().map(|entries| Array::new(1, *entries, 12));
         Self {
             capabilities,
@@ -148,7 +138,12 @@ impl Machine {
     }
 
     fn sweep_cycles(&self) -> usize {
-        self.tlb.iter().filter(|array| array.ways > 0).map(|array| array.sets).max().unwrap_or(1)
+        self.tlb
+            .iter()
+            .filter(|array| array.ways > 0)
+            .map(|array| array.sets)
+            .max()
+            .unwrap_or(1)
     }
 
     fn pcid(&self) -> u64 {
@@ -162,15 +157,17 @@ impl Machine {
             Control::Pending(op) if op.op >= CTRL_INVLPG || self.drained() => Some(op),
             _ => None,
         };
-        let busy = performing.is_some() || matches!(self.control, Control::Sweep { .. } | Control::ResetSweep(_));
+        let busy = performing.is_some()
+            || matches!(self.control, Control::Sweep { .. } | Control::ResetSweep(_));
         let monitor = &mut outputs.monitor;
         let walking = self.walker.state;
         let start = matches!(walking, WalkState::Start { .. }) && !busy;
         let done = matches!(walking, WalkState::Done(_)) && !busy;
         let from_cr3 = self.ports[self.walker.port].from_cr3;
-        let drop = (start && from_cr3) || matches!(walking, WalkState::Done(End::PageFault(_))) && done;
+        let drop =
+            (start && from_cr3) || matches!(walking, WalkState::Done(End::PageFault(_))) && done;
         let filling = self.filling_ports(cycle, busy, drop, done);
-        self.take_miss(monitor);
+        self.take_miss();
         if !busy && !drop && !done {
             self.stlb_look_up(cycle, monitor);
         }
@@ -198,7 +195,8 @@ impl Machine {
     }
 
     fn drained(&self) -> bool {
-        self.ports.iter().all(|port| port.outstanding == 0) || self.has(Bug::RegisterWriteDoesNotWait)
+        self.ports.iter().all(|port| port.outstanding == 0)
+            || self.has(Bug::RegisterWriteDoesNotWait)
     }
 
     fn links(&self) -> Outputs {
@@ -215,13 +213,18 @@ impl Machine {
                 out.resp_valid = 1;
             }
             let open = port.outstanding < self.shape.queue_entries;
-            out.req_ready = (open && (!writing || self.has(Bug::AcceptsDuringRegisterWrite))).into();
+            out.req_ready =
+                (open && (!writing || self.has(Bug::AcceptsDuringRegisterWrite))).into();
         }
         let control = &mut outputs.control;
         control.ready = matches!(self.control, Control::Idle).into();
         if let Control::Respond { gp } = self.control {
             control.resp_valid = 1;
             control.resp_gp = gp.into();
+        }
+        let invlpg = matches!(self.control, Control::Pending(op) if op.op == CTRL_INVLPG);
+        if invlpg && self.has(Bug::InvlpgAnswersAtOnce) {
+            control.resp_valid = 1;
         }
         (control.cr0, control.cr3) = (self.registers.cr0(), self.registers.cr3());
         (control.cr4, control.efer) = (self.registers.cr4(), self.registers.efer());
@@ -236,7 +239,12 @@ impl Machine {
             WalkState::Cas { new } => (MEM_COMPARE_AND_SET, new),
             _ => return outputs,
         };
-        (memory.req_valid, memory.req_op, memory.req_beats, memory.req_be) = (1, op, 1, 0xff);
+        (
+            memory.req_valid,
+            memory.req_op,
+            memory.req_beats,
+            memory.req_be,
+        ) = (1, op, 1, 0xff);
         memory.req_addr = self.entry_address();
         memory.req_wdata = new;
         if op == MEM_COMPARE_AND_SET {
@@ -248,24 +256,20 @@ impl Machine {
         outputs
     }
 
-    fn entry_address(&self) -> u64 {
-        let va = self.ports[self.walker.port].miss.map_or(0, |asked| asked.va);
-        let mut index = va >> self.walker.level.shift() & 0x1ff;
-        if self.has(Bug::IndexOffByOne) && self.walker.level == Level::Pt {
-            index ^= 1;
-        }
-        self.walker.table + 8 * index
-    }
-
     /// Which ports have an L1 array filled in this cycle.
     fn filling_ports(&self, cycle: u64, busy: bool, drop: bool, done: bool) -> [bool; 2] {
         let walker_fills = done && self.walker.state == WalkState::Done(End::Translated);
         std::array::from_fn(|index| {
             let port = &self.ports[index];
             let l1 = |size: usize| self.tlb[3 * index + size].ways > 0;
-            let by_walk = walker_fills && self.walker.port == index && port.right && l1(self.leaf_size() as usize);
+            let by_walk = walker_fills
+                && self.walker.port == index
+                && port.right
+                && l1(self.leaf_size() as usize);
             let by_stlb = match port.state {
-                MissState::StlbBusy { since, code, size, .. } => {
+                MissState::StlbBusy {
+                    since, code, size, ..
+                } => {
                     let due = cycle >= since + self.shape.hit_cycles[2] && !busy && !drop;
                     due && code <= LOOKUP_HIT_1G && port.right && l1(size)
                 }
@@ -279,25 +283,13 @@ impl Machine {
         self.walker.level.page_size().unwrap_or(PageSize::Size1G)
     }
 
-    /// 8.1.
-    fn take_miss(&mut self, _: &mut Monitor) {
-        if self.walker.state != WalkState::Idle {
-            return;
-        }
-        let order = [1, 2].map(|step| (self.last_port + step) % 2);
-        if let Some(port) = order.into_iter().find(|port| self.ports[*port].state == MissState::WalkWait) {
-            self.ports[port].state = MissState::Walking;
-            self.walker.port = port;
-            self.last_port = port;
-            self.walker.state = WalkState::Start { restart: false };
-        }
-    }
-
     /// The code of a look-up in three arrays, and where it hit.
     fn look_up(&self, first: usize, asked: &Asked) -> (u8, Option<(usize, usize, usize)>) {
         for size in 0..3 {
             let array = &self.tlb[first + size];
-            let Some(way) = array.find(asked.va, self.lookup_pcid(array, asked.va)) else { continue };
+            let Some(way) = array.find(asked.va, self.lookup_pcid(array, asked.va)) else {
+                continue;
+            };
             let set = array.set_of(asked.va);
             let data = array.set(set)[way].data;
             let rights = PageRights {
@@ -323,7 +315,9 @@ impl Machine {
     fn lookup_pcid(&self, array: &Array, va: u64) -> u64 {
         let page = array.page(va);
         let set = array.set(array.set_of(va));
-        let any = set.iter().find(|way| way.valid && way.tag & PAGE_MASK == page);
+        let any = set
+            .iter()
+            .find(|way| way.valid && way.tag & PAGE_MASK == page);
         match any {
             Some(way) if self.has(Bug::HitIgnoresPcid) => way.tlb_pcid(),
             _ => self.pcid(),
@@ -332,7 +326,11 @@ impl Machine {
 
     fn translated(&self, asked: &Asked, size: usize, data: u64) -> PortOut {
         let offset = asked.va & ((1 << SHIFTS[size]) - 1);
-        let offset = if self.has(Bug::OffsetOf4KOnly) { offset & 0xfff } else { offset };
+        let offset = if self.has(Bug::OffsetOf4KOnly) {
+            offset & 0xfff
+        } else {
+            offset
+        };
         PortOut {
             resp_id: asked.id,
             resp_pa: (data & ((1 << 40) - 1)) << 12 | offset,
@@ -346,20 +344,36 @@ impl Machine {
 
     fn l1_look_up(&mut self, cycle: u64, port: usize, monitor: &mut Monitor) {
         let due = |asked: &&Asked| cycle >= asked.cycle + self.shape.hit_cycles[port];
-        if self.ports[port].state != MissState::Free || self.ports[port].queue.front().filter(due).is_none() {
+        if self.ports[port].state != MissState::Free
+            || self.ports[port].queue.front().filter(due).is_none()
+        {
             return;
         }
-        let Some(asked) = self.ports[port].queue.pop_front() else { return };
+        let Some(asked) = self.ports[port].queue.pop_front() else {
+            return;
+        };
         if !self.registers.paging() {
             monitor.lookup[port] = LOOKUP_BYPASS;
-            let response = PortOut { resp_id: asked.id, resp_pa: asked.va & 0xffff_ffff, ..PortOut::default() };
+            let response = PortOut {
+                resp_id: asked.id,
+                resp_pa: asked.va & 0xffff_ffff,
+                ..PortOut::default()
+            };
             self.ports[port].responses.push_back(response);
             return;
         }
         if !self.registers.paging_mode().is_canonical(asked.va) {
             monitor.lookup[port] = LOOKUP_BYPASS;
-            let status = if self.has(Bug::NonCanonicalFaults) { STATUS_PAGE_FAULT } else { STATUS_GENERAL_PROTECTION };
-            let response = PortOut { resp_id: asked.id, resp_status: status, ..PortOut::default() };
+            let status = if self.has(Bug::NonCanonicalFaults) {
+                STATUS_PAGE_FAULT
+            } else {
+                STATUS_GENERAL_PROTECTION
+            };
+            let response = PortOut {
+                resp_id: asked.id,
+                resp_status: status,
+                ..PortOut::default()
+            };
             self.ports[port].responses.push_back(response);
             return;
         }
@@ -376,13 +390,21 @@ impl Machine {
         entry.miss = Some(asked);
         entry.from_cr3 = code == LOOKUP_DENIED;
         entry.right = true;
-        entry.state = if code == LOOKUP_MISS { MissState::StlbWait } else { MissState::WalkWait };
+        entry.state = if code == LOOKUP_MISS {
+            MissState::StlbWait
+        } else {
+            MissState::WalkWait
+        };
     }
 
     fn stlb_look_up(&mut self, cycle: u64, monitor: &mut Monitor) {
         let waiting = |port: &usize| self.ports[*port].state == MissState::StlbWait;
-        let Some(port) = (0..2).find(waiting) else { return };
-        let Some(asked) = self.ports[port].miss else { return };
+        let Some(port) = (0..2).find(waiting) else {
+            return;
+        };
+        let Some(asked) = self.ports[port].miss else {
+            return;
+        };
         let (code, place) = self.look_up(6, &asked);
         monitor.stlb_lookup = code;
         monitor.stlb_port = port as u8;
@@ -395,12 +417,27 @@ impl Machine {
                 self.tlb[array].touch(set, index);
             }
         }
-        self.ports[port].state = MissState::StlbBusy { since: cycle, code, size, tag: way.tag, data: way.data };
+        self.ports[port].state = MissState::StlbBusy {
+            since: cycle,
+            code,
+            size,
+            tag: way.tag,
+            data: way.data,
+        };
     }
 
     fn stlb_results(&mut self, cycle: u64, monitor: &mut Monitor) {
         for port in 0..2 {
-            let MissState::StlbBusy { since, code, size, tag, data } = self.ports[port].state else { continue };
+            let MissState::StlbBusy {
+                since,
+                code,
+                size,
+                tag,
+                data,
+            } = self.ports[port].state
+            else {
+                continue;
+            };
             if cycle < since + self.shape.hit_cycles[2] {
                 continue;
             }
@@ -409,11 +446,13 @@ impl Machine {
                 self.ports[port].from_cr3 |= code == LOOKUP_DENIED;
                 continue;
             }
-            let Some(asked) = self.ports[port].miss else { continue };
+            let Some(asked) = self.ports[port].miss else {
+                continue;
+            };
             let response = self.translated(&asked, size, data);
             self.ports[port].responses.push_back(response);
             self.ports[port].state = MissState::Free;
-            if self.ports[port].right {
+            if self.ports[port].right && !self.has(Bug::StlbHitDoesNotFill) {
                 self.fill_tlb(3 * port + size, asked.va, tag, data, monitor);
             }
         }
@@ -426,10 +465,16 @@ impl Machine {
             return;
         }
         let set = array.set_of(va);
-        let new = Way { valid: true, tag, data, ..Way::default() };
+        let new = Way {
+            valid: true,
+            tag,
+            data,
+            ..Way::default()
+        };
         let conflicts = |old: &Way| {
             let same = old.tag & PAGE_MASK == tag & PAGE_MASK;
-            same && !leaves_conflicts && (new.global() || old.global() || new.tlb_pcid() == old.tlb_pcid())
+            same && !leaves_conflicts
+                && (new.global() || old.global() || new.tlb_pcid() == old.tlb_pcid())
         };
         array.fill(set, tag, data, conflicts, &mut monitor.tlb[index]);
         if self.bug == Bug::VictimNotReported {
@@ -438,300 +483,18 @@ impl Machine {
         }
     }
 
-    fn psc_tag(&self, va: u64, level: Level) -> u64 {
-        let kept = (va & ((1 << 57) - 1)) >> level.shift() << level.shift() >> 21;
-        // A cache keyed by the index of its own level alone.
-        let kept = if self.has(Bug::PscByIndexAlone) { kept & (0x1ff << (level.shift() - 21)) } else { kept };
-        kept | self.pcid() << 36
-    }
-
-    /// 8.2.
-    fn start(&mut self, restart: bool, monitor: &mut Monitor) {
-        let port = self.walker.port;
-        let Some(asked) = self.ports[port].miss else { return };
-        let from_cr3 = self.ports[port].from_cr3;
-        let levels = if self.registers.paging_mode().root() == Some(Level::Pml5) { 4 } else { 3 };
-        let mut found = None;
-        if !from_cr3 || self.has(Bug::RestartUsesCache) {
-            found = (0..levels).find_map(|cache| {
-                let level = Level::ALL[cache + 1];
-                let tag = self.psc_tag(asked.va, level);
-                let ways = if self.psc[cache].ways == 0 { &[] } else { self.psc[cache].set(0) };
-                let way = ways.iter().position(|way| way.valid && way.tag == tag)?;
-                Some((cache, way, level))
-            });
-        }
-        let event = &mut monitor.walk[0];
-        (event.op, event.port) = (if restart { WALK_RESTART } else { WALK_START }, port as u8);
-        let walker = &mut self.walker;
-        walker.recorded.clear();
-        walker.cached = found.is_some();
-        if let Some((cache, way, level)) = found {
-            let data = self.psc[cache].set(0)[way].data;
-            self.psc[cache].touch(0, way);
-            event.psc_level = level.number();
-            walker.level = level.below().expect("a cached entry is above the lowest level");
-            walker.table = (data & ((1 << 40) - 1)) << 12;
-            walker.rights = PageRights {
-                writable: data >> 40 & 1 != 0,
-                user: data >> 41 & 1 != 0,
-                execute_disable: data >> 42 & 1 != 0,
-                protection_key: 0,
-            };
-        } else {
-            walker.level = self.registers.paging_mode().root().expect("walks need paging");
-            walker.table = self.registers.root_table().raw();
-            walker.rights = PageRights::ALL;
-        }
-        walker.state = WalkState::Read;
-        if from_cr3 && !self.has(Bug::DenialDropsNothing) {
-            self.drop_address(asked.va, port, monitor);
-        }
-    }
-
-    fn drop_address(&mut self, va: u64, port: usize, monitor: &mut Monitor) {
-        let pcid = self.pcid();
-        for (index, array) in self.tlb.iter_mut().enumerate().filter(|(_, array)| array.ways > 0) {
-            let page = array.page(va);
-            let goes = |way: &Way| way.tag & PAGE_MASK == page && (way.global() || way.tlb_pcid() == pcid);
-            array.remove(array.set_of(va), goes, &mut monitor.tlb[index]);
-        }
-        for cache in 0..4 {
-            let tag = self.psc_tag(va, Level::ALL[cache + 1]);
-            if self.psc[cache].ways > 0 {
-                self.psc[cache].remove(0, |way| way.tag == tag, &mut monitor.psc[cache]);
-            }
-        }
-        self.ports[1 - port].right = false;
-    }
-
-    /// 8.4.
-    fn examine(&mut self) {
-        let Some(asked) = self.ports[self.walker.port].miss else { return };
-        let rules = self.registers.entry_rules(&self.capabilities);
-        let (registers, access) = (self.registers, asked.access);
-        let entry = Entry(self.walker.entry);
-        let fault = |code: PageFaultCode| End::PageFault(code.raw() as u16);
-        let end = if self.walker.error {
-            if self.has(Bug::BusErrorAsPageFault) { fault(PageFaultCode::not_present(&access, &registers)) } else { End::Bus }
-        } else {
-            match rules.decode(self.walker.level, entry) {
-                Decoded::NotPresent => fault(PageFaultCode::not_present(&access, &registers)),
-                Decoded::Reserved { .. } => fault(PageFaultCode::reserved_bit(&access, &registers)),
-                Decoded::Table => return self.through_table(entry),
-                Decoded::Leaf(_) => {
-                    let rights = self.walker.rights.through_leaf(entry);
-                    let verdict = rights::judge(rights, &access, &registers);
-                    let mut new = entry.after_use_as_leaf(access.is_write());
-                    if self.has(Bug::NoDirty) {
-                        new = entry.with_accessed();
-                    }
-                    let early = verdict.is_err() && self.has(Bug::UpdatesBeforeDenial);
-                    if new != entry && (verdict.is_ok() || early) && !self.has(Bug::NoAccessed) {
-                        self.walker.state = WalkState::Cas { new: new.raw() };
-                        return;
-                    }
-                    match verdict {
-                        Ok(()) => {
-                            self.walker.rights = rights;
-                            self.walker.state = WalkState::Done(End::Translated);
-                            return;
-                        }
-                        Err(code) => fault(code),
-                    }
-                }
-            }
-        };
-        if self.walker.cached && !self.has(Bug::FaultFromCache) {
-            self.ports[self.walker.port].from_cr3 = true;
-            self.walker.state = WalkState::Start { restart: true };
-        } else {
-            self.walker.state = WalkState::Done(end);
-        }
-    }
-
-    fn through_table(&mut self, entry: Entry) {
-        let mut new = entry.after_use_as_table();
-        if self.has(Bug::DirtyInTable) {
-            new = Entry(new.raw() | 1 << 6);
-        }
-        if new != entry && !self.has(Bug::NoAccessed) {
-            self.walker.state = WalkState::Cas { new: new.raw() };
-            return;
-        }
-        let walker = &mut self.walker;
-        walker.rights = walker.rights.through_table(entry);
-        walker.table = entry.table().raw();
-        walker.recorded.push((walker.level, walker.table, walker.rights));
-        walker.level = walker.level.below().expect("a page table holds leaves only");
-        walker.state = WalkState::Read;
-    }
-
-    /// 8.5.
-    fn done(&mut self, end: End, monitor: &mut Monitor) {
-        let port = self.walker.port;
-        let Some(asked) = self.ports[port].miss else { return };
-        let event = &mut monitor.walk[0];
-        event.port = port as u8;
-        self.walker.state = WalkState::Idle;
-        self.ports[port].state = MissState::Free;
-        let response = match end {
-            End::Translated => {
-                event.op = WALK_TRANSLATED;
-                event.filled = self.ports[port].right.into();
-                let (size, tag, data) = self.new_entry(&asked);
-                if self.ports[port].right {
-                    self.fill_by_walk(&asked, size, tag, data, monitor);
-                }
-                self.translated(&asked, size, data)
-            }
-            End::PageFault(code) => {
-                event.op = WALK_PAGE_FAULT;
-                if !self.has(Bug::PageFaultDropsNothing) {
-                    self.drop_address(asked.va, port, monitor);
-                }
-                if self.has(Bug::FaultingWalkFills) {
-                    let (size, tag, data) = self.new_entry(&asked);
-                    self.fill_tlb(6 + size, asked.va, tag, data, monitor);
-                }
-                PortOut {
-                    resp_id: asked.id,
-                    resp_status: STATUS_PAGE_FAULT,
-                    resp_error_code: if self.has(Bug::ErrorCodeWithoutUser) { code & !4 } else { code },
-                    resp_va: asked.va,
-                    ..PortOut::default()
-                }
-            }
-            End::Bus => {
-                event.op = WALK_BUS_ERROR;
-                PortOut { resp_id: asked.id, resp_status: STATUS_BUS_ERROR, ..PortOut::default() }
-            }
-        };
-        self.ports[port].responses.push_back(response);
-    }
-
-    fn new_entry(&self, asked: &Asked) -> (usize, u64, u64) {
-        let size = self.leaf_size();
-        let leaf = Entry(self.walker.entry);
-        let rights = self.walker.rights;
-        let memory_type = leaf.memory_type(size);
-        let global = leaf.global() && (self.registers.pge() || self.has(Bug::GlobalWithoutPge));
-        let shift = size.shift();
-        let page = (asked.va >> 12 & PAGE_MASK) >> (shift - 12) << (shift - 12);
-        let mut data = leaf.frame(size).raw() >> 12
-            | u64::from(rights.writable) << 40
-            | u64::from(rights.user) << 41
-            | u64::from(rights.execute_disable) << 42
-            | u64::from(leaf.dirty()) << 43
-            | u64::from(rights.protection_key) << 44
-            | u64::from(memory_type.pwt) << 48
-            | u64::from(memory_type.pcd) << 49
-            | u64::from(memory_type.pat) << 50;
-        if self.has(Bug::LeafRightsAlone) {
-            data = data & !(1 << 40) | u64::from(leaf.writable()) << 40;
-        }
-        (size as usize, page | self.pcid() << 45 | u64::from(global) << 57, data)
-    }
-
-    fn fill_by_walk(&mut self, asked: &Asked, size: usize, tag: u64, data: u64, monitor: &mut Monitor) {
-        let port = self.walker.port;
-        self.fill_tlb(6 + size, asked.va, tag, data, monitor);
-        if !self.has(Bug::L1NotFilled) {
-            self.fill_tlb(3 * port + size, asked.va, tag, data, monitor);
-        }
-        for (level, table, rights) in self.walker.recorded.clone() {
-            let cache = level.array_index() - 1;
-            let tag = self.psc_tag(asked.va, level);
-            let mut data = table >> 12
-                | u64::from(rights.writable) << 40
-                | u64::from(rights.user) << 41
-                | u64::from(rights.execute_disable) << 42;
-            if self.has(Bug::PscWithoutRights) {
-                data |= 3 << 40;
-            }
-            self.psc[cache].fill(0, tag, data, |old| old.tag == tag, &mut monitor.psc[cache]);
-        }
-    }
-
-    /// 9.1, 9.3.
-    fn perform(&mut self, op: &ControlIn, monitor: &mut Monitor) {
-        let mut after = self.registers;
-        let descriptor = InvpcidDescriptor { context: op.data, address: op.addr };
-        let result = match op.op {
-            CTRL_MOV_CR0 => after.write_cr0(op.data),
-            CTRL_MOV_CR3 => after.write_cr3(op.data, &self.capabilities),
-            CTRL_MOV_CR4 => after.write_cr4(op.data, &self.capabilities),
-            CTRL_WRMSR_EFER => after.write_efer(op.data),
-            CTRL_INVLPG => Ok(self.registers.invlpg(op.data)),
-            _ => self.registers.invpcid(op.kind, &descriptor),
-        };
-        let invalidation = self.bug.changes(op, result.unwrap_or(Invalidation::None), &self.registers);
-        if result.is_ok() {
-            self.registers = after;
-        }
-        self.control = Control::Respond { gp: result.is_err() != self.has(Bug::FaultInverted) };
-        if invalidation.is_none() {
-            return;
-        }
-        if !self.has(Bug::WalkKeepsRight) {
-            self.ports.iter_mut().for_each(|port| port.right = false);
-        }
-        for cache in 0..4 {
-            if self.psc[cache].ways > 0 && !self.bug.spares_psc(op, cache) {
-                self.psc[cache].remove(0, |way| psc_goes(&invalidation, way), &mut monitor.psc[cache]);
-            }
-        }
-        if let Invalidation::Page { va, .. } = invalidation {
-            for array in 0..TLB_ARRAYS {
-                let set = self.tlb[array].set_of(va.raw());
-                self.remove_row(array, set, op.op, op.kind, &invalidation, monitor);
-            }
-            return;
-        }
-        self.control = Control::Sweep { row: 0, op: op.op, kind: op.kind, invalidation };
-        self.sweep(monitor);
-    }
-
-    fn remove_row(&mut self, array: usize, set: usize, op: u8, kind: u64, invalidation: &Invalidation, monitor: &mut Monitor) {
-        let bug = self.bug;
-        if self.tlb[array].ways == 0 || set >= self.tlb[array].sets || bug.spares_tlb(op, kind, array) {
-            return;
-        }
-        let goes = |way: &Way| tlb_goes(invalidation, way, SHIFTS[array % 3]) || bug.removes_more(invalidation);
-        self.tlb[array].remove(set, goes, &mut monitor.tlb[array]);
-    }
-
-    fn sweep(&mut self, monitor: &mut Monitor) {
-        let last = self.sweep_cycles() - usize::from(self.has(Bug::SweepStopsEarly));
-        match self.control {
-            Control::ResetSweep(row) => {
-                let over = row + 1 >= self.sweep_cycles();
-                self.control = if over { Control::Idle } else { Control::ResetSweep(row + 1) };
-            }
-            Control::Sweep { row, op, kind, invalidation } => {
-                for array in 0..TLB_ARRAYS {
-                    self.remove_row(array, row, op, kind, &invalidation, monitor);
-                }
-                self.control = if row + 1 >= last {
-                    Control::Respond { gp: false }
-                } else {
-                    Control::Sweep { row: row + 1, op, kind, invalidation }
-                };
-            }
-            _ => {}
-        }
-    }
-
     /// The transfers of the cycle.
     pub fn transfer(&mut self, cycle: u64, inputs: &Inputs, outputs: &Outputs) {
-        for ((port, input), output) in self.ports.iter_mut().zip(&inputs.ports).zip(&outputs.ports) {
+        for ((port, input), output) in self.ports.iter_mut().zip(&inputs.ports).zip(&outputs.ports)
+        {
             if output.resp_valid & input.resp_ready != 0 {
                 port.responses.pop_front();
                 port.outstanding -= 1;
             }
             if input.req_valid & output.req_ready != 0 {
                 port.outstanding += 1;
-                let kind = [AccessKind::Read, AccessKind::Write, AccessKind::Fetch][usize::from(input.req_kind)];
+                let kind = [AccessKind::Read, AccessKind::Write, AccessKind::Fetch]
+                    [usize::from(input.req_kind)];
                 let access = Access {
                     kind,
                     cpl: input.req_cpl,
@@ -739,37 +502,22 @@ impl Machine {
                     implicit_supervisor: input.req_implicit_supervisor != 0,
                     pkru: input.req_pkru,
                 };
-                port.queue.push_back(Asked { cycle, id: input.req_id, va: input.req_va, access });
+                port.queue.push_back(Asked {
+                    cycle,
+                    id: input.req_id,
+                    va: input.req_va,
+                    access,
+                });
             }
         }
-        if matches!(self.control, Control::Respond { .. }) && outputs.control.resp_valid & inputs.control.resp_ready != 0 {
+        if matches!(self.control, Control::Respond { .. })
+            && outputs.control.resp_valid & inputs.control.resp_ready != 0
+        {
             self.control = Control::Idle;
         }
         if outputs.control.ready & inputs.control.valid != 0 {
             self.control = Control::Pending(inputs.control);
         }
         self.memory(inputs, outputs);
-    }
-
-    fn memory(&mut self, inputs: &Inputs, outputs: &Outputs) {
-        let accepted = outputs.memory.req_valid & inputs.memory.req_ready != 0;
-        let answered = inputs.memory.resp_valid != 0;
-        let walker = &mut self.walker;
-        match walker.state {
-            WalkState::Read if accepted => walker.state = WalkState::ReadWait,
-            WalkState::Cas { new } if accepted => walker.state = WalkState::CasWait { new },
-            WalkState::ReadWait if answered => {
-                walker.entry = inputs.memory.resp_data;
-                walker.error = inputs.memory.resp_error != 0;
-                walker.state = WalkState::Examine;
-            }
-            WalkState::CasWait { new } if answered => {
-                let won = inputs.memory.resp_data == walker.entry || self.bug == Bug::LostRaceIgnored;
-                walker.entry = if won || self.bug == Bug::EntryWrittenBack { new } else { inputs.memory.resp_data };
-                walker.error = inputs.memory.resp_error != 0;
-                walker.state = WalkState::Examine;
-            }
-            _ => {}
-        }
     }
 }

@@ -71,26 +71,78 @@ pub struct Plan {
 
 impl Plan {
     pub fn new(seed: u64, cycles: u64) -> Self {
-        Self { seed, cycles, shape: small(), five_level: false, bug: Bug::None, quiet: false }
+        Self {
+            seed,
+            cycles,
+            shape: small(),
+            five_level: false,
+            bug: Bug::None,
+            quiet: false,
+        }
     }
 }
 
 /// Small arrays, so that everything collides.
 pub fn small() -> Shape {
-    let tlb = [(2, 2), (1, 2), (1, 1), (4, 1), (2, 1), (1, 2), (4, 2), (2, 2), (1, 2)];
-    Shape { tlb, psc: [2, 2, 2, 2], queue_entries: 4, hit_cycles: [1, 2, 3] }
+    let tlb = [
+        (2, 2),
+        (1, 2),
+        (1, 1),
+        (4, 1),
+        (2, 1),
+        (1, 2),
+        (4, 2),
+        (2, 2),
+        (1, 2),
+    ];
+    Shape {
+        tlb,
+        psc: [2, 2, 2, 2],
+        queue_entries: 4,
+        hit_cycles: [1, 2, 3],
+    }
 }
 
 /// No large-page arrays in the DTLB, no cache for two of the levels.
 pub fn sparse() -> Shape {
-    let tlb = [(1, 1), (1, 0), (1, 0), (1, 2), (1, 0), (1, 0), (1, 1), (8, 1), (1, 0)];
-    Shape { tlb, psc: [1, 0, 3, 0], queue_entries: 1, hit_cycles: [3, 1, 1] }
+    let tlb = [
+        (1, 1),
+        (1, 0),
+        (1, 0),
+        (1, 2),
+        (1, 0),
+        (1, 0),
+        (1, 1),
+        (8, 1),
+        (1, 0),
+    ];
+    Shape {
+        tlb,
+        psc: [1, 0, 3, 0],
+        queue_entries: 1,
+        hit_cycles: [3, 1, 1],
+    }
 }
 
 /// Room for everything, so that entries live long.
 pub fn roomy() -> Shape {
-    let tlb = [(8, 4), (4, 4), (1, 4), (8, 4), (4, 4), (1, 4), (16, 8), (8, 4), (2, 4)];
-    Shape { tlb, psc: [8, 8, 4, 4], queue_entries: 8, hit_cycles: [1, 1, 4] }
+    let tlb = [
+        (8, 4),
+        (4, 4),
+        (1, 4),
+        (8, 4),
+        (4, 4),
+        (1, 4),
+        (16, 8),
+        (8, 4),
+        (2, 4),
+    ];
+    Shape {
+        tlb,
+        psc: [8, 8, 4, 4],
+        queue_entries: 8,
+        hit_cycles: [1, 1, 4],
+    }
 }
 
 /// How a run ended.
@@ -126,7 +178,12 @@ pub struct World {
 }
 
 fn control(op: u8, data: u64) -> ControlIn {
-    ControlIn { valid: 1, op, data, ..ControlIn::default() }
+    ControlIn {
+        valid: 1,
+        op,
+        data,
+        ..ControlIn::default()
+    }
 }
 
 impl World {
@@ -170,12 +227,19 @@ impl World {
 
     /// An address that was asked for lately, or another.
     fn likely_va(&mut self) -> u64 {
-        if self.random.one_in(4) { self.va() } else { self.random.pick(&self.recent.clone()) }
+        if self.random.one_in(4) {
+            self.va()
+        } else {
+            self.random.pick(&self.recent.clone())
+        }
     }
 
     fn va(&mut self) -> u64 {
-        let index = |level: usize, random: &mut Random| random.pick(INDICES[level]) << (12 + 9 * level);
-        let mut va = (0..4).map(|level| index(level, &mut self.random)).sum::<u64>();
+        let index =
+            |level: usize, random: &mut Random| random.pick(INDICES[level]) << (12 + 9 * level);
+        let mut va = (0..4)
+            .map(|level| index(level, &mut self.random))
+            .sum::<u64>();
         let top = if self.five_level {
             va |= index(4, &mut self.random);
             56
@@ -185,14 +249,26 @@ impl World {
         if va >> top & 1 != 0 {
             va |= !0 << top;
         }
-        if self.random.one_in(200) { va ^ 1 << 60 } else { va | self.random.below(8) * 0x1f8 }
+        if self.random.one_in(200) {
+            va ^ 1 << 60
+        } else {
+            va | (self.random.below(8) * 0x1f8)
+        }
     }
 
     fn request(&mut self, port: usize) -> PortIn {
-        let kind = if port == 0 { KIND_FETCH } else { self.random.below(2) as u8 };
+        let kind = if port == 0 {
+            KIND_FETCH
+        } else {
+            self.random.below(2) as u8
+        };
         let id = self.next_id[port];
         self.next_id[port] = id.wrapping_add(1);
-        let va = if self.random.one_in(3) { self.likely_va() } else { self.va() };
+        let va = if self.random.one_in(3) {
+            self.likely_va()
+        } else {
+            self.va()
+        };
         self.recent[self.random.below(4) as usize] = va;
         PortIn {
             req_valid: 1,
@@ -202,7 +278,11 @@ impl World {
             req_cpl: if self.random.one_in(2) { 3 } else { 0 },
             req_ac: self.random.below(2) as u8,
             req_implicit_supervisor: self.random.one_in(10).into(),
-            req_pkru: if self.random.one_in(8) { self.random.next() as u32 } else { 0 },
+            req_pkru: if self.random.one_in(8) {
+                self.random.next() as u32
+            } else {
+                0
+            },
             req_va: va,
             ..PortIn::default()
         }
@@ -211,7 +291,11 @@ impl World {
     fn operation(&mut self) -> ControlIn {
         let current = self.cr3 & 0xfff;
         let other = self.random.below(4);
-        let pcid = if self.random.one_in(2) { current } else { other };
+        let pcid = if self.random.one_in(2) {
+            current
+        } else {
+            other
+        };
         let root = TABLES[if self.five_level { 4 } else { 3 }] + 0x1000 * self.random.below(2);
         match self.random.below(20) {
             // Without PCIDs the lower bits must be 0 for them to come back.
@@ -219,18 +303,31 @@ impl World {
             0..=4 => control(CTRL_MOV_CR3, root | other | self.random.below(2) << 63),
             5..=9 => control(CTRL_INVLPG, self.likely_va()),
             10..=15 => {
-                let context = if self.random.one_in(30) { 1 << 13 } else { pcid };
+                let context = if self.random.one_in(30) {
+                    1 << 13
+                } else {
+                    pcid
+                };
                 let kind = self.random.pick(&[0, 0, 0, 1, 1, 2, 3, 4]);
-                ControlIn { kind, addr: self.likely_va(), ..control(CTRL_INVPCID, context) }
+                ControlIn {
+                    kind,
+                    addr: self.likely_va(),
+                    ..control(CTRL_INVPCID, context)
+                }
             }
             16 => control(CTRL_MOV_CR0, 0x8000_0001 | self.random.below(2) << 16),
-            17 if self.random.one_in(3) => control(CTRL_WRMSR_EFER, 0x100 | self.random.below(2) << 11),
+            17 if self.random.one_in(3) => {
+                control(CTRL_WRMSR_EFER, 0x100 | self.random.below(2) << 11)
+            }
             18 if self.paging_off_in == 0 && self.cr4 & 1 << 17 == 0 => {
                 self.paging_off_in = PAGING_OFF_EVERY;
                 self.boot.push_back(control(CTRL_MOV_CR0, 0x8001_0001));
                 control(CTRL_MOV_CR0, 0x1_0001)
             }
-            _ => control(CTRL_MOV_CR4, self.cr4 ^ 1 << self.random.pick(&[7, 7, 17, 17, 20, 20, 21, 22])),
+            _ => control(
+                CTRL_MOV_CR4,
+                self.cr4 ^ 1 << self.random.pick(&[7, 7, 17, 17, 20, 20, 21, 22]),
+            ),
         }
     }
 
@@ -254,10 +351,16 @@ impl World {
 
     /// The inputs of a cycle, and the stores that perform in it; memory is as they, and the accept of the cycle, leave it.
     pub fn drive(&mut self, cycle: u64, outputs: &Outputs) -> (Inputs, Vec<Store>) {
-        let mut inputs = Inputs { rst_n: 1, ..Inputs::default() };
+        let mut inputs = Inputs {
+            rst_n: 1,
+            ..Inputs::default()
+        };
         (self.cr4, self.cr3) = (outputs.control.cr4, outputs.control.cr3);
         for port in 0..2 {
-            if self.requests[port].is_none() && self.boot.len() < 2 && (self.quiet || !self.random.one_in(3)) {
+            if self.requests[port].is_none()
+                && self.boot.len() < 2
+                && (self.quiet || !self.random.one_in(3))
+            {
                 self.requests[port] = Some(self.request(port));
             }
             inputs.ports[port] = self.requests[port].unwrap_or_default();
@@ -293,7 +396,10 @@ impl World {
     }
 
     fn memory(&mut self, cycle: u64, outputs: &Outputs, inputs: &mut Inputs) {
-        if self.answers.front().is_some_and(|answer| answer.due <= cycle)
+        if self
+            .answers
+            .front()
+            .is_some_and(|answer| answer.due <= cycle)
             && let Some(answer) = self.answers.pop_front()
         {
             inputs.memory.resp_valid = 1;
@@ -321,7 +427,9 @@ impl World {
 fn slots(level: u64) -> Vec<u64> {
     let level = level as usize - 1;
     let tables = (0..TABLES_A_LEVEL).map(|table| TABLES[level] + 0x1000 * table);
-    tables.flat_map(|table| INDICES[level].iter().map(move |index| table + 8 * index)).collect()
+    tables
+        .flat_map(|table| INDICES[level].iter().map(move |index| table + 8 * index))
+        .collect()
 }
 
 /// A random entry for a level. `kind`: one that leads somewhere, for a start.
@@ -333,21 +441,27 @@ fn entry(random: &mut Random, level: u64, kind: bool) -> u64 {
     if !random.one_in(3) {
         value |= 0x6;
     }
-    value |= (random.below(8) & 1) << 63 & u64::from(random.one_in(4)) << 63;
+    value |= u64::from(random.one_in(8)) << 63;
     if random.one_in(60) && !kind {
         value |= random.pick(&[1 << 46, 1 << 51, 1 << 7]);
     }
     let leaf = level == 1 || (level <= 3 && random.one_in(3));
     if leaf {
         value |= random.below(2) << 8 | random.below(4) << 59 | (random.below(4) << 3);
-        value |= if level == 1 { random.below(2) << 7 } else { 1 << 7 | random.below(2) << 12 };
+        value |= if level == 1 {
+            random.below(2) << 7
+        } else {
+            1 << 7 | random.below(2) << 12
+        };
         let misaligned = level > 1 && !kind && random.one_in(20);
-        return value | (1 + random.below(6)) << (12 + 9 * (level - 1)) | u64::from(misaligned) << 13;
+        return value
+            | (1 + random.below(6)) << (12 + 9 * (level - 1))
+            | u64::from(misaligned) << 13;
     }
     if random.one_in(50) && !kind {
         return value | MEMORY_BYTES << 1;
     }
-    value | TABLES[level as usize - 2] + 0x1000 * random.below(TABLES_A_LEVEL)
+    value | (TABLES[level as usize - 2] + 0x1000 * random.below(TABLES_A_LEVEL))
 }
 
 /// Runs a plan under the checks that `with` names: provenance, architectural by the contract, by the manual. Each stops at its first
@@ -372,7 +486,11 @@ pub fn run_with(plan: &Plan, with: [bool; 3]) -> Outcome {
         if with[2] && findings[2].is_none() {
             findings[2] = manual.observe(cycle, &inputs, &outputs, &stores).err();
         }
-        if findings.iter().zip(with).all(|(finding, with)| finding.is_some() || !with) {
+        if findings
+            .iter()
+            .zip(with)
+            .all(|(finding, with)| finding.is_some() || !with)
+        {
             break;
         }
         machine.transfer(cycle, &inputs, &outputs);

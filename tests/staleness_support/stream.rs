@@ -3,7 +3,8 @@
 //! Contract: 3. SDM: none. Counterpart: none.
 
 use twinwalk::arch::{
-    Access, AccessKind, Capabilities, InvpcidDescriptor, MemoryTypeBits, PageFaultCode, PageSize, Registers,
+    Access, AccessKind, Capabilities, InvpcidDescriptor, MemoryTypeBits, PageFaultCode, PageSize,
+    Registers,
 };
 use twinwalk::model::mmu_pkg::*;
 use twinwalk::reference::finding::{Figures, Finding, Rule};
@@ -81,7 +82,14 @@ impl Stream {
         let capabilities = Capabilities::new(46, true, true).expect("46 bits are supported");
         let check = Staleness::new(capabilities, Image::new(0x100_0000, words), reading);
         let registers = Registers::RESET;
-        Self { check, cycle: 0, capabilities, registers, next_id: 0, shown: None }
+        Self {
+            check,
+            cycle: 0,
+            capabilities,
+            registers,
+            next_id: 0,
+            shown: None,
+        }
     }
 
     /// Paging is on, with these values; NXE and WP are set.
@@ -107,8 +115,15 @@ impl Stream {
     }
 
     /// One cycle, in which `says` sets what happens.
-    pub fn cycle(&mut self, says: impl FnOnce(&mut Inputs, &mut Outputs), stores: &[Store]) -> Result<(), Finding> {
-        let mut inputs = Inputs { rst_n: 1, ..Inputs::default() };
+    pub fn cycle(
+        &mut self,
+        says: impl FnOnce(&mut Inputs, &mut Outputs),
+        stores: &[Store],
+    ) -> Result<(), Finding> {
+        let mut inputs = Inputs {
+            rst_n: 1,
+            ..Inputs::default()
+        };
         let mut outputs = Outputs::default();
         outputs.memory.resp_ready = 1;
         let shown = self.shown.unwrap_or(self.registers);
@@ -127,18 +142,26 @@ impl Stream {
     }
 
     pub fn store(&mut self, address: u64, value: u64) {
-        self.cycle(|_, _| {}, &[Store { address, value }]).expect("a store is legal");
+        self.cycle(|_, _| {}, &[Store { address, value }])
+            .expect("a store is legal");
     }
 
     /// The accept of an operation.
     pub fn begin(&mut self, operation: ControlIn) {
-        let control = ControlIn { valid: 1, ..operation };
+        let control = ControlIn {
+            valid: 1,
+            ..operation
+        };
         let accept = |inputs: &mut Inputs, outputs: &mut Outputs| {
             inputs.control = control;
             outputs.control.ready = 1;
         };
-        self.cycle(accept, &[]).expect("an operation may be accepted");
-        let descriptor = InvpcidDescriptor { context: control.data, address: control.addr };
+        self.cycle(accept, &[])
+            .expect("an operation may be accepted");
+        let descriptor = InvpcidDescriptor {
+            context: control.data,
+            address: control.addr,
+        };
         let mut after = self.registers;
         let result = match control.op {
             CTRL_MOV_CR0 => after.write_cr0(control.data),
@@ -164,11 +187,21 @@ impl Stream {
 
     /// A whole operation: accept, performing cycle, response.
     pub fn control(&mut self, op: u8, data: u64) {
-        self.operate(ControlIn { op, data, ..ControlIn::default() });
+        self.operate(ControlIn {
+            op,
+            data,
+            ..ControlIn::default()
+        });
     }
 
     pub fn invpcid(&mut self, kind: u64, pcid: u64, addr: u64) {
-        self.operate(ControlIn { op: CTRL_INVPCID, data: pcid, addr, kind, ..ControlIn::default() });
+        self.operate(ControlIn {
+            op: CTRL_INVPCID,
+            data: pcid,
+            addr,
+            kind,
+            ..ControlIn::default()
+        });
     }
 
     pub fn operate(&mut self, operation: ControlIn) {
@@ -204,7 +237,13 @@ impl Stream {
             outputs.ports[port].req_ready = 1;
         };
         self.cycle(accept, &[])?;
-        Ok(Request { port: port as u8, id, accepted_cycle, va, access })
+        Ok(Request {
+            port: port as u8,
+            id,
+            accepted_cycle,
+            va,
+            access,
+        })
     }
 
     /// A response, shown and transferred in one cycle.
@@ -218,7 +257,12 @@ impl Stream {
     }
 
     /// The response "translated" to `pa`.
-    pub fn answer_translated(&mut self, request: &Request, pa: u64, size: PageSize) -> Result<(), Finding> {
+    pub fn answer_translated(
+        &mut self,
+        request: &Request,
+        pa: u64,
+        size: PageSize,
+    ) -> Result<(), Finding> {
         let response = payload::translated(request, pa, size, MemoryTypeBits::default());
         self.answer(request, response)
     }
@@ -238,7 +282,14 @@ impl Stream {
     }
 
     /// A transaction of the machine, accepted in one cycle and answered in the next with `data`.
-    pub fn transaction(&mut self, op: u8, address: u64, expected: u64, new: u64, data: u64) -> Result<(), Finding> {
+    pub fn transaction(
+        &mut self,
+        op: u8,
+        address: u64,
+        expected: u64,
+        new: u64,
+        data: u64,
+    ) -> Result<(), Finding> {
         let accept = |inputs: &mut Inputs, outputs: &mut Outputs| {
             inputs.memory.req_ready = 1;
             outputs.memory = MemoryOut {
@@ -255,7 +306,12 @@ impl Stream {
         };
         self.cycle(accept, &[])?;
         let answer = |inputs: &mut Inputs, _: &mut Outputs| {
-            inputs.memory = MemoryIn { resp_valid: 1, resp_last: 1, resp_data: data, ..MemoryIn::default() };
+            inputs.memory = MemoryIn {
+                resp_valid: 1,
+                resp_last: 1,
+                resp_data: data,
+                ..MemoryIn::default()
+            };
         };
         self.cycle(answer, &[])
     }

@@ -2,11 +2,17 @@
 //!
 //! Contract: 4, 7.2, 7.3, 8.5, 9.3, 10. SDM vol. 3A, 4.10.4.1. Counterpart: `rtl/tlb.sv`, `rtl/psc.sv`.
 
+use std::fmt;
+
 use crate::arch::{Invalidation, Pcid};
-use crate::model::mmu_pkg::{ARRAY_FILL, ARRAY_INVALIDATE, ARRAY_NONE, ArrayEvent, Monitor, PSC_LEVELS, TLB_ARRAYS};
+use crate::model::mmu_pkg::{
+    ARRAY_FILL, ARRAY_INVALIDATE, ARRAY_NONE, ArrayEvent, Monitor, PSC_LEVELS, TLB_ARRAYS,
+};
 
 use super::super::finding::{Finding, InvalidationKind, Rule};
-use super::super::shadow::{Lineage, PscEntry, PscWords, TlbEntry, TlbShadow, TlbWords, bits, page_number};
+use super::super::shadow::{
+    Lineage, MAX_WAYS, PscEntry, PscWords, TlbEntry, TlbShadow, TlbWords, bits, page_number,
+};
 use super::{MissState, Provenance};
 
 /// The TLB entries and paging-structure-cache entries that a cycle's walk events call for.
@@ -42,7 +48,9 @@ impl Removal {
                 array.ways_where(page_number(*va, array.size()), |words| words.serves(*pcid))
             }
             Self::Page(invalidation, _) => {
-                let Invalidation::Page { va, .. } = invalidation else { return (0, 0) };
+                let Invalidation::Page { va, .. } = invalidation else {
+                    return (0, 0);
+                };
                 let page = page_number(va.raw(), array.size());
                 array.ways_where(page, |words| words.covered_by(array.size(), invalidation))
             }
@@ -56,10 +64,21 @@ impl Removal {
 
 /// A removal that is not the one called for.
 fn wrong_removal(cycle: u64, what: &str, event: &ArrayEvent, set: u16, expected: u64) -> Finding {
-    let removed = if event.op == ARRAY_INVALIDATE { event.removed } else { 0 };
+    let removed = if event.op == ARRAY_INVALIDATE {
+        event.removed
+    } else {
+        0
+    };
     let missing = expected & !removed != 0 || event.set != set;
-    let rule = if missing && expected != 0 { Rule::RemovalMissing } else { Rule::RemovalExcess };
-    let seen = format!("{what}: op {}, set {}, ways {removed:#x} removed", event.op, event.set);
+    let rule = if missing && expected != 0 {
+        Rule::RemovalMissing
+    } else {
+        Rule::RemovalExcess
+    };
+    let seen = format!(
+        "{what}: op {}, set {}, ways {removed:#x} removed",
+        event.op, event.set
+    );
     Finding::new(cycle, rule, seen, format!("set {set}, ways {expected:#x}"))
 }
 
@@ -91,15 +110,28 @@ impl Provenance {
 
     /// A walk filled, and some array did not: right only if the machine has no such array, that is, none that was ever filled.
     pub(super) fn unfilled(&self, cycle: u64, wanted: &Wanted) -> Result<(), Finding> {
-        let tlb = wanted.tlb.iter().enumerate().find(|(index, entry)| entry.is_some() && self.tlb_present[*index]);
-        let psc = wanted.psc.iter().enumerate().find(|(index, entry)| entry.is_some() && self.psc_present[*index]);
+        let tlb = wanted
+            .tlb
+            .iter()
+            .enumerate()
+            .find(|(index, entry)| entry.is_some() && self.tlb_present[*index]);
+        let psc = wanted
+            .psc
+            .iter()
+            .enumerate()
+            .find(|(index, entry)| entry.is_some() && self.psc_present[*index]);
         let what = match (tlb, psc) {
             (Some((index, _)), _) => format!("TLB array {index}"),
             (None, Some((index, _))) => format!("paging-structure cache {index}"),
             (None, None) => return Ok(()),
         };
         let seen = format!("a walk with the right to fill left {what} as it was");
-        Err(Finding::new(cycle, Rule::FillRight, seen, "a fill of every array of that page size"))
+        Err(Finding::new(
+            cycle,
+            Rule::FillRight,
+            seen,
+            "a fill of every array of that page size",
+        ))
     }
 
     fn tlb_fill(
@@ -111,34 +143,66 @@ impl Provenance {
         removal: Option<&Removal>,
     ) -> Result<(), Finding> {
         if removal.is_some() || self.busy {
-            let seen = format!("a fill of TLB array {index} while an invalidation or a drop performs");
-            return Err(Finding::new(cycle, Rule::FillSource, seen, "none in such a cycle"));
+            let seen =
+                format!("a fill of TLB array {index} while an invalidation or a drop performs");
+            return Err(Finding::new(
+                cycle,
+                Rule::FillSource,
+                seen,
+                "none in such a cycle",
+            ));
         }
-        let words = TlbWords { tag: event.tag, data: event.data };
+        in_range(cycle, event)?;
+        let words = TlbWords {
+            tag: event.tag,
+            data: event.data,
+        };
         let entry = match wanted.tlb[index].take() {
             Some(entry) => entry,
-            None => self.from_stlb(cycle, index, words)?,
+            None => self.stlb_entry(cycle, index, words)?,
         };
         if words != entry.words {
             let seen = format!("TLB array {index} filled with {words:x?}");
-            return Err(Finding::new(cycle, Rule::FillContent, seen, format!("{:x?}", entry.words)));
+            return Err(Finding::new(
+                cycle,
+                Rule::FillContent,
+                seen,
+                format!("{:x?}", entry.words),
+            ));
         }
+        self.place(cycle, index, event, entry)
+    }
+
+    /// Puts the entry of a fill, which is right, where the event says, and judges what has to go.
+    fn place(
+        &mut self,
+        cycle: u64,
+        index: usize,
+        event: &ArrayEvent,
+        entry: TlbEntry,
+    ) -> Result<(), Finding> {
         let array = &mut self.tlb[index];
+        let words = entry.words;
         let (_, conflicts) = array.ways_where(words.page(array.size()), |old| {
             words.global() || old.global() || words.pcid() == old.pcid()
         });
         let way = u32::from(event.way);
-        let live_target = array.live_ways(event.set) & 1 << way;
-        let victim = array.entry(event.set, way).map_or(TlbWords::default(), |entry| entry.words);
-        let reported = TlbWords { tag: event.victim_tag, data: event.victim_data };
-        let what = format!("TLB array {index} set {}", event.set);
-        replacement(cycle, &what, event, conflicts, live_target, reported == victim)?;
+        let target = array.entry(event.set, way).map(|entry| entry.words);
+        let victim = target.map_or([0; 2], |words| [words.tag, words.data]);
+        let place = Place::Tlb(index, event.set);
+        let live_target = u64::from(target.is_some()) << way;
+        replacement(cycle, place, event, conflicts, live_target, victim)?;
         for way in bits(event.removed) {
             array.remove(event.set, way);
         }
         if !array.insert(event.set, way, entry) {
-            let seen = format!("{what}: the page stands in another set too");
-            return Err(Finding::new(cycle, Rule::OneMatch, seen, "one set for one page"));
+            let seen = format!("{place}: the page stands in another set too");
+            return Err(Finding::new(
+                cycle,
+                Rule::OneMatch,
+                seen,
+                "one set for one page",
+            ));
         }
         self.tlb_present[index] = true;
         self.figures.fills += 1;
@@ -146,12 +210,26 @@ impl Provenance {
     }
 
     /// The entry of an STLB look-up that hit, from which an L1 array may be filled.
-    fn from_stlb(&mut self, cycle: u64, index: usize, words: TlbWords) -> Result<TlbEntry, Finding> {
+    fn stlb_entry(
+        &mut self,
+        cycle: u64,
+        index: usize,
+        words: TlbWords,
+    ) -> Result<TlbEntry, Finding> {
         let l1 = if index < 3 { 0..1 } else { 1..self.ports.len() };
         let mut refused = None;
         for port in l1.filter(|_| index < 6) {
-            let Some(miss) = &mut self.ports[port].miss else { continue };
-            let MissState::StlbHit { array, entry, filled } = &mut miss.state else { continue };
+            let Some(miss) = &mut self.ports[port].miss else {
+                continue;
+            };
+            let MissState::StlbHit {
+                array,
+                entry,
+                filled,
+            } = &mut miss.state
+            else {
+                continue;
+            };
             if *array % 3 != index % 3 || miss.since == cycle || *filled {
                 continue;
             }
@@ -160,17 +238,28 @@ impl Provenance {
                 refused = Some((Rule::FillContent, allowed));
                 continue;
             }
-            if !miss.right {
-                refused = Some((Rule::FillRight, "nothing: an invalidation took the right to fill".into()));
+            let (va, right, entry) = (miss.request.va, miss.right, entry.clone());
+            *filled = true;
+            self.check_age(cycle, va, self.tlb[index].size(), &entry, None)?;
+            if !right {
+                refused = Some((
+                    Rule::FillRight,
+                    "nothing: an invalidation took the right to fill".into(),
+                ));
                 continue;
             }
-            *filled = true;
-            let (va, entry) = (miss.request.va, entry.clone());
-            self.check_age(cycle, va, self.tlb[index].size(), &entry, None)?;
             return Ok(entry);
         }
-        let (rule, allowed) = refused.unwrap_or((Rule::FillSource, "a fill by a walk or from an STLB hit".into()));
-        Err(Finding::new(cycle, rule, format!("TLB array {index} filled with {words:x?}"), allowed))
+        let (rule, allowed) = refused.unwrap_or((
+            Rule::FillSource,
+            "a fill by a walk or from an STLB hit".into(),
+        ));
+        Err(Finding::new(
+            cycle,
+            rule,
+            format!("TLB array {index} filled with {words:x?}"),
+            allowed,
+        ))
     }
 
     fn psc_fill(
@@ -180,23 +269,29 @@ impl Provenance {
         event: &ArrayEvent,
         wanted: Option<PscEntry>,
     ) -> Result<(), Finding> {
-        let words = PscWords { tag: event.tag, data: event.data };
-        let what = format!("paging-structure cache {index}");
+        in_range(cycle, event)?;
+        let words = PscWords {
+            tag: event.tag,
+            data: event.data,
+        };
+        let place = Place::Psc(index);
         let Some(entry) = wanted else {
-            let seen = format!("{what} filled with {words:x?}");
-            return Err(Finding::new(cycle, Rule::FillSource, seen, "a fill by a walk that read an entry of this level"));
+            let seen = format!("{place} filled with {words:x?}");
+            let allowed = "a fill by a walk that read an entry of this level";
+            return Err(Finding::new(cycle, Rule::FillSource, seen, allowed));
         };
         if words != entry.words {
-            let seen = format!("{what} filled with {words:x?}");
-            return Err(Finding::new(cycle, Rule::FillContent, seen, format!("{:x?}", entry.words)));
+            let seen = format!("{place} filled with {words:x?}");
+            let allowed = format!("{:x?}", entry.words);
+            return Err(Finding::new(cycle, Rule::FillContent, seen, allowed));
         }
         let cache = &mut self.psc[index];
         let way = u32::from(event.way);
         let equal = cache.ways_where(|old| old.tag == words.tag);
-        let victim = cache.entry(way).map_or(PscWords::default(), |entry| entry.words);
-        let live_target = u64::from(cache.entry(way).is_some()) << way;
-        let reported = PscWords { tag: event.victim_tag, data: event.victim_data };
-        replacement(cycle, &what, event, equal, live_target, reported == victim)?;
+        let target = cache.entry(way).map(|entry| entry.words);
+        let victim = target.map_or([0; 2], |words| [words.tag, words.data]);
+        let live_target = u64::from(target.is_some()) << way;
+        replacement(cycle, place, event, equal, live_target, victim)?;
         cache.remove(way);
         cache.insert(way, entry);
         self.psc_present[index] = true;
@@ -218,9 +313,17 @@ impl Provenance {
             _ => expected == 0 && event.op == ARRAY_NONE,
         };
         if !agrees {
-            return Err(wrong_removal(cycle, &format!("TLB array {index}"), event, set, expected));
+            return Err(wrong_removal(
+                cycle,
+                &format!("TLB array {index}"),
+                event,
+                set,
+                expected,
+            ));
         }
-        let Some(removal) = removal else { return Ok(()) };
+        let Some(removal) = removal else {
+            return Ok(());
+        };
         for way in bits(expected) {
             if let Some(entry) = self.tlb[index].remove(set, way) {
                 self.count_removed(removal.kind(), entry.words.pcid(), &entry.lineage);
@@ -253,7 +356,9 @@ impl Provenance {
             let what = format!("paging-structure cache {index}");
             return Err(wrong_removal(cycle, &what, event, event.set, expected));
         }
-        let Some(removal) = removal else { return Ok(()) };
+        let Some(removal) = removal else {
+            return Ok(());
+        };
         for way in bits(expected) {
             if let Some(entry) = self.psc[index].remove(way) {
                 self.count_removed(removal.kind(), entry.words.pcid(), &entry.lineage);
@@ -266,17 +371,30 @@ impl Provenance {
         let registers = self.observer.registers();
         let root = (registers.current_pcid() == pcid).then(|| registers.root_table().raw());
         self.figures.removed[kind as usize] += 1;
-        self.figures.stale_removed[kind as usize] += u64::from(lineage.is_stale(self.observer.image(), root));
+        self.figures.stale_removed[kind as usize] +=
+            u64::from(lineage.is_stale(self.observer.image(), root));
     }
 
     /// A sweep over `rows` rows is over: nothing that it covers is left in the rows that it did not come to.
-    pub(super) fn swept(&self, cycle: u64, invalidation: &Invalidation, rows: u64) -> Result<(), Finding> {
+    pub(super) fn swept(
+        &self,
+        cycle: u64,
+        invalidation: &Invalidation,
+        rows: u64,
+    ) -> Result<(), Finding> {
         for (index, array) in self.tlb.iter().enumerate() {
             for set in rows..array.sets() as u64 {
                 let left = u16::try_from(set).map_or(0, |set| array.covered(set, invalidation));
                 if left != 0 {
-                    let seen = format!("the sweep ended after {rows} rows; TLB array {index} set {set} holds {left:#x}");
-                    return Err(Finding::new(cycle, Rule::RemovalMissing, seen, "every row swept"));
+                    let seen = format!(
+                        "the sweep ended after {rows} rows; TLB array {index} set {set} holds {left:#x}"
+                    );
+                    return Err(Finding::new(
+                        cycle,
+                        Rule::RemovalMissing,
+                        seen,
+                        "every row swept",
+                    ));
                 }
             }
         }
@@ -284,28 +402,71 @@ impl Provenance {
     }
 }
 
-/// Whether a fill displaces what it must, and nothing else, and says so.
+/// Sets that an array may have (contract 2).
+const MAX_SETS: u16 = 4096;
+
+/// Whether a fill names a way and a set that may exist.
+fn in_range(cycle: u64, event: &ArrayEvent) -> Result<(), Finding> {
+    if usize::from(event.way) < MAX_WAYS && event.set < MAX_SETS {
+        return Ok(());
+    }
+    let seen = format!("a fill of set {}, way {}", event.set, event.way);
+    Err(Finding::new(
+        cycle,
+        Rule::FillReplacement,
+        seen,
+        "fewer than 4096 sets and than 64 ways",
+    ))
+}
+
+/// Where a fill happens, for people.
+#[derive(Clone, Copy)]
+enum Place {
+    /// A TLB array and a set of it.
+    Tlb(usize, u16),
+    /// A paging-structure cache.
+    Psc(usize),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tlb(array, set) => write!(f, "TLB array {array} set {set}"),
+            Self::Psc(cache) => write!(f, "paging-structure cache {cache}"),
+        }
+    }
+}
+
+/// Whether a fill displaces what it must, and nothing else, and says so. `victim`: tag and data of what the target held, or 0.
 fn replacement(
     cycle: u64,
-    what: &str,
+    place: Place,
     event: &ArrayEvent,
     conflicts: u64,
     live_target: u64,
-    victim_right: bool,
+    victim: [u64; 2],
 ) -> Result<(), Finding> {
-    let seen = || format!("{what}: a fill of way {} removes {:#x}", event.way, event.removed);
+    let seen = || {
+        format!(
+            "{place}: a fill of way {} removes {:#x}",
+            event.way, event.removed
+        )
+    };
     if conflicts & !event.removed != 0 {
         let allowed = format!("{conflicts:#x} removed, which could match the same address");
         return Err(Finding::new(cycle, Rule::OneMatch, seen(), allowed));
     }
     let target_right = conflicts == 0 || u32::from(event.way) == conflicts.trailing_zeros();
     if event.removed != conflicts | live_target || !target_right {
-        let allowed = format!("{:#x} removed, the lowest way of {conflicts:#x} filled", conflicts | live_target);
+        let removed = conflicts | live_target;
+        let allowed = format!("{removed:#x} removed, the lowest way of {conflicts:#x} filled");
         return Err(Finding::new(cycle, Rule::FillReplacement, seen(), allowed));
     }
-    if !victim_right {
-        let seen = format!("{what}: victim tag {:#x}, data {:#x}", event.victim_tag, event.victim_data);
-        return Err(Finding::new(cycle, Rule::FillReplacement, seen, "what the way held"));
+    if [event.victim_tag, event.victim_data] != victim {
+        let (tag, data) = (event.victim_tag, event.victim_data);
+        let seen = format!("{place}: victim tag {tag:#x}, data {data:#x}");
+        let allowed = format!("what the way held: {victim:#x?}");
+        return Err(Finding::new(cycle, Rule::FillReplacement, seen, allowed));
     }
     Ok(())
 }

@@ -72,7 +72,11 @@ pub(super) struct Setting<'a> {
 
 impl Walk {
     /// A walk that starts from `cached`, the entry and its level, or from CR3; `None` with paging off.
-    pub fn start(request: Request, cached: Option<(Level, &PscEntry)>, registers: &Registers) -> Option<Self> {
+    pub fn start(
+        request: Request,
+        cached: Option<(Level, &PscEntry)>,
+        registers: &Registers,
+    ) -> Option<Self> {
         let root = registers.root_table().raw();
         let mut walk = Self {
             request,
@@ -118,7 +122,10 @@ impl Walk {
                     && transaction.expected == 0
                     && transaction.new == 0;
                 if !right {
-                    return wrong(Rule::WalkTransaction, format!("a read of the {} at {address:#x}", self.level));
+                    return wrong(
+                        Rule::WalkTransaction,
+                        format!("a read of the {} at {address:#x}", self.level),
+                    );
                 }
                 self.step = Step::ReadSent;
             }
@@ -132,7 +139,12 @@ impl Walk {
                 }
                 self.step = Step::CompareAndSetSent { expected, new };
             }
-            _ => return wrong(Rule::WalkTransaction, "no transaction at this point of the walk".into()),
+            _ => {
+                return wrong(
+                    Rule::WalkTransaction,
+                    "no transaction at this point of the walk".into(),
+                );
+            }
         }
         Ok(())
     }
@@ -141,7 +153,9 @@ impl Walk {
     pub fn answered(&mut self, transaction: &Transaction, setting: Setting<'_>) {
         let value = match self.step {
             Step::ReadSent => transaction.before,
-            Step::CompareAndSetSent { expected, new } if transaction.before == expected.raw() => new.raw(),
+            Step::CompareAndSetSent { expected, new } if transaction.before == expected.raw() => {
+                new.raw()
+            }
             // The race is lost: what came back is decoded in its place.
             Step::CompareAndSetSent { .. } => transaction.before,
             _ => return,
@@ -161,14 +175,21 @@ impl Walk {
     fn examine(&mut self, entry: Entry, cycle: u64, setting: Setting<'_>) -> Step {
         let access = &self.request.access;
         match setting.rules.decode(self.level, entry) {
-            Decoded::NotPresent => self.fail(Step::PageFault(PageFaultCode::not_present(access, setting.registers))),
-            Decoded::Reserved { .. } => {
-                self.fail(Step::PageFault(PageFaultCode::reserved_bit(access, setting.registers)))
-            }
+            Decoded::NotPresent => self.fail(Step::PageFault(PageFaultCode::not_present(
+                access,
+                setting.registers,
+            ))),
+            Decoded::Reserved { .. } => self.fail(Step::PageFault(PageFaultCode::reserved_bit(
+                access,
+                setting.registers,
+            ))),
             Decoded::Table => {
                 let new = entry.after_use_as_table();
                 if new != entry {
-                    return Step::CompareAndSet { expected: entry, new };
+                    return Step::CompareAndSet {
+                        expected: entry,
+                        new,
+                    };
                 }
                 self.link(entry, cycle);
                 self.rights = self.rights.through_table(entry);
@@ -187,33 +208,75 @@ impl Walk {
                 }
                 let new = entry.after_use_as_leaf(access.is_write());
                 if new != entry {
-                    return Step::CompareAndSet { expected: entry, new };
+                    return Step::CompareAndSet {
+                        expected: entry,
+                        new,
+                    };
                 }
                 self.link(entry, cycle);
-                Step::Translated(Box::new(self.translated(entry, size, rights, setting.registers)))
+                Step::Translated(Box::new(self.translated(
+                    entry,
+                    size,
+                    rights,
+                    setting.registers,
+                )))
             }
         }
     }
 
     fn link(&mut self, entry: Entry, cycle: u64) {
-        self.links.push(Link { level: self.level, address: self.address(), value: entry.raw(), cycle });
+        self.links.push(Link {
+            level: self.level,
+            address: self.address(),
+            value: entry.raw(),
+            cycle,
+        });
     }
 
-    fn translated(&self, leaf: Entry, size: PageSize, rights: PageRights, registers: &Registers) -> Translated {
+    fn translated(
+        &self,
+        leaf: Entry,
+        size: PageSize,
+        rights: PageRights,
+        registers: &Registers,
+    ) -> Translated {
         let va = self.request.va;
         let pcid = registers.current_pcid();
         let global = leaf.global() && registers.pge();
         let words = TlbWords::new(va, size, pcid, global, leaf, rights);
-        let lineage = |len: usize| Arc::new(Lineage { root: self.root, links: self.links[..len].to_vec() });
-        let psc = self.tables.iter().enumerate().map(|(index, (table, rights))| {
-            let position = self.inherited + index;
-            let level = self.links[position].level;
-            (level, PscEntry { words: PscWords::new(va, level, pcid, *table, *rights), lineage: lineage(position + 1) })
-        });
+        let lineage = |len: usize| {
+            Arc::new(Lineage {
+                root: self.root,
+                links: self.links[..len].to_vec(),
+            })
+        };
+        let psc = self
+            .tables
+            .iter()
+            .enumerate()
+            .map(|(index, (table, rights))| {
+                let position = self.inherited + index;
+                let level = self.links[position].level;
+                (
+                    level,
+                    PscEntry {
+                        words: PscWords::new(va, level, pcid, *table, *rights),
+                        lineage: lineage(position + 1),
+                    },
+                )
+            });
         Translated {
-            response: payload::translated(&self.request, words.translate(va, size), size, leaf.memory_type(size)),
+            response: payload::translated(
+                &self.request,
+                words.translate(va, size),
+                size,
+                leaf.memory_type(size),
+            ),
             size,
-            tlb: TlbEntry { words, lineage: lineage(self.links.len()) },
+            tlb: TlbEntry {
+                words,
+                lineage: lineage(self.links.len()),
+            },
             psc: psc.collect(),
         }
     }

@@ -1,0 +1,128 @@
+//! The control port of the test machine.
+//!
+//! Contract: 9. SDM: none. Counterpart: none.
+
+use twinwalk::arch::{Invalidation, InvpcidDescriptor};
+use twinwalk::model::mmu_pkg::*;
+
+use super::super::arrays::{Way, psc_goes, tlb_goes};
+use super::super::bugs::Bug;
+use super::{Control, Machine, MissState, SHIFTS};
+
+impl Machine {
+    /// 9.1, 9.3.
+    pub(super) fn perform(&mut self, op: &ControlIn, monitor: &mut Monitor) {
+        let mut after = self.registers;
+        let descriptor = InvpcidDescriptor {
+            context: op.data,
+            address: op.addr,
+        };
+        let result = match op.op {
+            CTRL_MOV_CR0 => after.write_cr0(op.data),
+            CTRL_MOV_CR3 => after.write_cr3(op.data, &self.capabilities),
+            CTRL_MOV_CR4 => after.write_cr4(op.data, &self.capabilities),
+            CTRL_WRMSR_EFER => after.write_efer(op.data),
+            CTRL_INVLPG => Ok(self.registers.invlpg(op.data)),
+            _ => self.registers.invpcid(op.kind, &descriptor),
+        };
+        let invalidation =
+            self.bug
+                .changes(op, result.unwrap_or(Invalidation::None), &self.registers);
+        if result.is_ok() {
+            self.registers = after;
+        }
+        self.control = Control::Respond {
+            gp: result.is_err() != self.has(Bug::FaultInverted),
+        };
+        if invalidation.is_none() {
+            return;
+        }
+        for port in &mut self.ports {
+            let hit =
+                matches!(port.state, MissState::StlbBusy { code, .. } if code <= LOOKUP_HIT_1G);
+            let keeps =
+                self.bug == Bug::WalkKeepsRight || self.bug == Bug::StlbHitKeepsRight && hit;
+            port.right &= keeps;
+        }
+        for cache in 0..4 {
+            if self.psc[cache].ways > 0 && !self.bug.spares_psc(op, cache) {
+                self.psc[cache].remove(
+                    0,
+                    |way| psc_goes(&invalidation, way),
+                    &mut monitor.psc[cache],
+                );
+            }
+        }
+        if let Invalidation::Page { va, .. } = invalidation {
+            for array in 0..TLB_ARRAYS {
+                let set = self.tlb[array].set_of(va.raw());
+                self.remove_row(array, set, op.op, op.kind, &invalidation, monitor);
+            }
+            return;
+        }
+        self.control = Control::Sweep {
+            row: 0,
+            op: op.op,
+            kind: op.kind,
+            invalidation,
+        };
+        self.sweep(monitor);
+    }
+
+    fn remove_row(
+        &mut self,
+        array: usize,
+        set: usize,
+        op: u8,
+        kind: u64,
+        invalidation: &Invalidation,
+        monitor: &mut Monitor,
+    ) {
+        let bug = self.bug;
+        if self.tlb[array].ways == 0
+            || set >= self.tlb[array].sets
+            || bug.spares_tlb(op, kind, array)
+        {
+            return;
+        }
+        let goes = |way: &Way| {
+            tlb_goes(invalidation, way, SHIFTS[array % 3]) || bug.removes_more(invalidation)
+        };
+        self.tlb[array].remove(set, goes, &mut monitor.tlb[array]);
+    }
+
+    pub(super) fn sweep(&mut self, monitor: &mut Monitor) {
+        let last = self.sweep_cycles() - usize::from(self.has(Bug::SweepStopsEarly));
+        match self.control {
+            Control::ResetSweep(row) => {
+                let over = row + 1 >= self.sweep_cycles();
+                self.control = if over {
+                    Control::Idle
+                } else {
+                    Control::ResetSweep(row + 1)
+                };
+            }
+            Control::Sweep {
+                row,
+                op,
+                kind,
+                invalidation,
+            } => {
+                for array in 0..TLB_ARRAYS {
+                    self.remove_row(array, row, op, kind, &invalidation, monitor);
+                }
+                self.control = if row + 1 >= last {
+                    Control::Respond { gp: false }
+                } else {
+                    Control::Sweep {
+                        row: row + 1,
+                        op,
+                        kind,
+                        invalidation,
+                    }
+                };
+            }
+            _ => {}
+        }
+    }
+}
