@@ -18,31 +18,55 @@ use twinwalk::cosim::twin::Twin;
 use twinwalk::golden::suite;
 use twinwalk::golden::trace::record;
 use twinwalk::model::Mmu;
-use twinwalk::model::mmu_pkg::{ARRAY_FILL, Inputs, MEM_COMPARE_AND_SET, Outputs, WALK_TRANSLATED};
+use twinwalk::model::mmu_pkg::{
+    ARRAY_FILL, Inputs, LOOKUP_DENIED, LOOKUP_MISS, MEM_COMPARE_AND_SET, Outputs, WALK_TRANSLATED,
+};
 
 fn preset(name: &str) -> Config {
-    load(&Source::Preset(name.to_owned()), &[]).expect("a preset is valid").config
+    load(&Source::Preset(name.to_owned()), &[])
+        .expect("a preset is valid")
+        .config
 }
 
 fn run_alone(stream: &RandomStream, options: Options) -> Report {
-    let RandomStream { config, setup, generator } = stream;
+    let RandomStream {
+        config,
+        setup,
+        generator,
+    } = stream;
     Lockstep::alone(config, setup, generator.clone(), Mmu::new(config), options)
         .with_reference(config, setup)
         .run(&mut |_| ControlFlow::Continue(()))
 }
 
 fn run_pair(stream: &RandomStream, other: impl Twin, options: Options) -> Report {
-    let RandomStream { config, setup, generator } = stream;
-    Lockstep::pair(config, setup, generator.clone(), Mmu::new(config), other, options)
-        .run(&mut |_| ControlFlow::Continue(()))
+    let RandomStream {
+        config,
+        setup,
+        generator,
+    } = stream;
+    Lockstep::pair(
+        config,
+        setup,
+        generator.clone(),
+        Mmu::new(config),
+        other,
+        options,
+    )
+    .run(&mut |_| ControlFlow::Continue(()))
 }
 
 /// A whole stimulus of a stream's first operations.
 fn stimulus(stream: &RandomStream, operations: usize) -> Stimulus {
     use twinwalk::cosim::stimulus::OperationSource;
     let mut generator = stream.generator.clone();
-    let operations = std::iter::from_fn(|| generator.next_operation()).take(operations).collect();
-    Stimulus { setup: stream.setup.clone(), operations }
+    let operations = std::iter::from_fn(|| generator.next_operation())
+        .take(operations)
+        .collect();
+    Stimulus {
+        setup: stream.setup.clone(),
+        operations,
+    }
 }
 
 #[test]
@@ -67,15 +91,29 @@ fn passing_over_quiet_cycles_changes_not_one_byte() {
         let config = preset(each.name);
         for stream in 0..4 {
             let stream = RandomStream::new(&config, 23, stream, 2_500);
-            let ticked = Options { no_skip: true, ..Options::default() };
-            assert_eq!(run_alone(&stream, Options::default()), run_alone(&stream, ticked), "{}", each.name);
+            let ticked = Options {
+                no_skip: true,
+                ..Options::default()
+            };
+            assert_eq!(
+                run_alone(&stream, Options::default()),
+                run_alone(&stream, ticked),
+                "{}",
+                each.name
+            );
             let whole = stimulus(&stream, 1_500);
-            let trace = |twin: &dyn Fn() -> Box<dyn Twin>| record("x", &whole, &stream.config, twin()).expect("it runs");
+            let trace = |twin: &dyn Fn() -> Box<dyn Twin>| {
+                record("x", &whole, &stream.config, twin()).expect("it runs")
+            };
             let skipping = trace(&|| Box::new(Mmu::new(&stream.config)));
             let ticking = trace(&|| Box::new(Restless(Mmu::new(&stream.config))));
             assert_eq!(skipping, ticking, "{}", each.name);
             // And cycle by cycle, the one that skips beside the one that does not.
-            let pair = run_pair(&stream, Restless(Mmu::new(&stream.config)), Options::default());
+            let pair = run_pair(
+                &stream,
+                Restless(Mmu::new(&stream.config)),
+                Options::default(),
+            );
             assert_eq!(pair.finding, None, "{}", each.name);
         }
     }
@@ -103,7 +141,11 @@ struct Faulty<F> {
 
 impl<F: FnMut(u64, &mut Outputs)> Faulty<F> {
     fn new(config: &Config, bug: F) -> Self {
-        Self { inner: Mmu::new(config), bug, cycle: 0 }
+        Self {
+            inner: Mmu::new(config),
+            bug,
+            cycle: 0,
+        }
     }
 }
 
@@ -128,15 +170,33 @@ fn stream() -> RandomStream {
 fn find(bug: impl FnMut(u64, &mut Outputs), silenced: Silenced) -> Option<Finding> {
     let stream = stream();
     let faulty = Faulty::new(&stream.config, bug);
-    run_pair(&stream, faulty, Options { silenced, ..Options::default() }).finding
+    run_pair(
+        &stream,
+        faulty,
+        Options {
+            silenced,
+            ..Options::default()
+        },
+    )
+    .finding
 }
 
 /// The comparator that is named finds the bug first; silenced, the bug slips through, because it shows nowhere else.
 fn is_found_by(comparator: Comparator, signal: &str, bug: fn(u64, &mut Outputs)) {
     let finding = find(bug, Silenced::NONE).expect("the bug is found");
-    assert_eq!((finding.comparator, finding.signal.as_str()), (comparator, signal));
-    assert!(finding.context.iter().all(|(_, events)| !events.is_empty()), "{finding:?}");
-    assert_eq!(find(bug, Silenced::NONE.with(comparator)), None, "{comparator}");
+    assert_eq!(
+        (finding.comparator, finding.signal.as_str()),
+        (comparator, signal)
+    );
+    assert!(
+        finding.context.iter().all(|(_, events)| !events.is_empty()),
+        "{finding:?}"
+    );
+    assert_eq!(
+        find(bug, Silenced::NONE.with(comparator)),
+        None,
+        "{comparator}"
+    );
 }
 
 #[test]
@@ -160,12 +220,16 @@ fn a_wrong_register_is_found_by_control() {
 
 #[test]
 fn a_wrong_victim_is_found_by_the_fills() {
-    is_found_by(Comparator::Fills, "mon_tlb_victim_data_o[6]", |_, outputs| {
-        let event = &mut outputs.monitor.tlb[6];
-        if event.op == ARRAY_FILL && event.removed != 0 {
-            event.victim_data ^= 1;
-        }
-    });
+    is_found_by(
+        Comparator::Fills,
+        "mon_tlb_victim_data_o[6]",
+        |_, outputs| {
+            let event = &mut outputs.monitor.tlb[6];
+            if event.op == ARRAY_FILL && event.removed != 0 {
+                event.victim_data ^= 1;
+            }
+        },
+    );
 }
 
 #[test]
@@ -181,8 +245,8 @@ fn a_wrong_walk_event_is_found_by_the_walks() {
 #[test]
 fn a_wrong_lookup_code_is_found_by_the_lookups() {
     is_found_by(Comparator::Lookups, "mon_stlb_lookup_o", |_, outputs| {
-        if outputs.monitor.stlb_lookup == 2 {
-            outputs.monitor.stlb_lookup = 1;
+        if outputs.monitor.stlb_lookup == LOOKUP_MISS {
+            outputs.monitor.stlb_lookup = LOOKUP_DENIED;
         }
     });
 }
@@ -195,7 +259,10 @@ fn a_wrong_update_of_an_entry_is_found_on_the_bus_and_else_in_memory() {
         }
     };
     let finding = find(bug, Silenced::NONE).expect("the bug is found");
-    assert_eq!((finding.comparator, finding.signal.as_str()), (Comparator::Bus, "mem_req_wdata_o"));
+    assert_eq!(
+        (finding.comparator, finding.signal.as_str()),
+        (Comparator::Bus, "mem_req_wdata_o")
+    );
     // The cell is another one by then, and what was read of it differs.
     let quiet = Silenced::all_but(Comparator::Memory);
     let finding = find(bug, quiet).expect("the images differ");
@@ -207,14 +274,31 @@ fn a_twin_that_stops_answering_is_a_hang_that_names_who_waits() {
     let finding = find(
         |cycle, outputs| {
             if cycle > 700 {
-                outputs.ports.iter_mut().for_each(|port| *port = Default::default());
+                outputs
+                    .ports
+                    .iter_mut()
+                    .for_each(|port| *port = Default::default());
             }
         },
         Silenced::all_but(Comparator::Hangs),
     )
     .expect("it is found");
-    assert_eq!((finding.comparator, finding.model.as_str(), finding.rtl.as_str()), (Comparator::Hangs, "moves", "hangs"));
-    assert!(finding.details.iter().any(|line| line.starts_with("rtl: port")), "{:?}", finding.details);
+    assert_eq!(
+        (
+            finding.comparator,
+            finding.model.as_str(),
+            finding.rtl.as_str()
+        ),
+        (Comparator::Hangs, "moves", "hangs")
+    );
+    assert!(
+        finding
+            .details
+            .iter()
+            .any(|line| line.starts_with("rtl: port")),
+        "{:?}",
+        finding.details
+    );
 }
 
 #[test]
@@ -246,37 +330,74 @@ fn a_replay_file_is_the_run_again_and_shrinks_to_a_story() {
     let finding = report.finding.expect("the bug is found");
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("replay.stim");
-    write_replay(&path, &stream.setup, &mut stream.generator.clone(), report.operations).expect("it is written");
+    write_replay(
+        &path,
+        &stream.setup,
+        &mut stream.generator.clone(),
+        report.operations,
+    )
+    .expect("it is written");
     let (again, config) = suite::load(&path).expect("it is read");
     assert_eq!((&config, &again.setup), (&stream.config, &stream.setup));
     let run = |stimulus: &Stimulus| {
         let operations = stimulus.operations.clone().into_iter();
         let faulty = Faulty::new(&config, bug);
-        Lockstep::pair(&config, &stimulus.setup, operations, Mmu::new(&config), faulty, Options::default())
-            .run(&mut |_| ControlFlow::Continue(()))
+        Lockstep::pair(
+            &config,
+            &stimulus.setup,
+            operations,
+            Mmu::new(&config),
+            faulty,
+            Options::default(),
+        )
+        .run(&mut |_| ControlFlow::Continue(()))
     };
     let second = run(&again).finding.expect("it is found again");
-    assert_eq!((second.cycle, &second.signal), (finding.cycle, &finding.signal));
+    assert_eq!(
+        (second.cycle, &second.signal),
+        (finding.cycle, &finding.signal)
+    );
     assert_eq!(second.context, finding.context);
     let shrunk = shrink(&again, DEFAULT_TRIALS, &mut |candidate| {
         let report = run(candidate);
         match report.finding {
-            Some(_) => Trial::Fails { operations: report.operations },
+            Some(_) => Trial::Fails {
+                operations: report.operations,
+            },
             None => Trial::Passes,
         }
     });
-    assert!(shrunk.stimulus.operations.len() < 25, "{}", shrunk.stimulus.to_text());
+    assert!(
+        shrunk.stimulus.operations.len() < 25,
+        "{}",
+        shrunk.stimulus.to_text()
+    );
     assert!(run(&shrunk.stimulus).finding.is_some());
 }
 
 #[test]
 fn a_run_is_stopped_when_its_watcher_says_so() {
     let stream = RandomStream::new(&preset("tiny"), 5, 0, 1_000_000);
-    let RandomStream { config, setup, generator } = &stream;
+    let RandomStream {
+        config,
+        setup,
+        generator,
+    } = &stream;
     let mut pulses = 0;
-    let report = Lockstep::alone(config, setup, generator.clone(), Mmu::new(config), Options::default()).run(&mut |_| {
+    let report = Lockstep::alone(
+        config,
+        setup,
+        generator.clone(),
+        Mmu::new(config),
+        Options::default(),
+    )
+    .run(&mut |_| {
         pulses += 1;
-        if pulses == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if pulses == 3 {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
     });
     assert!(report.stopped && report.finding.is_none());
     assert_eq!(report.counters.cycles, 3 * 4096);

@@ -19,7 +19,8 @@ use crate::model::Mmu;
 
 /// Compare the golden traces with what model and RTL do, or bless what they do
 ///
-/// For each golden/<topic>/<scenario>.stim the trace beside it, <scenario>.snap, must be reproduced to the byte by every implementation.
+/// For each TOPIC/SCENARIO.stim below the directory the trace beside it, SCENARIO.snap, must be reproduced to the byte by every
+/// implementation.
 /// Without RTL (no Verilator, or a build without the feature `rtl`) the model alone is compared, and the summary says so.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
@@ -133,17 +134,29 @@ fn compare(
     let mut implementations = Vec::new();
     if args.on != On::Rtl {
         let make = |config: &Config, _seed| Ok(Box::new(Mmu::new(config)) as Box<dyn Twin>);
-        implementations.push(Implementation { name: "model", make: Box::new(make) });
+        implementations.push(Implementation {
+            name: "model",
+            make: Box::new(make),
+        });
     }
     if let Some(libraries) = &libraries {
         let make = move |config: &Config, seed| {
-            let library = libraries.get(&config.hash()).ok_or("no machine was built for it")?;
-            let twin = Machines::instance(config, library, seed).map_err(|error| error.message().to_owned())?;
+            let library = libraries
+                .get(&config.hash())
+                .ok_or("no machine was built for it")?;
+            let twin = Machines::instance(config, library, seed)
+                .map_err(|error| error.message().to_owned())?;
             Ok(Box::new(twin) as Box<dyn Twin>)
         };
-        implementations.push(Implementation { name: "rtl", make: Box::new(make) });
+        implementations.push(Implementation {
+            name: "rtl",
+            make: Box::new(make),
+        });
     }
-    let names: Vec<&str> = implementations.iter().map(|implementation| implementation.name).collect();
+    let names: Vec<&str> = implementations
+        .iter()
+        .map(|implementation| implementation.name)
+        .collect();
     let mut tally = Tally::default();
     let progress = context.progress(scenarios.len() as u64, "traces");
     for scenario in scenarios {
@@ -181,12 +194,19 @@ fn settle(
         }
         Verdict::Differ { diff } => {
             tally.failed += 1;
-            context.text(&format!("{name}: model and RTL differ (- model, + rtl)\n{diff}"))?;
+            context.text(&format!(
+                "{name}: model and RTL differ (- model, + rtl)\n{diff}"
+            ))?;
             return Ok(());
         }
-        Verdict::Failed { implementation, report } => {
+        Verdict::Failed {
+            implementation,
+            report,
+        } => {
             tally.failed += 1;
-            context.text(&format!("{name}: the run went wrong on {implementation}\n{report}"))?;
+            context.text(&format!(
+                "{name}: the run went wrong on {implementation}\n{report}"
+            ))?;
             return Ok(());
         }
     };
@@ -222,7 +242,9 @@ fn summarize(
         tally.failed.to_string(),
         tally.blessed.to_string(),
     ]];
-    let headline = ["ran on", "traces", "same", "changed", "new", "failed", "blessed"];
+    let headline = [
+        "ran on", "traces", "same", "changed", "new", "failed", "blessed",
+    ];
     context.text(&table(&headline, &rows))?;
     let open = tally.changed + tally.new - tally.blessed;
     if tally.failed == 0 && open == 0 {
@@ -237,10 +259,18 @@ fn summarize(
 impl From<SuiteError> for CliError {
     fn from(error: SuiteError) -> Self {
         match &error {
-            SuiteError::Io { what: "cannot be written", .. } => Self::new(&error, "make the directory writable, or make room"),
-            SuiteError::Io { .. } => Self::new(&error, "name an existing, readable directory with --dir"),
+            SuiteError::Io {
+                what: "cannot be written",
+                ..
+            } => Self::new(&error, "make the directory writable, or make room"),
+            SuiteError::Io { .. } => {
+                Self::new(&error, "name an existing, readable directory with --dir")
+            }
             SuiteError::Stimulus(inner) => stimulus_error(inner),
-            SuiteError::Implementation { .. } => Self::new(&error, "see `twinwalk check`, which says what the RTL needs"),
+            SuiteError::Implementation { .. } => Self::new(
+                &error,
+                "see `twinwalk check`, which says what the RTL needs",
+            ),
         }
     }
 }

@@ -10,8 +10,10 @@ use crate::config::Config;
 
 /// Why a build without RTL refuses, and what to do.
 #[cfg(not(feature = "rtl"))]
-const NO_RTL: (&str, &str) =
-    ("this build has no RTL", "install it with its default features: cargo install twinwalk");
+const NO_RTL: (&str, &str) = (
+    "this build has no RTL",
+    "install it with its default features: cargo install twinwalk",
+);
 
 #[cfg(feature = "rtl")]
 pub use with_rtl::Machines;
@@ -41,8 +43,10 @@ mod with_rtl {
         /// The cache directory cannot be used.
         pub fn open() -> Result<Self, CliError> {
             let directory = cache_directory()?;
-            let provider = Provider::open(&directory, Cache::DEFAULT_LIMIT_BYTES)
-                .map_err(|error| CliError::new(error, "name another cache directory in XDG_CACHE_HOME"))?;
+            let provider =
+                Provider::open(&directory, Cache::DEFAULT_LIMIT_BYTES).map_err(|error| {
+                    CliError::new(error, "name another cache directory in XDG_CACHE_HOME")
+                })?;
             Ok(Self { provider })
         }
 
@@ -58,11 +62,27 @@ mod with_rtl {
         ///
         /// # Errors
         /// As [`Machines::library`].
-        pub fn library_with_waves(&self, config: &Config, context: &mut Context) -> Result<Library, CliError> {
-            self.library_with(config, Flags { trace: Trace::Fst, ..Flags::DEFAULT }, context)
+        pub fn library_with_waves(
+            &self,
+            config: &Config,
+            context: &mut Context,
+        ) -> Result<Library, CliError> {
+            self.library_with(
+                config,
+                Flags {
+                    trace: Trace::Fst,
+                    ..Flags::DEFAULT
+                },
+                context,
+            )
         }
 
-        fn library_with(&self, config: &Config, flags: Flags, context: &mut Context) -> Result<Library, CliError> {
+        fn library_with(
+            &self,
+            config: &Config,
+            flags: Flags,
+            context: &mut Context,
+        ) -> Result<Library, CliError> {
             let recipe = Recipe::new(config, flags);
             let mut say = |step: Step| match step {
                 Step::Cache(_) => {}
@@ -83,13 +103,21 @@ mod with_rtl {
         /// # Errors
         /// It cannot be made.
         pub fn instance(config: &Config, library: &Library, seed: u64) -> Result<Rtl, CliError> {
-            Rtl::new(config, library, InitialRegisters::Random(seed))
-                .map_err(|error| CliError::new(error, "remove the cache of machines (twinwalk in XDG_CACHE_HOME) and try again"))
+            Rtl::new(config, library, InitialRegisters::Random(seed)).map_err(|error| {
+                CliError::new(
+                    error,
+                    "remove the cache of machines (twinwalk in XDG_CACHE_HOME) and try again",
+                )
+            })
         }
     }
 
     fn cache_directory() -> Result<PathBuf, CliError> {
-        let given = |name: &str| std::env::var_os(name).filter(|value: &OsString| !value.is_empty()).map(PathBuf::from);
+        let given = |name: &str| {
+            std::env::var_os(name)
+                .filter(|value: &OsString| !value.is_empty())
+                .map(PathBuf::from)
+        };
         let base = given("XDG_CACHE_HOME")
             .or_else(|| given("HOME").map(|home| home.join(".cache")))
             .or_else(|| given("LOCALAPPDATA"));
@@ -124,14 +152,6 @@ mod without_rtl {
         /// # Errors
         /// Always.
         pub fn library(&self, _config: &Config, _context: &mut Context) -> Result<(), CliError> {
-            Err(CliError::new(NO_RTL.0, NO_RTL.1))
-        }
-
-        /// Refuses.
-        ///
-        /// # Errors
-        /// Always.
-        pub fn library_with_waves(&self, _config: &Config, _context: &mut Context) -> Result<(), CliError> {
             Err(CliError::new(NO_RTL.0, NO_RTL.1))
         }
 

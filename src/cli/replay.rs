@@ -53,7 +53,10 @@ pub struct Args {
 pub fn run(args: Args, context: &mut Context) -> Result<Outcome, CliError> {
     let (stimulus, config) = suite::load(&args.file).map_err(|error| stimulus_error(&error))?;
     if args.wave.is_some() && args.on == On::Model {
-        return Err(CliError::new("--wave is of the RTL, and --on model runs without it", "leave out --on model"));
+        return Err(CliError::new(
+            "--wave is of the RTL, and --on model runs without it",
+            "leave out --on model",
+        ));
     }
     let library = match args.on {
         On::Both => Some(Machines::open()?.library(&config, context)?),
@@ -61,12 +64,22 @@ pub fn run(args: Args, context: &mut Context) -> Result<Outcome, CliError> {
     };
     let options = args.judging.options();
     let report = lockstep(&stimulus, &config, library.as_ref(), options)?;
-    let divergence = report.finding.as_ref().map(|finding| FirstDivergence::new(finding, Some(args.file.clone())));
+    let divergence = report
+        .finding
+        .as_ref()
+        .map(|finding| FirstDivergence::new(finding, Some(args.file.clone())));
     if let Some(wave) = &args.wave {
         write_wave(wave, &stimulus, &config, &report, options, context)?;
     }
     let shrunk = match (args.shrink, &report.finding) {
-        (true, Some(_)) => Some(shrink_file(&args, &stimulus, &config, library.as_ref(), &report, context)?),
+        (true, Some(_)) => Some(shrink_file(
+            &args,
+            &stimulus,
+            &config,
+            library.as_ref(),
+            &report,
+            context,
+        )?),
         _ => None,
     };
     let mut object = counters_json(&report.counters);
@@ -75,11 +88,18 @@ pub fn run(args: Args, context: &mut Context) -> Result<Outcome, CliError> {
         map.insert("seed".to_owned(), json!(stimulus.setup.seed));
         map.insert("config_hash".to_owned(), json!(config.hash()));
         map.insert("first_divergence".to_owned(), json!(divergence));
-        map.insert("shrunk".to_owned(), json!(shrunk.as_ref().map(|(path, _)| path)));
+        map.insert(
+            "shrunk".to_owned(),
+            json!(shrunk.as_ref().map(|(path, _)| path)),
+        );
     }
     context.object(&object)?;
     context.text(&text(&args, &stimulus, &config, &report, shrunk.as_ref()))?;
-    Ok(if report.finding.is_none() { Outcome::Held } else { Outcome::Difference })
+    Ok(if report.finding.is_none() {
+        Outcome::Held
+    } else {
+        Outcome::Difference
+    })
 }
 
 fn text(
@@ -89,7 +109,12 @@ fn text(
     report: &Report,
     shrunk: Option<&(PathBuf, Shrunk)>,
 ) -> String {
-    let mut text = format!("{}: config hash {}, seed {}\n", args.file.display(), config.hash(), stimulus.setup.seed);
+    let mut text = format!(
+        "{}: config hash {}, seed {}\n",
+        args.file.display(),
+        config.hash(),
+        stimulus.setup.seed
+    );
     text.push_str(&counters_table(&report.counters));
     match &report.finding {
         None => text.push_str("no difference\n"),
@@ -101,7 +126,11 @@ fn text(
             stimulus.operations.len(),
             shrunk.stimulus.operations.len(),
             shrunk.trials,
-            if shrunk.complete { "" } else { ", and not to the end" },
+            if shrunk.complete {
+                ""
+            } else {
+                ", and not to the end"
+            },
             path.display()
         ));
     } else if args.shrink {
@@ -125,12 +154,13 @@ fn lockstep(
     let model = Mmu::new(config);
     let mut go_on = |_| ControlFlow::Continue(());
     match library {
-        None => {
-            Ok(Lockstep::alone(config, setup, operations, model, options).with_reference(config, setup).run(&mut go_on))
-        }
+        None => Ok(Lockstep::alone(config, setup, operations, model, options)
+            .with_reference(config, setup)
+            .run(&mut go_on)),
         Some(library) => {
             let rtl = Machines::instance(config, library, setup.seed)?;
-            let mut run = Lockstep::pair(config, setup, operations, model, rtl, options).with_reference(config, setup);
+            let mut run = Lockstep::pair(config, setup, operations, model, rtl, options)
+                .with_reference(config, setup);
             Ok(run.run(&mut go_on))
         }
     }
@@ -152,7 +182,9 @@ fn shrink_file(
         progress.add(1);
         match lockstep(candidate, config, library, options) {
             Ok(report) if report.finding.as_ref().map(|finding| finding.comparator) == wanted => {
-                Trial::Fails { operations: report.operations }
+                Trial::Fails {
+                    operations: report.operations,
+                }
             }
             Ok(_) => Trial::Passes,
             Err(error) => {
@@ -168,8 +200,13 @@ fn shrink_file(
     let path = smaller_path(&args.file);
     let operations = shrunk.stimulus.operations.clone();
     let count = operations.len() as u64;
-    write_replay(&path, &shrunk.stimulus.setup, &mut operations.into_iter(), count)
-        .map_err(|error| CliError::new(error, "make the directory of the file writable"))?;
+    write_replay(
+        &path,
+        &shrunk.stimulus.setup,
+        &mut operations.into_iter(),
+        count,
+    )
+    .map_err(|error| CliError::new(error, "make the directory of the file writable"))?;
     Ok((path, shrunk))
 }
 
@@ -193,17 +230,30 @@ fn write_wave(
 
     let library = Machines::open()?.library_with_waves(config, context)?;
     let rtl = Machines::instance(config, &library, stimulus.setup.seed)?;
-    let first_cycle = report.finding.as_ref().map_or(0, |finding| finding.cycle.saturating_sub(WINDOW_CYCLES));
+    let first_cycle = report
+        .finding
+        .as_ref()
+        .map_or(0, |finding| finding.cycle.saturating_sub(WINDOW_CYCLES));
     let mut trouble = None;
     let setup = &stimulus.setup;
     let operations = stimulus.operations.clone().into_iter();
     let with_wave = WithWave::new(rtl, path.to_owned(), first_cycle, &mut trouble);
-    Lockstep::pair(config, setup, operations, Mmu::new(config), with_wave, options)
-        .with_reference(config, setup)
-        .run(&mut |_| ControlFlow::Continue(()));
+    Lockstep::pair(
+        config,
+        setup,
+        operations,
+        Mmu::new(config),
+        with_wave,
+        options,
+    )
+    .with_reference(config, setup)
+    .run(&mut |_| ControlFlow::Continue(()));
     match trouble {
         None => Ok(()),
-        Some(error) => Err(CliError::new(error, "name a file in a writable directory with --wave")),
+        Some(error) => Err(CliError::new(
+            error,
+            "name a file in a writable directory with --wave",
+        )),
     }
 }
 

@@ -44,12 +44,15 @@ pub struct Plan {
 impl Plan {
     /// Seeds in all.
     fn seeds(&self) -> u64 {
-        self.last_seed.saturating_sub(self.first_seed).saturating_add(1)
+        self.last_seed
+            .saturating_sub(self.first_seed)
+            .saturating_add(1)
     }
 
     /// Operations in all, if there is an end.
     pub fn total_operations(&self) -> Option<u64> {
-        self.operations.map(|operations| operations.saturating_mul(self.seeds()))
+        self.operations
+            .map(|operations| operations.saturating_mul(self.seeds()))
     }
 
     /// The job of that number, or `None` after the last.
@@ -57,13 +60,23 @@ impl Plan {
         let seeds = self.seeds();
         let Some(total) = self.operations else {
             let seed = self.first_seed + number % seeds;
-            return Some(Job { number, seed, stream: number / seeds, operations: STREAM_OPERATIONS });
+            return Some(Job {
+                number,
+                seed,
+                stream: number / seeds,
+                operations: STREAM_OPERATIONS,
+            });
         };
         let streams = total.div_ceil(STREAM_OPERATIONS);
         let stream = number.checked_rem(streams)?;
         let index = number / streams;
         let operations = (total - stream * STREAM_OPERATIONS).min(STREAM_OPERATIONS);
-        (index < seeds).then_some(Job { number, seed: self.first_seed + index, stream, operations })
+        (index < seeds).then_some(Job {
+            number,
+            seed: self.first_seed + index,
+            stream,
+            operations,
+        })
     }
 }
 
@@ -88,6 +101,10 @@ pub struct Summary {
     /// Whether time was up before the plan's end.
     pub timed_out: bool,
 }
+
+/// Runs one stream, and asks at every pulse whether to go on.
+pub type RunStream<'a, E> =
+    dyn Fn(&Job, &mut dyn FnMut(Pulse) -> ControlFlow<()>) -> Result<Report, E> + Sync + 'a;
 
 /// How a campaign is run.
 pub struct Settings<'a> {
@@ -118,7 +135,7 @@ struct Shared<'a, E> {
 pub fn run<E: Send>(
     plan: &Plan,
     settings: &Settings<'_>,
-    run: &(dyn Fn(&Job, &mut dyn FnMut(Pulse) -> ControlFlow<()>) -> Result<Report, E> + Sync),
+    run: &RunStream<'_, E>,
 ) -> Result<Summary, E> {
     let shared = Shared {
         settings,
@@ -134,12 +151,26 @@ pub fn run<E: Send>(
         }
         work(plan, &shared, run);
     });
-    if let Some(error) = shared.error.into_inner().unwrap_or_else(PoisonError::into_inner) {
+    if let Some(error) = shared
+        .error
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner)
+    {
         return Err(error);
     }
-    let results = shared.results.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let last = if settings.keep_going { u64::MAX } else { shared.lowest_failure.into_inner() };
-    let mut summary = Summary { timed_out: shared.timed_out.into_inner(), ..Summary::default() };
+    let results = shared
+        .results
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner);
+    let last = if settings.keep_going {
+        u64::MAX
+    } else {
+        shared.lowest_failure.into_inner()
+    };
+    let mut summary = Summary {
+        timed_out: shared.timed_out.into_inner(),
+        ..Summary::default()
+    };
     for (number, (job, report)) in results {
         if number > last {
             break;
@@ -153,11 +184,7 @@ pub fn run<E: Send>(
     Ok(summary)
 }
 
-fn work<E: Send>(
-    plan: &Plan,
-    shared: &Shared<'_, E>,
-    run: &(dyn Fn(&Job, &mut dyn FnMut(Pulse) -> ControlFlow<()>) -> Result<Report, E> + Sync),
-) {
+fn work<E: Send>(plan: &Plan, shared: &Shared<'_, E>, run: &RunStream<'_, E>) {
     let settings = shared.settings;
     loop {
         let number = shared.next.fetch_add(1, Ordering::Relaxed);
@@ -175,13 +202,20 @@ fn work<E: Send>(
         let mut watch = |pulse: Pulse| {
             (settings.progress)(pulse.operations - reported);
             reported = pulse.operations;
-            let needless = !settings.keep_going && number > shared.lowest_failure.load(Ordering::Relaxed);
-            if needless || (settings.is_over)() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            let needless =
+                !settings.keep_going && number > shared.lowest_failure.load(Ordering::Relaxed);
+            if needless || (settings.is_over)() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
         };
         match run(&job, &mut watch) {
             Ok(report) => {
                 (settings.progress)(report.operations.saturating_sub(reported));
-                shared.timed_out.fetch_or(report.stopped && (settings.is_over)(), Ordering::Relaxed);
+                shared
+                    .timed_out
+                    .fetch_or(report.stopped && (settings.is_over)(), Ordering::Relaxed);
                 if report.finding.is_some() {
                     shared.lowest_failure.fetch_min(number, Ordering::Relaxed);
                 }
@@ -219,7 +253,10 @@ mod tests {
             context: Vec::new(),
         };
         Report {
-            counters: Counters { ops: operations, ..Counters::default() },
+            counters: Counters {
+                ops: operations,
+                ..Counters::default()
+            },
             finding: fails.then_some(finding),
             operations,
             stopped: false,
@@ -227,14 +264,29 @@ mod tests {
     }
 
     fn go(plan: &Plan, jobs: usize, keep_going: bool, failing: &[u64]) -> Summary {
-        let settings = Settings { jobs, keep_going, is_over: &|| false, progress: &|_| {} };
-        run::<()>(plan, &settings, &|job, _| Ok(report(job.operations, failing.contains(&job.number)))).unwrap()
+        let settings = Settings {
+            jobs,
+            keep_going,
+            is_over: &|| false,
+            progress: &|_| {},
+        };
+        run::<()>(plan, &settings, &|job, _| {
+            Ok(report(job.operations, failing.contains(&job.number)))
+        })
+        .unwrap()
     }
 
     #[test]
     fn the_answer_does_not_depend_on_the_number_of_threads() {
-        let plan = Plan { first_seed: 3, last_seed: 9, operations: Some(2 * STREAM_OPERATIONS + 7) };
-        assert_eq!(plan.total_operations(), Some(7 * (2 * STREAM_OPERATIONS + 7)));
+        let plan = Plan {
+            first_seed: 3,
+            last_seed: 9,
+            operations: Some(2 * STREAM_OPERATIONS + 7),
+        };
+        assert_eq!(
+            plan.total_operations(),
+            Some(7 * (2 * STREAM_OPERATIONS + 7))
+        );
         for failing in [&[][..], &[5], &[17, 4, 9]] {
             for keep_going in [false, true] {
                 let alone = go(&plan, 1, keep_going, failing);
@@ -244,29 +296,62 @@ mod tests {
             }
         }
         let all = go(&plan, 2, false, &[]);
-        assert_eq!((all.streams, all.counters.ops), (21, plan.total_operations().unwrap()));
+        assert_eq!(
+            (all.streams, all.counters.ops),
+            (21, plan.total_operations().unwrap())
+        );
         let first = go(&plan, 2, false, &[17, 4, 9]);
-        assert_eq!((first.streams, first.failures.len(), first.failures[0].job.seed), (5, 1, 4));
+        assert_eq!(
+            (
+                first.streams,
+                first.failures.len(),
+                first.failures[0].job.seed
+            ),
+            (5, 1, 4)
+        );
         assert_eq!(go(&plan, 2, true, &[17, 4, 9]).failures.len(), 3);
     }
 
     #[test]
     fn without_an_end_the_seeds_are_taken_in_turn() {
-        let plan = Plan { first_seed: 1, last_seed: 3, operations: None };
-        let jobs: Vec<_> = (0..4).filter_map(|number| plan.job(number)).map(|job| (job.seed, job.stream)).collect();
+        let plan = Plan {
+            first_seed: 1,
+            last_seed: 3,
+            operations: None,
+        };
+        let jobs: Vec<_> = (0..4)
+            .filter_map(|number| plan.job(number))
+            .map(|job| (job.seed, job.stream))
+            .collect();
         assert_eq!(jobs, [(1, 0), (2, 0), (3, 0), (1, 1)]);
     }
 
     #[test]
     fn an_error_ends_the_campaign() {
-        let plan = Plan { first_seed: 1, last_seed: 1, operations: Some(1_000_000) };
-        let settings = Settings { jobs: 3, keep_going: true, is_over: &|| false, progress: &|_| {} };
-        assert_eq!(run(&plan, &settings, &|_, _| Err::<Report, _>("no machine")), Err("no machine"));
+        let plan = Plan {
+            first_seed: 1,
+            last_seed: 1,
+            operations: Some(1_000_000),
+        };
+        let settings = Settings {
+            jobs: 3,
+            keep_going: true,
+            is_over: &|| false,
+            progress: &|_| {},
+        };
+        assert_eq!(
+            run(&plan, &settings, &|_, _| Err::<Report, _>("no machine")),
+            Err("no machine")
+        );
     }
 
     #[test]
     fn no_operations_are_no_streams() {
-        let plan = Plan { first_seed: 1, last_seed: 1, operations: Some(0) };
+        let plan = Plan {
+            first_seed: 1,
+            last_seed: 1,
+            operations: Some(0),
+        };
         assert_eq!(plan.job(0), None);
     }
 }

@@ -9,12 +9,22 @@ use super::stimulus::{Setup, Store};
 use crate::config::Config;
 use crate::model::mmu_pkg::{Inputs, Outputs};
 use crate::reference::finding::Finding;
+use crate::reference::horizon::Reading;
 use crate::reference::image::Image;
-use crate::reference::{Provenance, Reading, Staleness};
+use crate::reference::provenance::Provenance;
+use crate::reference::staleness::Staleness;
 
 /// Both checkers, for a stream that starts at `setup`.
 pub fn both(config: &Config, setup: &Setup) -> [Box<dyn Checker>; 2] {
-    let image = || Image::new(config.memory_size_bytes(), setup.image.iter().map(|(address, value)| (*address, *value)));
+    let image = || {
+        Image::new(
+            config.memory_size_bytes(),
+            setup
+                .image
+                .iter()
+                .map(|(address, value)| (*address, *value)),
+        )
+    };
     let capabilities = config.arch_capabilities();
     [
         Box::new(Provenance::new(capabilities, image())),
@@ -24,7 +34,11 @@ pub fn both(config: &Config, setup: &Setup) -> [Box<dyn Checker>; 2] {
 
 impl From<Finding> for CheckerFinding {
     fn from(finding: Finding) -> Self {
-        Self { rule: finding.rule.to_string(), seen: finding.seen, allowed: finding.allowed }
+        Self {
+            rule: finding.rule.to_string(),
+            seen: finding.seen,
+            allowed: finding.allowed,
+        }
     }
 }
 
@@ -44,7 +58,14 @@ impl Checker for Provenance {
     }
 
     fn count(&self, counters: &mut Counters) {
-        counters.stale_removed += self.figures().stale_removed.iter().sum::<u64>();
+        for (count, more) in counters
+            .stale_removed
+            .0
+            .iter_mut()
+            .zip(self.figures().stale_removed)
+        {
+            *count += more;
+        }
     }
 }
 

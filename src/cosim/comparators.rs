@@ -3,14 +3,13 @@
 //! Contract: sections 3 (ports) and 10 (monitor). SDM: none. Counterpart: none.
 //!
 //! The outputs of a cycle are compared as a whole first, since they are nearly always equal. Only when they are not are they taken
-//! apart into [`Signal`]s, each of which belongs to one [`Comparator`]. A comparator can be silenced, to prove that it is the one that
+//! apart into [signals](super::signals), each of which belongs to one [`Comparator`]. A comparator can be silenced, to prove that it is the one that
 //! catches a given bug.
 
 use std::fmt;
 
-use super::events::{PscEntry, TlbEntry};
-use crate::arch::PageFaultCode;
-use crate::model::mmu_pkg::{ArrayEvent, Outputs, PortOut};
+use super::signals::signals;
+use crate::model::mmu_pkg::Outputs;
 
 /// Everything that can find a run wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -117,19 +116,6 @@ impl Silenced {
     }
 }
 
-/// One output signal of a cycle.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Signal {
-    /// Who compares it.
-    pub comparator: Comparator,
-    /// Its name in the contract, with the index of its element.
-    pub name: String,
-    /// What it holds.
-    pub value: u64,
-    /// The value in words, where that helps.
-    pub decoded: Option<String>,
-}
-
 /// A signal in which the two differ, with both values as text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
@@ -143,26 +129,23 @@ pub struct Difference {
     pub rtl: String,
 }
 
-/// The first signal that differs, those of silenced comparators apart.
-pub fn first_difference(model: &Outputs, rtl: &Outputs, silenced: Silenced) -> Option<Difference> {
-    differences(model, rtl)
-        .into_iter()
-        .find(|difference| !silenced.contains(difference.comparator))
-}
-
-/// Every signal that differs, in the order of the comparators.
-pub fn differences(model: &Outputs, rtl: &Outputs) -> Vec<Difference> {
-    let pairs = signals(model).into_iter().zip(signals(rtl));
+/// Every signal that differs, those of silenced comparators apart, in the order of the comparators.
+pub fn differences(model: &Outputs, rtl: &Outputs, silenced: Silenced) -> Vec<Difference> {
+    let (ours, theirs) = (signals(model), signals(rtl));
+    let any_differs = ours.iter().zip(&theirs).any(|(model, rtl)| model.value != rtl.value);
+    let pairs = ours.into_iter().zip(theirs);
     let mut found: Vec<Difference> = pairs
-        .filter(|(model, rtl)| model.value != rtl.value)
+        .filter(|(model, rtl)| {
+            model.value != rtl.value && !silenced.contains(model.comparator)
+        })
         .map(|(model, rtl)| Difference {
             comparator: model.comparator,
             model: model.text(),
             rtl: rtl.text(),
-            signal: model.name,
+            signal: model.name.to_string(),
         })
         .collect();
-    if found.is_empty() && model != rtl {
+    if found.is_empty() && !any_differs && model != rtl {
         // Bytes between the signals: a fault of the border, not of a twin. It must not pass in silence.
         found.push(Difference {
             comparator: Comparator::Protocol,
@@ -173,168 +156,6 @@ pub fn differences(model: &Outputs, rtl: &Outputs) -> Vec<Difference> {
     }
     found.sort_by_key(|difference| difference.comparator);
     found
-}
-
-impl Signal {
-    /// Value and meaning.
-    fn text(&self) -> String {
-        match &self.decoded {
-            Some(decoded) => format!("{:#x} ({decoded})", self.value),
-            None => format!("{:#x}", self.value),
-        }
-    }
-}
-
-/// All signals of a cycle in a fixed order.
-pub fn signals(outputs: &Outputs) -> Vec<Signal> {
-    let mut list = List {
-        signals: Vec::with_capacity(256),
-        comparator: Comparator::Responses,
-    };
-    for (port, shown) in outputs.ports.iter().enumerate() {
-        list.port(port, shown);
-    }
-    list.control(outputs);
-    list.bus(outputs);
-    list.fills(outputs);
-    list.comparator = Comparator::Walks;
-    for (walker, event) in outputs.monitor.walk.iter().enumerate() {
-        list.add("mon_walk_op_o", walker, event.op);
-        list.add("mon_walk_port_o", walker, event.port);
-        list.add("mon_walk_psc_level_o", walker, event.psc_level);
-        list.add("mon_walk_filled_o", walker, event.filled);
-    }
-    list.comparator = Comparator::Lookups;
-    for (port, code) in outputs.monitor.lookup.iter().enumerate() {
-        list.add("mon_lookup_o", port, *code);
-    }
-    list.plain("mon_stlb_lookup_o", outputs.monitor.stlb_lookup);
-    list.plain("mon_stlb_port_o", outputs.monitor.stlb_port);
-    list.signals
-}
-
-struct List {
-    signals: Vec<Signal>,
-    comparator: Comparator,
-}
-
-impl List {
-    fn push(&mut self, name: String, value: u64, decoded: Option<String>) {
-        self.signals.push(Signal {
-            comparator: self.comparator,
-            name,
-            value,
-            decoded,
-        });
-    }
-
-    fn plain(&mut self, name: &str, value: impl Into<u64>) {
-        self.push(name.to_owned(), value.into(), None);
-    }
-
-    fn add(&mut self, name: &str, index: usize, value: impl Into<u64>) {
-        self.push(format!("{name}[{index}]"), value.into(), None);
-    }
-
-    fn port(&mut self, port: usize, shown: &PortOut) {
-        self.add("req_ready_o", port, shown.req_ready);
-        self.add("resp_valid_o", port, shown.resp_valid);
-        self.add("resp_id_o", port, shown.resp_id);
-        let status = [
-            "translated",
-            "page fault",
-            "general protection",
-            "bus error",
-        ];
-        let word = status
-            .get(usize::from(shown.resp_status))
-            .map(|word| (*word).to_owned());
-        self.push(
-            format!("resp_status_o[{port}]"),
-            shown.resp_status.into(),
-            word,
-        );
-        self.add("resp_pa_o", port, shown.resp_pa);
-        self.add("resp_page_size_o", port, shown.resp_page_size);
-        self.add("resp_pwt_o", port, shown.resp_pwt);
-        self.add("resp_pcd_o", port, shown.resp_pcd);
-        self.add("resp_pat_o", port, shown.resp_pat);
-        let code = PageFaultCode(shown.resp_error_code.into()).to_string();
-        self.push(
-            format!("resp_error_code_o[{port}]"),
-            shown.resp_error_code.into(),
-            Some(code),
-        );
-        self.add("resp_va_o", port, shown.resp_va);
-    }
-
-    fn control(&mut self, outputs: &Outputs) {
-        self.comparator = Comparator::Control;
-        let shown = &outputs.control;
-        self.plain("ctrl_ready_o", shown.ready);
-        self.plain("ctrl_resp_valid_o", shown.resp_valid);
-        self.plain("ctrl_resp_gp_o", shown.resp_gp);
-        self.plain("cr0_o", shown.cr0);
-        self.plain("cr3_o", shown.cr3);
-        self.plain("cr4_o", shown.cr4);
-        self.plain("efer_o", shown.efer);
-    }
-
-    fn bus(&mut self, outputs: &Outputs) {
-        self.comparator = Comparator::Bus;
-        let shown = &outputs.memory;
-        self.plain("mem_req_valid_o", shown.req_valid);
-        self.plain("mem_req_op_o", shown.req_op);
-        self.plain("mem_req_id_o", shown.req_id);
-        self.plain("mem_req_addr_o", shown.req_addr);
-        self.plain("mem_req_beats_o", shown.req_beats);
-        self.plain("mem_req_be_o", shown.req_be);
-        self.plain("mem_req_wdata_o", shown.req_wdata);
-        self.plain("mem_req_expected_o", shown.req_expected);
-        self.plain("mem_resp_ready_o", shown.resp_ready);
-    }
-
-    fn fills(&mut self, outputs: &Outputs) {
-        self.comparator = Comparator::Fills;
-        for (array, event) in outputs.monitor.tlb.iter().enumerate() {
-            self.array("mon_tlb", array, event, |tag, data| {
-                TlbEntry { tag, data }.to_string()
-            });
-        }
-        for (cache, event) in outputs.monitor.psc.iter().enumerate() {
-            self.array("mon_psc", cache, event, |tag, data| {
-                PscEntry { tag, data }.to_string()
-            });
-        }
-    }
-
-    fn array(
-        &mut self,
-        prefix: &str,
-        index: usize,
-        event: &ArrayEvent,
-        entry: fn(u64, u64) -> String,
-    ) {
-        let mut field = |name: &str, value: u64, decoded: Option<String>| {
-            self.push(format!("{prefix}_{name}_o[{index}]"), value, decoded);
-        };
-        field("op", event.op.into(), None);
-        field("set", event.set.into(), None);
-        field("way", event.way.into(), None);
-        field("removed", event.removed, None);
-        field("tag", event.tag, Some(entry(event.tag, event.data)));
-        field("data", event.data, Some(entry(event.tag, event.data)));
-        field(
-            "victim_tag",
-            event.victim_tag,
-            Some(entry(event.victim_tag, event.victim_data)),
-        );
-        field(
-            "victim_data",
-            event.victim_data,
-            Some(entry(event.victim_tag, event.victim_data)),
-        );
-    }
 }
 
 #[cfg(test)]
@@ -350,10 +171,9 @@ mod tests {
             let mut bytes = [0u8; size_of::<Outputs>()];
             bytes[index] = 1;
             let changed = from_bytes(&bytes);
-            let difference = first_difference(&zero, &changed, Silenced::NONE);
-            let signal = difference
-                .unwrap_or_else(|| panic!("byte {index} is not compared"))
-                .signal;
+            let found = differences(&zero, &changed, Silenced::NONE);
+            assert_eq!(found.len(), 1, "byte {index} is compared once");
+            let signal = &found[0].signal;
             named += usize::from(signal != "unnamed bytes of the outputs");
         }
         let padding = 3 * 6 + 5 + 2 + 3 + 13 * 4;
@@ -444,7 +264,8 @@ mod tests {
         rtl.monitor.walk[0].op = 3;
         rtl.monitor.tlb[4].tag = 5;
         let quiet = Silenced::NONE.with(Comparator::Fills);
-        let found = first_difference(&model, &rtl, quiet).unwrap();
+        let first = |silenced| differences(&model, &rtl, silenced).into_iter().next();
+        let found = first(quiet).unwrap();
         assert_eq!(
             (found.comparator, found.signal.as_str()),
             (Comparator::Walks, "mon_walk_op_o[0]")

@@ -18,6 +18,7 @@ use crate::model::mmu_pkg::{
     STATUS_GENERAL_PROTECTION, STATUS_PAGE_FAULT, WALK_BUS_ERROR, WALK_PAGE_FAULT, WALK_RESTART,
     WALK_START, WALK_TRANSLATED,
 };
+use crate::reference::finding::InvalidationKind;
 
 /// Page-fault error codes have six bits in this machine.
 pub const FAULT_CODES: usize = 64;
@@ -75,6 +76,24 @@ impl Serialize for FaultCounts {
     }
 }
 
+/// Live stale entries that were removed, by what removed them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StaleRemovals(pub [u64; InvalidationKind::COUNT]);
+
+impl StaleRemovals {
+    /// How many `kind` removed.
+    pub const fn by(&self, kind: InvalidationKind) -> u64 {
+        self.0[kind as usize]
+    }
+}
+
+impl Serialize for StaleRemovals {
+    /// An object from the kind to its count, every kind named.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(InvalidationKind::ALL.map(|kind| (kind.name(), self.by(kind))))
+    }
+}
+
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
         /// The counts of a run. The names are the keys of `--json`.
@@ -83,6 +102,8 @@ macro_rules! counters {
             $($(#[$doc])* pub $name: u64,)*
             /// Page faults by error code.
             pub faults: FaultCounts,
+            /// Live stale entries that were removed.
+            pub stale_removed: StaleRemovals,
         }
 
         impl Counters {
@@ -90,6 +111,9 @@ macro_rules! counters {
             pub fn add(&mut self, other: &Self) {
                 $(self.$name += other.$name;)*
                 for (mine, theirs) in self.faults.0.iter_mut().zip(other.faults.0) {
+                    *mine += theirs;
+                }
+                for (mine, theirs) in self.stale_removed.0.iter_mut().zip(other.stale_removed.0) {
                     *mine += theirs;
                 }
             }
@@ -166,8 +190,6 @@ counters! {
     stale_observed,
     /// Responses that the wide staleness check could not judge, because older history had been dropped to stay bounded.
     unjudged,
-    /// Live stale entries that an invalidation removed.
-    stale_removed,
     /// Failed assertions of the RTL.
     assertions_failed,
     /// Runs in which nothing moved any more.

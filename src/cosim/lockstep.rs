@@ -8,7 +8,8 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
-use super::comparators::{Comparator, Difference, Silenced, differences, first_difference};
+use super::checkers;
+use super::comparators::{Comparator, Difference, Silenced, differences};
 use super::counters::{Counter, Counters};
 use super::divergence::{Finding, Recent};
 use super::side::Side;
@@ -192,9 +193,10 @@ impl<'a, M: Twin, R: Twin, S: OperationSource> Lockstep<'a, M, R, S> {
         self
     }
 
-    /// Adds the checkers of the reference.
+    /// Adds the checkers of the reference, over the model's stream: whether it is allowed, and follows from what was read.
     #[must_use]
-    pub fn with_reference(self, _config: &Config, _setup: &Setup) -> Self {
+    pub fn with_reference(mut self, config: &Config, setup: &Setup) -> Self {
+        self.checkers.extend(checkers::both(config, setup));
         self
     }
 
@@ -208,7 +210,7 @@ impl<'a, M: Twin, R: Twin, S: OperationSource> Lockstep<'a, M, R, S> {
                 break;
             }
             let cycles = self.model.cycle();
-            if cycles % PULSE_CYCLES == 0 {
+            if cycles.is_multiple_of(PULSE_CYCLES) {
                 let operations = self.model.driver.position();
                 if watch(Pulse { cycles, operations }).is_break() {
                     stopped = true;
@@ -312,23 +314,12 @@ impl<'a, M: Twin, R: Twin, S: OperationSource> Lockstep<'a, M, R, S> {
         if self.model.outputs == rtl.outputs {
             return Ok(());
         }
-        let (ours, theirs) = (&self.model.outputs, &rtl.outputs);
-        let Some(first) = first_difference(ours, theirs, self.options.silenced) else {
+        let mut found = differences(&self.model.outputs, &rtl.outputs, self.options.silenced).into_iter();
+        let Some(first) = found.next() else {
             return Ok(());
         };
-        let others = differences(ours, theirs);
-        let details = others
-            .iter()
-            .filter(|other| other.signal != first.signal)
-            .map(describe)
-            .collect();
-        let mut finding = self.finding(
-            cycle,
-            first.comparator,
-            &first.signal,
-            first.model,
-            first.rtl,
-        );
+        let details = found.map(|other| describe(&other)).collect();
+        let mut finding = self.finding(cycle, first.comparator, &first.signal, first.model, first.rtl);
         finding.details = details;
         Err(finding)
     }

@@ -16,7 +16,9 @@
 //! | [`floors`] | what a random run must have exercised |
 //! | [`generator`] | random operations of the hard kind |
 //! | [`traced`] | the references of a real trace as operations |
+//! | [`checkers`] | the reference's checkers of a stream |
 //! | [`comparators`] | what is compared, signal by signal |
+//! | [`signals`] | the outputs of a cycle as a list, by the contract's names |
 //! | [`counters`] | what a run exercised and compared |
 //! | [`divergence`] | the report of a difference, and the replay file |
 //! | [`shrink`] | delta debugging of a stimulus that fails |
@@ -26,6 +28,7 @@
 #[cfg(feature = "rtl")]
 pub mod cache;
 pub mod campaign;
+pub mod checkers;
 pub mod comparators;
 pub mod counters;
 pub mod divergence;
@@ -40,6 +43,7 @@ pub mod lockstep;
 pub mod rtl;
 pub mod shrink;
 pub mod side;
+pub mod signals;
 pub mod stall;
 pub mod stimulus;
 pub mod traced;

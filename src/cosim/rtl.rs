@@ -1,7 +1,7 @@
 //! One verilated machine behind a safe type: the only unsafe code of the project.
 //!
 //! Contract sections 1 (cycles), 3 (ports), 10 (monitor) and 13 (the harness). Counterpart: `shim/harness.cpp` and `shim/twinwalk.h`, whose
-//! table of functions [`Api`] mirrors.
+//! table of functions `loaded.rs` mirrors.
 //!
 //! [`Library`] is a machine that can be made, linked in (feature `rtl-static`) or loaded from a shared library with a runtime of its own;
 //! [`Rtl`] is one made machine. The types are the same for both kinds. The crate `verilated` governs the runtime of the linked kind: how
@@ -14,6 +14,9 @@
 //! * A handle belongs to one [`Rtl`], which gives it out to nobody and needs `&mut` for every call that evaluates. It may move between
 //!   threads: the harness makes the machine's context the calling thread's own on every call.
 //! * The harness cuts inputs to their ports' widths, so no byte of an [`Inputs`] can make the model index outside an array.
+
+// The rest of the crate has none: Cargo.toml denies it.
+#![allow(unsafe_code)]
 
 use crate::config::Config;
 use crate::model::mmu_pkg::{Inputs, Outputs};

@@ -38,10 +38,23 @@ pub const DEFAULT_TRIALS: u64 = 4_000;
 /// Cuts `stimulus` down with at most `most_trials` runs of `run`, which says whether a candidate fails in the way in question.
 ///
 /// If the stimulus itself does not fail, it comes back as it is.
-pub fn shrink(stimulus: &Stimulus, most_trials: u64, run: &mut dyn FnMut(&Stimulus) -> Trial) -> Shrunk {
-    let mut search = Search { best: stimulus.clone(), trials: 0, most_trials, run };
+pub fn shrink(
+    stimulus: &Stimulus,
+    most_trials: u64,
+    run: &mut dyn FnMut(&Stimulus) -> Trial,
+) -> Shrunk {
+    let mut search = Search {
+        best: stimulus.clone(),
+        trials: 0,
+        most_trials,
+        run,
+    };
     if !search.accept(stimulus.clone()) {
-        return Shrunk { stimulus: stimulus.clone(), trials: search.trials, complete: true };
+        return Shrunk {
+            stimulus: stimulus.clone(),
+            trials: search.trials,
+            complete: true,
+        };
     }
     loop {
         let before = search.best.clone();
@@ -50,7 +63,11 @@ pub fn shrink(stimulus: &Stimulus, most_trials: u64, run: &mut dyn FnMut(&Stimul
         search.drop_cells();
         search.simplify_operations();
         if search.best == before || search.is_spent() {
-            return Shrunk { complete: !search.is_spent(), trials: search.trials, stimulus: search.best };
+            return Shrunk {
+                complete: !search.is_spent(),
+                trials: search.trials,
+                stimulus: search.best,
+            };
         }
     }
 }
@@ -76,7 +93,9 @@ impl Search<'_> {
         let Trial::Fails { operations } = (self.run)(&candidate) else {
             return false;
         };
-        candidate.operations.truncate(usize::try_from(operations).unwrap_or(usize::MAX));
+        candidate
+            .operations
+            .truncate(usize::try_from(operations).unwrap_or(usize::MAX));
         self.best = candidate;
         true
     }
@@ -147,18 +166,30 @@ fn plainer(operation: &Operation) -> Vec<Operation> {
             list.push(candidate);
         }
     };
-    push(Operation { gap_cycles: 0, ..*operation });
-    push(Operation { gap_cycles: operation.gap_cycles / 2, ..*operation });
+    push(Operation {
+        gap_cycles: 0,
+        ..*operation
+    });
+    push(Operation {
+        gap_cycles: operation.gap_cycles / 2,
+        ..*operation
+    });
     if let Action::Request(request) = operation.action {
         let mut plain = request;
         plain.access.pkru = 0;
         plain.size_bytes = 1;
         plain.va &= !0xfff;
-        push(Operation { action: Action::Request(plain), ..*operation });
+        push(Operation {
+            action: Action::Request(plain),
+            ..*operation
+        });
         let mut plain = request;
         plain.access.ac = false;
         plain.access.implicit_supervisor = false;
-        push(Operation { action: Action::Request(plain), ..*operation });
+        push(Operation {
+            action: Action::Request(plain),
+            ..*operation
+        });
     }
     list
 }
@@ -169,7 +200,10 @@ mod tests {
     use crate::cosim::stimulus::Store;
 
     fn store(address: u64, gap_cycles: u32) -> Operation {
-        Operation { gap_cycles, action: Action::Store(Store { address, value: 1 }) }
+        Operation {
+            gap_cycles,
+            action: Action::Store(Store { address, value: 1 }),
+        }
     }
 
     /// Fails once the stores 0x10, 0x20 and 0x30 have happened in this order, the last with a gap of at least 3.
@@ -179,11 +213,15 @@ mod tests {
             let Action::Store(done) = operation.action else {
                 continue;
             };
-            if wanted.peek() == Some(&done.address) && (done.address != 0x30 || operation.gap_cycles >= 3) {
+            if wanted.peek() == Some(&done.address)
+                && (done.address != 0x30 || operation.gap_cycles >= 3)
+            {
                 wanted.next();
             }
             if wanted.peek().is_none() {
-                return Trial::Fails { operations: index as u64 + 1 };
+                return Trial::Fails {
+                    operations: index as u64 + 1,
+                };
             }
         }
         Trial::Passes
@@ -203,10 +241,17 @@ mod tests {
     #[test]
     fn what_does_not_matter_is_left_out() {
         let shrunk = shrink(&long(), DEFAULT_TRIALS, &mut trial);
-        assert_eq!(shrunk.stimulus.operations, [store(0x10, 0), store(0x20, 0), store(0x30, 4)]);
+        assert_eq!(
+            shrunk.stimulus.operations,
+            [store(0x10, 0), store(0x20, 0), store(0x30, 4)]
+        );
         assert_eq!(shrunk.stimulus.setup.image.len(), 0);
         assert_eq!(shrunk.stimulus.setup.stalls, StallRates::NONE);
-        assert!(shrunk.complete && shrunk.trials < 1_000, "{}", shrunk.trials);
+        assert!(
+            shrunk.complete && shrunk.trials < 1_000,
+            "{}",
+            shrunk.trials
+        );
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::stimulus::{Feed, OperationSource, Setup, Store};
 use super::twin::Twin;
 use crate::config::Config;
 use crate::model::memory::Memory;
-use crate::model::mmu_pkg::{Inputs, Outputs};
+use crate::model::mmu_pkg::{Inputs, MemoryOut, Outputs};
 
 /// Edges under reset before cycle 0.
 const RESET_CYCLES: u32 = 2;
@@ -95,8 +95,12 @@ impl<T: Twin> Side<T> {
             let _ = self.memory.write_u64(store.address, store.value);
         }
         self.tick();
-        self.memory
-            .step(cycle, &self.inputs.memory, &self.outputs.memory);
+        // Testbench memory does transfers of one beat. A twin that asks for another number is found by the comparison of the bus.
+        let request = MemoryOut {
+            req_beats: 1,
+            ..self.outputs.memory
+        };
+        self.memory.step(cycle, &self.inputs.memory, &request);
         self.driver.sample(cycle, &self.inputs, &self.outputs)?;
         self.cycle += 1;
         Ok(())

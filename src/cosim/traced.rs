@@ -9,12 +9,15 @@
 
 use std::collections::VecDeque;
 
-use super::stimulus::{Action, ConfigText, Control, ControlKind, Operation, OperationSource, Request, Setup, Store};
+use super::stimulus::{
+    Action, ConfigText, Control, ControlKind, Operation, OperationSource, Request, Setup, Store,
+};
 use crate::arch::registers::{cr0, cr4, efer};
 use crate::arch::{Access, AccessKind};
 use crate::config::Config;
 use crate::trace::{
-    LazyTables, Mapping, MappingError, MemoryReference, PageSplit, References, TraceError, TraceReader,
+    LazyTables, Mapping, MappingError, MemoryReference, PageSplit, References, TraceError,
+    TraceReader,
 };
 
 /// Why a trace came to its end before its end.
@@ -43,17 +46,31 @@ impl TraceSource {
     ///
     /// # Errors
     /// The mapping is not possible on this machine.
-    pub fn new(config: &Config, reader: Box<dyn TraceReader>, most: u64) -> Result<Self, MappingError> {
-        let mapping = Mapping::new(&config.mapping, &config.arch_capabilities(), config.memory.size_bytes)?;
-        let wide = if config.mapping.levels == 5 { cr4::LA57 } else { 0 };
+    pub fn new(
+        config: &Config,
+        reader: Box<dyn TraceReader>,
+        most: u64,
+    ) -> Result<Self, MappingError> {
+        let mapping = Mapping::new(
+            &config.mapping,
+            &config.arch_capabilities(),
+            config.memory.size_bytes,
+        )?;
+        let wide = if config.mapping.levels == 5 {
+            cr4::LA57
+        } else {
+            0
+        };
         let boot = [
             (ControlKind::WrmsrEfer, efer::LME | efer::NXE),
             (ControlKind::MovCr4, cr4::PAE | cr4::PGE | wide),
             (ControlKind::MovCr3, mapping.root().raw()),
             (ControlKind::MovCr0, cr0::PE | cr0::PG | cr0::WP),
         ];
-        let mut pending: VecDeque<Operation> =
-            boot.into_iter().map(|(kind, value)| Operation::now(Action::Control(Control::new(kind, value)))).collect();
+        let mut pending: VecDeque<Operation> = boot
+            .into_iter()
+            .map(|(kind, value)| Operation::now(Action::Control(Control::new(kind, value))))
+            .collect();
         pending.push_back(Operation::now(Action::Drain));
         Ok(Self {
             references: PageSplit::new(References::new(reader)),
@@ -68,7 +85,12 @@ impl TraceSource {
 
     /// The setup of a run: no stalls, and no image, since tables grow as they are used.
     pub fn setup(config: &Config, name: &str, seed: u64) -> Setup {
-        Setup { about: vec![format!("references of {name}")], config: ConfigText::of(config), seed, ..Setup::default() }
+        Setup {
+            about: vec![format!("references of {name}")],
+            config: ConfigText::of(config),
+            seed,
+            ..Setup::default()
+        }
     }
 
     /// References begun so far, pieces of one that crosses a page counted apart.
@@ -85,7 +107,10 @@ impl TraceSource {
         let address = reference.address();
         if let Some(path) = self.tables.touch(address)? {
             for entry in path.iter() {
-                let store = Store { address: entry.address.raw(), value: entry.value };
+                let store = Store {
+                    address: entry.address.raw(),
+                    value: entry.value,
+                };
                 self.pending.push_back(Operation::now(Action::Store(store)));
             }
         }
@@ -96,7 +121,8 @@ impl TraceSource {
             access: Access::new(kind, if self.user { 3 } else { 0 }),
             size_bytes: reference.port_size_bytes() as u8,
         };
-        self.pending.push_back(Operation::now(Action::Request(request)));
+        self.pending
+            .push_back(Operation::now(Action::Request(request)));
         Ok(())
     }
 }
@@ -108,7 +134,10 @@ impl OperationSource for TraceSource {
             match self.references.next()? {
                 Ok(reference) => {
                     self.taken += 1;
-                    self.trouble = self.push_reference(&reference).err().map(TraceTrouble::Mapping);
+                    self.trouble = self
+                        .push_reference(&reference)
+                        .err()
+                        .map(TraceTrouble::Mapping);
                 }
                 Err(error) => self.trouble = Some(TraceTrouble::Trace(error)),
             }

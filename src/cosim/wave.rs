@@ -24,8 +24,19 @@ pub struct WithWave<'a> {
 
 impl<'a> WithWave<'a> {
     /// `rtl`, with a wave into `path` from `first_cycle` on. What goes wrong with the file is left in `trouble`.
-    pub fn new(rtl: Rtl, path: PathBuf, first_cycle: u64, trouble: &'a mut Option<RtlError>) -> Self {
-        Self { rtl, path, first_cycle, opened: false, trouble }
+    pub fn new(
+        rtl: Rtl,
+        path: PathBuf,
+        first_cycle: u64,
+        trouble: &'a mut Option<RtlError>,
+    ) -> Self {
+        Self {
+            rtl,
+            path,
+            first_cycle,
+            opened: false,
+            trouble,
+        }
     }
 }
 

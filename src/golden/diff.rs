@@ -22,7 +22,8 @@ pub fn lines(old: &str, new: &str) -> String {
     if old == new {
         return String::new();
     }
-    let (old_lines, new_lines): (Vec<&str>, Vec<&str>) = (old.lines().collect(), new.lines().collect());
+    let (old_lines, new_lines): (Vec<&str>, Vec<&str>) =
+        (old.lines().collect(), new.lines().collect());
     let changes = script(&old_lines, &new_lines);
     if changes.iter().all(|(change, _)| *change == Change::Kept) {
         return "(they differ in line ends, or in the end of the last line)\n".to_owned();
@@ -34,16 +35,29 @@ pub fn lines(old: &str, new: &str) -> String {
 fn script<'a>(old: &[&'a str], new: &[&'a str]) -> Vec<(Change, &'a str)> {
     let start = old.iter().zip(new).take_while(|(a, b)| a == b).count();
     let rest = old.len().min(new.len()) - start;
-    let end = old.iter().rev().zip(new.iter().rev()).take(rest).take_while(|(a, b)| a == b).count();
+    let end = old
+        .iter()
+        .rev()
+        .zip(new.iter().rev())
+        .take(rest)
+        .take_while(|(a, b)| a == b)
+        .count();
     let (old_middle, new_middle) = (&old[start..old.len() - end], &new[start..new.len() - end]);
-    let mut changes: Vec<_> = old[..start].iter().map(|line| (Change::Kept, *line)).collect();
+    let mut changes: Vec<_> = old[..start]
+        .iter()
+        .map(|line| (Change::Kept, *line))
+        .collect();
     if old_middle.len() > MATCHED_LINES || new_middle.len() > MATCHED_LINES {
         changes.extend(old_middle.iter().map(|line| (Change::Removed, *line)));
         changes.extend(new_middle.iter().map(|line| (Change::Added, *line)));
     } else {
         match_lines(old_middle, new_middle, &mut changes);
     }
-    changes.extend(old[old.len() - end..].iter().map(|line| (Change::Kept, *line)));
+    changes.extend(
+        old[old.len() - end..]
+            .iter()
+            .map(|line| (Change::Kept, *line)),
+    );
     changes
 }
 
@@ -66,7 +80,9 @@ fn match_lines<'a>(old: &[&'a str], new: &[&'a str], changes: &mut Vec<(Change, 
         if i < old.len() && j < new.len() && old[i] == new[j] {
             changes.push((Change::Kept, old[i]));
             (i, j) = (i + 1, j + 1);
-        } else if j == new.len() || (i < old.len() && lengths[(i + 1) * width + j] >= lengths[i * width + j + 1]) {
+        } else if j == new.len()
+            || (i < old.len() && lengths[(i + 1) * width + j] >= lengths[i * width + j + 1])
+        {
             changes.push((Change::Removed, old[i]));
             i += 1;
         } else {
@@ -80,7 +96,9 @@ fn render(changes: &[(Change, &str)]) -> String {
     let near = |index: usize| {
         let from = index.saturating_sub(CONTEXT_LINES);
         let to = (index + CONTEXT_LINES + 1).min(changes.len());
-        changes[from..to].iter().any(|(change, _)| *change != Change::Kept)
+        changes[from..to]
+            .iter()
+            .any(|(change, _)| *change != Change::Kept)
     };
     let mut text = String::new();
     let mut gap = false;
@@ -117,7 +135,10 @@ mod tests {
     fn a_change_is_shown_between_its_neighbours() {
         let old: String = (0..20).map(|n| format!("{n}\n")).collect();
         let new = old.replace("\n10\n", "\nten\nand more\n");
-        assert_eq!(lines(&old, &new), "  ...\n  7\n  8\n  9\n- 10\n+ ten\n+ and more\n  11\n  12\n  13\n");
+        assert_eq!(
+            lines(&old, &new),
+            "  ...\n  7\n  8\n  9\n- 10\n+ ten\n+ and more\n  11\n  12\n  13\n"
+        );
     }
 
     #[test]

@@ -67,7 +67,11 @@ pub fn find(directory: &Path, pattern: Option<&str>) -> Result<Vec<Scenario>, Su
 }
 
 fn collect(directory: &Path, prefix: &str, found: &mut Vec<Scenario>) -> Result<(), SuiteError> {
-    let failed = |source| SuiteError::Io { path: directory.to_owned(), what: "cannot be listed", source };
+    let failed = |source| SuiteError::Io {
+        path: directory.to_owned(),
+        what: "cannot be listed",
+        source,
+    };
     for entry in std::fs::read_dir(directory).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
         let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
@@ -77,7 +81,11 @@ fn collect(directory: &Path, prefix: &str, found: &mut Vec<Scenario>) -> Result<
             collect(&path, &format!("{prefix}{name}/"), found)?;
         } else if let Some(stem) = name.strip_suffix(".stim") {
             let scenario = format!("{prefix}{stem}");
-            found.push(Scenario { name: scenario, snapshot: path.with_extension("snap"), stimulus: path });
+            found.push(Scenario {
+                name: scenario,
+                snapshot: path.with_extension("snap"),
+                stimulus: path,
+            });
         }
     }
     Ok(())
@@ -109,7 +117,10 @@ pub struct Implementation<'a> {
     /// `model` or `rtl`.
     pub name: &'static str,
     /// Makes a twin, in reset, for a machine; else the reason why there is none.
-    #[allow(clippy::type_complexity, reason = "a closure and its result, named where they are used")]
+    #[allow(
+        clippy::type_complexity,
+        reason = "a closure and its result, named where they are used"
+    )]
     pub make: Box<dyn FnMut(&Config, u64) -> Result<Box<dyn Twin>, String> + 'a>,
 }
 
@@ -148,32 +159,55 @@ pub enum Verdict {
 ///
 /// # Errors
 /// The stimulus is refused, or there is no machine for it.
-pub fn run(scenario: &Scenario, implementations: &mut [Implementation<'_>]) -> Result<Verdict, SuiteError> {
+pub fn run(
+    scenario: &Scenario,
+    implementations: &mut [Implementation<'_>],
+) -> Result<Verdict, SuiteError> {
     let (stimulus, config) = load(&scenario.stimulus)?;
     let mut agreed: Option<(&'static str, String)> = None;
     for implementation in implementations {
         let name = implementation.name;
         let twin = (implementation.make)(&config, stimulus.setup.seed).map_err(|reason| {
-            SuiteError::Implementation { scenario: scenario.name.clone(), implementation: name, reason }
+            SuiteError::Implementation {
+                scenario: scenario.name.clone(),
+                implementation: name,
+                reason,
+            }
         })?;
         let text = match trace::record(&scenario.name, &stimulus, &config, twin) {
             Ok(text) => text,
-            Err(finding) => return Ok(Verdict::Failed { implementation: name, report: finding.report() }),
+            Err(finding) => {
+                return Ok(Verdict::Failed {
+                    implementation: name,
+                    report: finding.report(),
+                });
+            }
         };
         match &agreed {
             None => agreed = Some((name, text)),
             Some((_, first)) if *first == text => {}
-            Some((_, first)) => return Ok(Verdict::Differ { diff: diff::lines(first, &text) }),
+            Some((_, first)) => {
+                return Ok(Verdict::Differ {
+                    diff: diff::lines(first, &text),
+                });
+            }
         }
     }
     let trace = agreed.map(|(_, text)| text).unwrap_or_default();
-    let failed = |source| SuiteError::Io { path: scenario.snapshot.clone(), what: "cannot be read", source };
+    let failed = |source| SuiteError::Io {
+        path: scenario.snapshot.clone(),
+        what: "cannot be read",
+        source,
+    };
     Ok(match snapshot::read(&scenario.snapshot).map_err(failed)? {
         None => Verdict::New { trace },
         Some(text) if text == snapshot::file_text(&trace) => Verdict::Same,
         Some(text) => {
             let old = snapshot::trace_in(&text).unwrap_or(&text);
-            Verdict::Changed { diff: diff::lines(old, &trace), trace }
+            Verdict::Changed {
+                diff: diff::lines(old, &trace),
+                trace,
+            }
         }
     })
 }

@@ -37,7 +37,8 @@ impl Checker for Recorder {
         outputs: &Outputs,
         stores: &[Store],
     ) -> Result<(), CheckerFinding> {
-        self.log.write_cycle(cycle, inputs, outputs, stores, &mut self.text);
+        self.log
+            .write_cycle(cycle, inputs, outputs, stores, &mut self.text);
         Ok(())
     }
 
@@ -50,12 +51,23 @@ impl Checker for Recorder {
 ///
 /// # Errors
 /// The first thing that was wrong with the run itself: a hang, a failed assertion, a link that broke its rules.
-pub fn record<T: Twin>(name: &str, stimulus: &Stimulus, config: &Config, twin: T) -> Result<String, Box<Finding>> {
+pub fn record<T: Twin>(
+    name: &str,
+    stimulus: &Stimulus,
+    config: &Config,
+    twin: T,
+) -> Result<String, Box<Finding>> {
     let mut recorder = Recorder::default();
     let operations = stimulus.operations.clone().into_iter();
     let (report, changes) = {
-        let mut run = Lockstep::alone(config, &stimulus.setup, operations, twin, Options::default())
-            .with_checker(Box::new(&mut recorder));
+        let mut run = Lockstep::alone(
+            config,
+            &stimulus.setup,
+            operations,
+            twin,
+            Options::default(),
+        )
+        .with_checker(Box::new(&mut recorder));
         let report = run.run(&mut |_| ControlFlow::Continue(()));
         (report, run.first_side().memory.contents())
     };
@@ -92,9 +104,13 @@ fn header(name: &str, stimulus: &Stimulus, config: &Config) -> String {
 fn entries(stimulus: &Stimulus, contents: &[(u64, u64)], text: &mut String) {
     let image = &stimulus.setup.image;
     let gone = image.iter().filter(|(address, value)| {
-        **value != 0 && contents.binary_search_by_key(*address, |cell| cell.0).is_err()
+        **value != 0
+            && contents
+                .binary_search_by_key(*address, |cell| cell.0)
+                .is_err()
     });
-    let mut changed: Vec<(u64, u64, u64)> = gone.map(|(address, value)| (*address, *value, 0)).collect();
+    let mut changed: Vec<(u64, u64, u64)> =
+        gone.map(|(address, value)| (*address, *value, 0)).collect();
     for (address, value) in contents {
         let before = image.get(address).copied().unwrap_or(0);
         if before != *value {
@@ -107,7 +123,12 @@ fn entries(stimulus: &Stimulus, contents: &[(u64, u64)], text: &mut String) {
         text.push_str("  none\n");
     }
     for (address, before, after) in changed {
-        let _ = writeln!(text, "  {address:#x}: {} to {}", EntryBits(before), EntryBits(after));
+        let _ = writeln!(
+            text,
+            "  {address:#x}: {} to {}",
+            EntryBits(before),
+            EntryBits(after)
+        );
     }
 }
 

@@ -51,7 +51,7 @@ pub struct Args {
     #[arg(long, value_name = "A..B", value_parser = parse_seeds)]
     seeds: Option<(u64, u64)>,
     /// Random operations for each seed; with --trace, the most references that are taken
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", visible_alias = "count")]
     ops: Option<u64>,
     /// The references of a trace instead of random operations (- is standard input); pages are placed by the machine's [mapping]
     #[arg(long, value_name = "FILE", conflicts_with = "seeds")]
@@ -109,8 +109,15 @@ pub(super) struct JudgingArgs {
 impl JudgingArgs {
     /// The options of a run.
     pub(super) fn options(&self) -> Options {
-        let silenced = self.silence.iter().fold(Silenced::NONE, |set, comparator| set.with(*comparator));
-        Options { no_skip: self.no_skip, silenced, ..Options::default() }
+        let silenced = self
+            .silence
+            .iter()
+            .fold(Silenced::NONE, |set, comparator| set.with(*comparator));
+        Options {
+            no_skip: self.no_skip,
+            silenced,
+            ..Options::default()
+        }
     }
 }
 
@@ -123,14 +130,26 @@ fn parse_comparator(text: &str) -> Result<Comparator, String> {
 
 fn parse_seeds(text: &str) -> Result<(u64, u64), String> {
     let parse = |part: &str| part.parse::<u64>().map_err(|error| error.to_string());
-    let (first, last) = text.split_once("..").ok_or("give two numbers as in 1..20")?;
+    let (first, last) = text
+        .split_once("..")
+        .ok_or("give two numbers as in 1..20")?;
     let (first, last) = (parse(first)?, parse(last)?);
-    if first <= last { Ok((first, last)) } else { Err("the first must not be above the last".to_owned()) }
+    if first <= last {
+        Ok((first, last))
+    } else {
+        Err("the first must not be above the last".to_owned())
+    }
 }
 
 fn parse_minutes(text: &str) -> Result<f64, String> {
-    let minutes: f64 = text.parse().map_err(|_| "give a number of minutes, such as 0.5".to_owned())?;
-    if (0.0..=1e6).contains(&minutes) { Ok(minutes) } else { Err("give 0 to 1000000 minutes".to_owned()) }
+    let minutes: f64 = text
+        .parse()
+        .map_err(|_| "give a number of minutes, such as 0.5".to_owned())?;
+    if (0.0..=1e6).contains(&minutes) {
+        Ok(minutes)
+    } else {
+        Err("give 0 to 1000000 minutes".to_owned())
+    }
 }
 
 #[cfg(feature = "rtl")]
@@ -148,30 +167,68 @@ pub fn run(args: Args, context: &mut Context) -> Result<Outcome, CliError> {
         On::Both => Some(Machines::open()?.library(&loaded.config, context)?),
         On::Model => None,
     };
-    let minutes = args.minutes.map(|minutes| Duration::from_secs_f64(60.0 * minutes));
+    let minutes = args
+        .minutes
+        .map(|minutes| Duration::from_secs_f64(60.0 * minutes));
     if let Some(trace) = &args.trace {
         return traced::run(&args, trace, &loaded, library.as_ref(), minutes, context);
     }
     let (first_seed, last_seed) = args.seeds.unwrap_or((args.seed, args.seed));
-    let plan = Plan { first_seed, last_seed, operations: args.ops };
-    let bare = args.ops.is_none().then_some(Duration::from_secs(BARE_SECONDS));
-    let summary = campaign(&args, &plan, minutes.or(bare), &loaded.config, library.as_ref(), context)?;
-    let failed = write_replays(&args.judging.replays, &loaded.config, &summary.failures, context);
+    let plan = Plan {
+        first_seed,
+        last_seed,
+        operations: args.ops,
+    };
+    let bare = args
+        .ops
+        .is_none()
+        .then_some(Duration::from_secs(BARE_SECONDS));
+    let summary = campaign(
+        &args,
+        &plan,
+        minutes.or(bare),
+        &loaded.config,
+        library.as_ref(),
+        context,
+    )?;
+    let failed = write_replays(
+        &args.judging.replays,
+        &loaded.config,
+        &summary.failures,
+        context,
+    );
     // The floors speak of a run that came to its end.
-    let missed = if failed.is_empty() { floors::missed(&loaded.config, &summary.counters) } else { Vec::new() };
-    let seeds = if first_seed == last_seed { format!("seed {first_seed}") } else { format!("seeds {first_seed}..{last_seed}") };
+    let missed = if failed.is_empty() {
+        floors::missed(&loaded.config, &summary.counters)
+    } else {
+        Vec::new()
+    };
+    let seeds = if first_seed == last_seed {
+        format!("seed {first_seed}")
+    } else {
+        format!("seeds {first_seed}..{last_seed}")
+    };
     let verdict = Verdict {
         loaded: &loaded,
         what: format!("random operations, {seeds}, {} streams", summary.streams),
         implementations: args.on.implementations(),
         counters: &summary.counters,
-        keys: vec![("seed", json!(first_seed)), ("last_seed", json!(last_seed)), ("streams", json!(summary.streams))],
+        keys: vec![
+            ("seed", json!(first_seed)),
+            ("last_seed", json!(last_seed)),
+            ("streams", json!(summary.streams)),
+        ],
         failed: &failed,
         missed: &missed,
+        references: None,
     };
     context.object(&verdict.json())?;
     context.text(&verdict.text())?;
-    Ok(if verdict.holds() { Outcome::Held } else { Outcome::Difference })
+    Ok(if verdict.holds() {
+        Outcome::Held
+    } else {
+        Outcome::Difference
+    })
 }
 
 fn campaign(
@@ -189,7 +246,10 @@ fn campaign(
     };
     let by_time = plan.operations.is_none();
     let settings = Settings {
-        jobs: args.jobs.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from),
+        jobs: args.jobs.map_or_else(
+            || std::thread::available_parallelism().map_or(1, usize::from),
+            usize::from,
+        ),
         keep_going: args.keep_going,
         is_over: &|| limit.is_some_and(|limit| begin.elapsed() >= limit),
         progress: &|operations| {
@@ -201,7 +261,9 @@ fn campaign(
         },
     };
     let options = args.judging.options();
-    campaign::run(plan, &settings, &|job, watch| random_stream(config, library, job, options, watch))
+    campaign::run(plan, &settings, &|job, watch| {
+        random_stream(config, library, job, options, watch)
+    })
 }
 
 /// One random stream, on both twins or on the model alone.
@@ -214,33 +276,62 @@ fn random_stream(
 ) -> Result<Report, CliError> {
     let stream = RandomStream::new(config, job.seed, job.stream, job.operations);
     let model = Mmu::new(&stream.config);
-    let RandomStream { config, setup, generator } = &stream;
+    let RandomStream {
+        config,
+        setup,
+        generator,
+    } = &stream;
     match library {
-        None => Ok(Lockstep::alone(config, setup, generator.clone(), model, options).with_reference(config, setup).run(watch)),
+        None => Ok(
+            Lockstep::alone(config, setup, generator.clone(), model, options)
+                .with_reference(config, setup)
+                .run(watch),
+        ),
         Some(library) => {
             let rtl = Machines::instance(config, library, setup.seed)?;
-            Ok(Lockstep::pair(config, setup, generator.clone(), model, rtl, options)
-                .with_reference(config, setup)
-                .run(watch))
+            Ok(
+                Lockstep::pair(config, setup, generator.clone(), model, rtl, options)
+                    .with_reference(config, setup)
+                    .run(watch),
+            )
         }
     }
 }
 
 /// Writes a replay file for each failure. That one cannot be written is said, and changes nothing about the difference.
-fn write_replays(directory: &Path, config: &Config, failures: &[Failure], context: &mut Context) -> Vec<Failed> {
+fn write_replays(
+    directory: &Path,
+    config: &Config,
+    failures: &[Failure],
+    context: &mut Context,
+) -> Vec<Failed> {
     let mut failed = Vec::new();
     for Failure { job, report } in failures {
         let Some(finding) = &report.finding else {
             continue;
         };
         let mut stream = RandomStream::new(config, job.seed, job.stream, job.operations);
-        let found =
-            format!("found: cycle {}, {}: model {}, rtl {}", finding.cycle, finding.signal, finding.model, finding.rtl);
+        let found = format!(
+            "found: cycle {}, {}: model {}, rtl {}",
+            finding.cycle, finding.signal, finding.model, finding.rtl
+        );
         stream.setup.about.push(found);
-        let path = directory.join(format!("replay-{}-{}-{}.stim", &config.hash()[..8], job.seed, job.stream));
-        let written = write_replay(&path, &stream.setup, &mut stream.generator, report.operations);
+        let path = directory.join(format!(
+            "replay-{}-{}-{}.stim",
+            &config.hash()[..8],
+            job.seed,
+            job.stream
+        ));
+        let written = write_replay(
+            &path,
+            &stream.setup,
+            &mut stream.generator,
+            report.operations,
+        );
         if let Err(error) = &written {
-            context.note(&format!("{error}\nremedy: name a writable directory with --replays"));
+            context.note(&format!(
+                "{error}\nremedy: name a writable directory with --replays"
+            ));
         }
         failed.push(Failed {
             name: format!("seed {}, stream {}", job.seed, job.stream),

@@ -38,6 +38,8 @@ pub struct Verdict<'a> {
     pub failed: &'a [Failed],
     /// Floors that were missed.
     pub missed: &'a [Missed],
+    /// References of a trace that were run; `None` for random operations, which want another table.
+    pub references: Option<u64>,
 }
 
 impl Verdict<'_> {
@@ -58,7 +60,12 @@ impl Verdict<'_> {
                 ("floors_missed", json!(self.missed)),
                 ("first_divergence", json!(first)),
             ];
-            map.extend(common.into_iter().chain(self.keys.iter().cloned()).map(|(key, value)| (key.to_owned(), value)));
+            map.extend(
+                common
+                    .into_iter()
+                    .chain(self.keys.iter().cloned())
+                    .map(|(key, value)| (key.to_owned(), value)),
+            );
         }
         object
     }
@@ -72,7 +79,10 @@ impl Verdict<'_> {
             self.what,
             self.implementations.join(" and ")
         );
-        text.push_str(&counters_table(self.counters));
+        text.push_str(&match self.references {
+            None => counters_table(self.counters),
+            Some(references) => trace_table(self.counters, references, self.failed.len()),
+        });
         for failed in self.failed {
             // Writing into a string does not fail.
             let _ = write!(text, "{}: {}", failed.name, failed.finding.report());
@@ -86,7 +96,10 @@ impl Verdict<'_> {
         }
         let _ = match (self.failed.len(), self.missed.len()) {
             (0, 0) => writeln!(text, "no difference"),
-            (0, missed) => writeln!(text, "no difference, but {missed} floors missed: the run says too little"),
+            (0, missed) => writeln!(
+                text,
+                "no difference, but {missed} floors missed: the run says too little"
+            ),
             (1, _) => writeln!(text, "1 run with a difference"),
             (count, _) => writeln!(text, "{count} runs with a difference"),
         };
@@ -100,22 +113,142 @@ pub fn counters_json(counters: &Counters) -> Json {
     serde_json::to_value(counters).unwrap_or_default()
 }
 
+/// The counts of a trace as a table for a person who sees one for the first time.
+fn trace_table(counters: &Counters, references: u64, differences: usize) -> String {
+    let c = counters;
+    let looked_up = c.responses_compared.max(1);
+    let share = |count: u64| format!("{:.3} %", 100.0 * count as f64 / looked_up as f64);
+    let compared = "equal in both, cycle by cycle";
+    let rows: Vec<Vec<String>> = [
+        (
+            "memory references",
+            references,
+            "fetches, loads, stores; what crosses a page counts twice".to_owned(),
+        ),
+        (
+            "answered by the first-level TLBs",
+            c.l1_hits,
+            share(c.l1_hits),
+        ),
+        (
+            "answered by the second-level TLB",
+            c.stlb_hits,
+            share(c.stlb_hits),
+        ),
+        ("page walks", c.walks, share(c.walks)),
+        (
+            "  begun at a paging-structure-cache entry",
+            c.cached_starts,
+            String::new(),
+        ),
+        (
+            "  for a store to a page not yet dirty",
+            c.dirty_clear_hits,
+            String::new(),
+        ),
+        ("  ended in a fault", c.walks_faulted, String::new()),
+        (
+            "cycles",
+            c.cycles,
+            format!(
+                "{:.2} a reference",
+                c.cycles as f64 / references.max(1) as f64
+            ),
+        ),
+        (
+            "responses compared",
+            c.responses_compared,
+            compared.to_owned(),
+        ),
+        (
+            "memory transfers compared",
+            c.bus_compared,
+            compared.to_owned(),
+        ),
+        (
+            "TLB and cache fills compared",
+            c.fills_compared,
+            compared.to_owned(),
+        ),
+        (
+            "page-table entries compared",
+            c.entries_compared,
+            "bit for bit, at the end".to_owned(),
+        ),
+        ("differences", differences as u64, String::new()),
+    ]
+    .into_iter()
+    .map(|(name, count, remark)| vec![name.to_owned(), grouped(count), remark])
+    .collect();
+    table(&["", "count", ""], &rows)
+}
+
 /// The counts as a table for a person.
 pub fn counters_table(counters: &Counters) -> String {
     let c = counters;
     let rows: Vec<Vec<String>> = [
         ("operations", c.ops, "cycles", c.cycles),
-        ("responses compared", c.responses_compared, "memory transfers compared", c.bus_compared),
-        ("fills compared", c.fills_compared, "page-table entries compared", c.entries_compared),
-        ("removals compared", c.removals_compared, "evictions", c.evictions),
-        ("first-level hits", c.l1_hits, "second-level hits", c.stlb_hits),
+        (
+            "responses compared",
+            c.responses_compared,
+            "memory transfers compared",
+            c.bus_compared,
+        ),
+        (
+            "fills compared",
+            c.fills_compared,
+            "page-table entries compared",
+            c.entries_compared,
+        ),
+        (
+            "removals compared",
+            c.removals_compared,
+            "evictions",
+            c.evictions,
+        ),
+        (
+            "first-level hits",
+            c.l1_hits,
+            "second-level hits",
+            c.stlb_hits,
+        ),
         ("walks", c.walks, "begun at a cached entry", c.cached_starts),
-        ("walks that faulted", c.walks_faulted, "walks begun again at CR3", c.walk_restarts),
-        ("page faults", c.faults.total(), "general protections", c.general_protections),
-        ("bus errors", c.bus_errors, "invalidations during a walk", c.invalidations_during_walk),
-        ("compare-and-sets", c.compare_and_sets, "of these lost to another agent", c.ad_races_lost),
-        ("hits denied", c.denied_hits, "write hits with D clear", c.dirty_clear_hits),
-        ("one legal outcome only", c.single_outcome, "stale outcomes seen", c.stale_observed),
+        (
+            "walks that faulted",
+            c.walks_faulted,
+            "walks begun again at CR3",
+            c.walk_restarts,
+        ),
+        (
+            "page faults",
+            c.faults.total(),
+            "general protections",
+            c.general_protections,
+        ),
+        (
+            "bus errors",
+            c.bus_errors,
+            "invalidations during a walk",
+            c.invalidations_during_walk,
+        ),
+        (
+            "compare-and-sets",
+            c.compare_and_sets,
+            "of these lost to another agent",
+            c.ad_races_lost,
+        ),
+        (
+            "hits denied",
+            c.denied_hits,
+            "write hits with D clear",
+            c.dirty_clear_hits,
+        ),
+        (
+            "one legal outcome only",
+            c.single_outcome,
+            "stale outcomes seen",
+            c.stale_observed,
+        ),
         ("assertions failed", c.assertions_failed, "hangs", c.hangs),
     ]
     .into_iter()

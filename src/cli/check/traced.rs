@@ -50,7 +50,11 @@ pub fn run(
     let mut watch = |pulse: Pulse| {
         progress.set(pulse.operations);
         let is_over = limit.is_some_and(|limit| begin.elapsed() >= limit);
-        if is_over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if is_over {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
     };
     let run = lockstep(args, config, &setup, source, library, &mut watch)?;
     drop(progress);
@@ -59,14 +63,18 @@ pub fn run(
         Some(finding) => {
             let replay = write_trace_replay(args, path, config, &setup, &run.report, context);
             let divergence = FirstDivergence::new(finding, replay);
-            vec![Failed { name: path.display().to_string(), finding: finding.clone(), divergence }]
+            vec![Failed {
+                name: path.display().to_string(),
+                finding: finding.clone(),
+                divergence,
+            }]
         }
     };
     let pages = serde_json::to_value(config.mapping.pages).unwrap_or_default();
     let verdict = Verdict {
         loaded,
         what: format!(
-            "{} references of {}, back to back, pages {}, mapping seed {}",
+            "{} references of {} back to back with no warm-up, pages {}, mapping seed {}",
             grouped(run.references),
             path.display(),
             pages.as_str().unwrap_or("by rule"),
@@ -74,13 +82,22 @@ pub fn run(
         ),
         implementations: args.on.implementations(),
         counters: &run.report.counters,
-        keys: vec![("references", json!(run.references)), ("trace", json!(path)), ("seed", json!(args.seed))],
+        keys: vec![
+            ("references", json!(run.references)),
+            ("trace", json!(path)),
+            ("seed", json!(args.seed)),
+        ],
         failed: &failed,
         missed: &[],
+        references: Some(run.references),
     };
     context.object(&verdict.json())?;
     context.text(&verdict.text())?;
-    Ok(if verdict.holds() { Outcome::Held } else { Outcome::Difference })
+    Ok(if verdict.holds() {
+        Outcome::Held
+    } else {
+        Outcome::Difference
+    })
 }
 
 fn source(config: &Config, path: &Path, most: u64) -> Result<TraceSource, CliError> {
@@ -104,15 +121,25 @@ fn lockstep(
     let model = Mmu::new(config);
     let (report, references, trouble) = match library {
         None => {
-            let mut run = Lockstep::alone(config, setup, source, model, options).with_reference(config, setup);
+            let mut run = Lockstep::alone(config, setup, source, model, options)
+                .with_reference(config, setup);
             let report = run.run(watch);
-            (report, run.source().references(), run.into_source().into_trouble())
+            (
+                report,
+                run.source().references(),
+                run.into_source().into_trouble(),
+            )
         }
         Some(library) => {
             let rtl = Machines::instance(config, library, setup.seed)?;
-            let mut run = Lockstep::pair(config, setup, source, model, rtl, options).with_reference(config, setup);
+            let mut run = Lockstep::pair(config, setup, source, model, rtl, options)
+                .with_reference(config, setup);
             let report = run.run(watch);
-            (report, run.source().references(), run.into_source().into_trouble())
+            (
+                report,
+                run.source().references(),
+                run.into_source().into_trouble(),
+            )
         }
     };
     match trouble {
@@ -135,12 +162,17 @@ fn write_trace_replay(
         context.note("no replay file: standard input cannot be read a second time\nremedy: keep the trace in a file");
         return None;
     }
-    let replay = args.judging.replays.join(format!("replay-{}-trace.stim", &config.hash()[..8]));
+    let replay = args
+        .judging
+        .replays
+        .join(format!("replay-{}-trace.stim", &config.hash()[..8]));
     let mut again = source(config, path, u64::MAX).ok()?;
     match write_replay(&replay, setup, &mut again, report.operations) {
         Ok(()) => Some(replay),
         Err(error) => {
-            context.note(&format!("{error}\nremedy: name a writable directory with --replays"));
+            context.note(&format!(
+                "{error}\nremedy: name a writable directory with --replays"
+            ));
             None
         }
     }

@@ -2,14 +2,16 @@
 //!
 //! Contract: every section is pressed on. SDM vol. 3A, 4.6 to 4.10. Counterpart: none.
 //!
-//! A stream is one machine from reset on, of a bounded number of operations. Each has a [`Temper`] of its own: how dense operations
-//! come, how often tables change, how slow memory is, how the links stall. Within a stream short scenes follow each other
-//! ([`Scene`]): a burst of requests over a small working set, entries rewritten under the machine's feet, invalidations and stores timed
+//! A stream is one machine from reset on, of a bounded number of operations. Each has a temper of its own: how dense operations
+//! come, how often tables change, how slow memory is, how the links stall. Within a stream short scenes follow each
+//! other: a burst of requests over a small working set, entries rewritten under the machine's feet, invalidations and stores timed
 //! to meet a walk, changes of address space, rights, PCID and mode. Tables are few and point at each other in every way ([`world`]), so
 //! that pages collide in sets, alias, and change their size.
 
 pub mod prng;
 pub mod registers;
+mod scenes;
+mod stream;
 pub mod world;
 
 use std::collections::VecDeque;
@@ -17,15 +19,12 @@ use std::collections::VecDeque;
 use crate::arch::{Access, AccessKind};
 use crate::config::Config;
 
+pub use self::stream::RandomStream;
+
 use self::prng::Prng;
 use self::registers::Registry;
 use self::world::{Address, World};
-use super::stall::{Link, StallRates};
-use super::stimulus::{Action, ConfigText, Control, Operation, OperationSource, Request, Setup};
-
-/// Memory of a random stream, if the configuration does not say: so much that tables may stand at high addresses, and not all that
-/// can be addressed, so that some entries point to where no memory is.
-const MEMORY_SHARE: (u64, u64) = (3, 4);
+use super::stimulus::{Action, Control, Operation, OperationSource, Request};
 
 /// What kind of stream it is.
 #[derive(Debug, Clone)]
@@ -93,7 +92,7 @@ impl Scene {
         Self::Pause,
     ];
     /// The usual mixture.
-    const WEIGHTS: [u64; Self::COUNT] = [400, 90, 70, 110, 130, 80, 40, 40, 25, 8, 20, 6, 25, 40];
+    const WEIGHTS: [u64; Self::COUNT] = [400, 90, 70, 110, 130, 80, 40, 40, 25, 15, 35, 6, 25, 40];
 }
 
 /// A random stream. Made from (configuration, seed, number of the stream), and nothing else.
@@ -110,67 +109,6 @@ pub struct Generator {
     scenes_until_change: u64,
 }
 
-/// A stream and the machine that it runs on.
-#[derive(Debug, Clone)]
-pub struct RandomStream {
-    /// The machine: as asked for, with a memory that suits the stream.
-    pub config: Config,
-    /// Header and memory image.
-    pub setup: Setup,
-    /// The operations.
-    pub generator: Generator,
-}
-
-impl RandomStream {
-    /// Stream number `stream` of `seed`, of `operations` operations.
-    ///
-    /// Every fourth stream runs with latency and jitter as configured; the others draw theirs, because what meets what depends on them.
-    pub fn new(config: &Config, seed: u64, stream: u64, operations: u64) -> Self {
-        let mut prng = Prng::new(seed, stream);
-        let mut config = config.clone();
-        if stream % 4 != 3 {
-            config.memory.latency_cycles = match prng.weighted(&[5, 3, 1]) {
-                0 => prng.between(1, 4) as u32,
-                1 => prng.between(5, 20) as u32,
-                _ => prng.between(21, 60) as u32,
-            };
-            config.memory.jitter_cycles = if prng.chance(500) { prng.between(1, 12) as u32 } else { 0 };
-        }
-        if config.memory.size_bytes.is_none() {
-            let share = config.memory_size_bytes() / MEMORY_SHARE.1 * MEMORY_SHARE.0;
-            config.memory.size_bytes = Some(share & !0xfff);
-        }
-        let stalls = stall_rates(config.ports() as u8, &mut prng);
-        let world = World::new(&config, &mut prng);
-        let setup = Setup {
-            about: vec![format!("random operations: seed {seed}, stream {stream}")],
-            config: ConfigText::of(&config),
-            seed: prng.bits(),
-            stalls,
-            image: world.image().clone(),
-        };
-        let generator = Generator::new(&config, world, prng, operations);
-        Self { config, setup, generator }
-    }
-}
-
-/// Stalls of a stream: mostly none or mild, sometimes heavy, sometimes one link that is hardly ever ready.
-fn stall_rates(ports: u8, prng: &mut Prng) -> StallRates {
-    match prng.weighted(&[40, 30, 20, 10]) {
-        0 => StallRates::NONE,
-        1 => StallRates::uniform(prng.between(10, 150) as u16),
-        2 => StallRates::uniform(prng.between(200, 600) as u16),
-        _ => {
-            let mut rates = StallRates::NONE;
-            let port = prng.below(ports.into()) as u8;
-            let links =
-                [Link::Request(port), Link::Response(port), Link::Control, Link::ControlResponse, Link::Memory];
-            rates.set(prng.pick(&links), prng.between(700, 900) as u16);
-            rates
-        }
-    }
-}
-
 impl Generator {
     fn new(config: &Config, world: World, mut prng: Prng, operations: u64) -> Self {
         let memory = &config.memory;
@@ -181,9 +119,16 @@ impl Generator {
         }
         let temper = Temper {
             scenes,
-            gaps: prng.pick(&[[70, 20, 8, 2], [40, 30, 20, 10], [20, 20, 30, 30], [95, 5, 0, 0]]),
+            gaps: prng.pick(&[
+                [70, 20, 8, 2],
+                [40, 30, 20, 10],
+                [20, 20, 30, 30],
+                [95, 5, 0, 0],
+            ]),
             working_set: prng.pick(&[3, 6, 12, 24, 80, 200]),
-            access_cycles: u64::from(memory.latency_cycles) + u64::from(memory.jitter_cycles) / 2 + 2,
+            access_cycles: u64::from(memory.latency_cycles)
+                + u64::from(memory.jitter_cycles) / 2
+                + 2,
         };
         let mut generator = Self {
             registry: Registry::new(config.arch_capabilities()),
@@ -211,7 +156,10 @@ impl Generator {
     }
 
     fn push_after(&mut self, gap_cycles: u64, action: Action) {
-        self.queue.push_back(Operation { gap_cycles: gap_cycles as u32, action });
+        self.queue.push_back(Operation {
+            gap_cycles: gap_cycles as u32,
+            action,
+        });
     }
 
     fn push_controls(&mut self, controls: Vec<Control>) {
@@ -252,9 +200,13 @@ impl Generator {
             Scene::Race => self.race(),
             Scene::InvalidateDuringWalk => self.invalidate_during_walk(),
             Scene::Invalidate => self.invalidate(),
-            Scene::Switch => self.controls(|registry, world, prng, out| registry.switch(world, prng, out)),
+            Scene::Switch => {
+                self.controls(|registry, world, prng, out| registry.switch(world, prng, out))
+            }
             Scene::Adjust => self.controls(|registry, _, prng, out| registry.adjust(prng, out)),
-            Scene::Pcide => self.controls(|registry, world, prng, out| registry.toggle_pcide(world, prng, out)),
+            Scene::Pcide => {
+                self.controls(|registry, world, prng, out| registry.toggle_pcide(world, prng, out))
+            }
             Scene::Mischief => self.controls(|registry, _, prng, out| registry.mischief(prng, out)),
             Scene::Mode => self.mode(),
             Scene::NonCanonical => self.non_canonical(),
@@ -264,7 +216,12 @@ impl Generator {
 
     fn controls(&mut self, make: impl FnOnce(&mut Registry, &World, &mut Prng, &mut Vec<Control>)) {
         let mut controls = Vec::new();
-        make(&mut self.registry, &self.world, &mut self.prng, &mut controls);
+        make(
+            &mut self.registry,
+            &self.world,
+            &mut self.prng,
+            &mut controls,
+        );
         self.push_controls(controls);
     }
 
@@ -290,7 +247,11 @@ impl Generator {
     fn hot(&mut self) -> u64 {
         let length = self.working_set.len() as u64;
         let first = self.prng.below(length);
-        let index = if self.prng.chance(500) { self.prng.below(first + 1) } else { first };
+        let index = if self.prng.chance(500) {
+            self.prng.below(first + 1)
+        } else {
+            first
+        };
         self.working_set[index as usize].canonical(self.registry.wide())
     }
 
@@ -300,7 +261,20 @@ impl Generator {
             cpl: self.prng.pick(&[0, 0, 0, 3, 3, 3, 1, 2]),
             ac: self.prng.chance(600),
             implicit_supervisor: self.prng.chance(60),
-            pkru: self.prng.pick(&[0, 0, 0, 0, 0, 0, 0x8, 0x4, 0xc00, 0xc000_0000, 0x5555_5554, 0xaaaa_aaaa]),
+            pkru: self.prng.pick(&[
+                0,
+                0,
+                0,
+                0,
+                0,
+                0,
+                0x8,
+                0x4,
+                0xc00,
+                0xc000_0000,
+                0x5555_5554,
+                0xaaaa_aaaa,
+            ]),
         }
     }
 
@@ -319,182 +293,15 @@ impl Generator {
         };
         let room = 0x1000 - (va & 0xfff);
         let size_bytes = self.prng.pick(&[1u64, 4, 8, 16, 64]).min(room) as u8;
-        self.push_after(gap_cycles, Action::Request(Request { port, va, access, size_bytes }));
-    }
-
-    /// Requests over a few pages, some of which are asked for again and again.
-    fn burst(&mut self) {
-        let few: [u64; 4] = std::array::from_fn(|_| self.hot());
-        let cpl = self.prng.pick(&[0, 3, 3]);
-        for _ in 0..self.prng.between(1, 24) {
-            let va = if self.prng.chance(700) { self.prng.pick(&few) } else { self.hot() };
-            let kind = self.kind();
-            let mut access = self.access(kind);
-            if self.prng.chance(850) {
-                access.cpl = cpl;
-                access.ac = true;
-            }
-            let gap = self.gap();
-            self.request(gap, va, access);
-        }
-    }
-
-    fn contexts(&mut self) {
-        let va = self.hot();
-        for _ in 0..self.prng.between(2, 6) {
-            let kind = self.kind();
-            let access = self.access(kind);
-            let gap = self.gap();
-            self.request(gap, va, access);
-        }
-    }
-
-    fn read_then_write(&mut self) {
-        let va = self.hot();
-        let read = self.access(AccessKind::Read);
-        self.request(0, va, read);
-        if self.prng.chance(400) {
-            self.push(Action::Drain);
-        }
-        let gap = self.gap();
-        self.request(gap, va, Access { kind: AccessKind::Write, ..read });
-    }
-
-    /// The cells on the path of an address, as far as the generator knows.
-    fn path(&self, va: u64) -> Vec<(u64, u8)> {
-        let root = self.registry.get().root_table().raw();
-        self.world.path(root, va, self.registry.wide())
-    }
-
-    /// A store that changes an entry on the path of `va`, or any entry.
-    fn mutate(&mut self, va: u64, gap_cycles: u64) {
-        let path = self.path(va);
-        let (cell, level) = match path.len() {
-            0 => self.world.cell(&mut self.prng),
-            _ if self.prng.chance(150) => self.world.cell(&mut self.prng),
-            // The leaf, or the end of the path, half of the time.
-            length if self.prng.chance(500) => path[length - 1],
-            _ => self.prng.pick(&path),
-        };
-        if let Some(store) = self.world.mutation(cell, level, &mut self.prng) {
-            self.push_after(gap_cycles, Action::Store(store));
-        }
-    }
-
-    fn rewrite(&mut self) {
-        let va = self.hot();
-        if self.prng.chance(600) {
-            let access = self.access(AccessKind::Read);
-            self.request(0, va, access);
-        }
-        for _ in 0..self.prng.between(1, 2) {
-            let gap = self.gap();
-            self.mutate(va, gap);
-        }
-        if self.prng.chance(450) {
-            let control = self.registry.invalidate(va, &mut self.prng);
-            let gap = self.gap();
-            self.push_after(gap, Action::Control(control));
-        }
-        let kind = self.kind();
-        let access = self.access(kind);
-        let gap = self.gap();
-        self.request(gap, va, access);
-    }
-
-    /// Clears A and D along a path, makes the machine walk it, and stores into it meanwhile.
-    fn race(&mut self) {
-        let va = self.hot();
-        let path = self.path(va);
-        if path.is_empty() {
-            return self.burst();
-        }
-        for _ in 0..self.prng.between(1, 2) {
-            let (cell, _) = self.prng.pick(&path);
-            if let Some(store) = self.world.clear_accessed_dirty(cell) {
-                self.push(Action::Store(store));
-            }
-        }
-        let control = self.registry.invalidate(va, &mut self.prng);
-        self.push(Action::Control(control));
-        if self.prng.chance(500) {
-            self.push(Action::Drain);
-        }
-        let kind = self.kind();
-        let access = self.access(kind);
-        self.request(0, va, access);
-        // One store after another, about as far apart as the walk's accesses.
-        for _ in 0..self.prng.between(2, 6) {
-            let gap = self.prng.between(1, 2 * self.temper.access_cycles);
-            let (cell, level) = self.prng.pick(&path);
-            let store = if self.prng.chance(500) {
-                self.world.touch(cell)
-            } else {
-                self.world.mutation(cell, level, &mut self.prng)
-            };
-            if let Some(store) = store {
-                self.push_after(gap, Action::Store(store));
-            }
-        }
-    }
-
-    fn invalidate_during_walk(&mut self) {
-        let va = self.hot();
-        if self.prng.chance(600) {
-            let control = self.registry.invalidate(va, &mut self.prng);
-            self.push(Action::Control(control));
-        }
-        for _ in 0..self.prng.between(1, 3) {
-            let address = if self.prng.chance(600) { va } else { self.hot() };
-            let kind = self.kind();
-            let access = self.access(kind);
-            self.request(0, address, access);
-        }
-        let gap = self.during_walk();
-        let control = self.registry.invalidate(va, &mut self.prng);
-        self.push_after(gap, Action::Control(control));
-        if self.prng.chance(500) {
-            let access = self.access(AccessKind::Read);
-            let gap = self.gap();
-            self.request(gap, va, access);
-        }
-    }
-
-    fn invalidate(&mut self) {
-        for _ in 0..self.prng.between(1, 3) {
-            let va = self.hot();
-            let control = self.registry.invalidate(va, &mut self.prng);
-            let gap = self.gap();
-            self.push_after(gap, Action::Control(control));
-        }
-    }
-
-    fn mode(&mut self) {
-        let mut controls = Vec::new();
-        self.registry.leave_paging(&mut self.prng, &mut controls);
-        self.push_controls(controls);
-        if self.prng.chance(600) {
-            self.burst();
-        }
-        let wide = self.prng.chance(500);
-        self.enter_paging(wide);
-        self.change_working_set();
-    }
-
-    fn non_canonical(&mut self) {
-        let va = self.hot() ^ 1 << self.prng.between(47, 63);
-        let kind = self.kind();
-        let access = self.access(kind);
-        self.request(0, va, access);
-    }
-
-    fn pause(&mut self) {
-        if self.prng.chance(500) {
-            self.push(Action::Drain);
-        } else {
-            let cycles = self.during_walk() as u32;
-            self.push(Action::Idle { cycles });
-        }
+        self.push_after(
+            gap_cycles,
+            Action::Request(Request {
+                port,
+                va,
+                access,
+                size_bytes,
+            }),
+        );
     }
 }
 
@@ -535,7 +342,12 @@ mod tests {
                 let mut random = RandomStream::new(&config, 9, stream, 5_000);
                 assert_eq!(random.setup.machine("x").unwrap(), random.config);
                 while let Some(operation) = random.generator.next_operation() {
-                    assert_eq!(check_operation(&operation, &random.config), Ok(()), "{}", preset.name);
+                    assert_eq!(
+                        check_operation(&operation, &random.config),
+                        Ok(()),
+                        "{}",
+                        preset.name
+                    );
                     if let Action::Request(request) = operation.action {
                         let last = request.va + u64::from(request.size_bytes) - 1;
                         assert_eq!(request.va >> 12, last >> 12);
@@ -555,8 +367,14 @@ mod tests {
             let verb = text.split(' ').next().unwrap_or_default().to_owned();
             *kinds.entry(verb).or_insert(0u32) += 1;
         }
-        for verb in ["fetch", "read", "write", "store", "drain", "idle", "cr0", "cr3", "cr4", "efer", "invlpg", "invpcid"] {
-            assert!(kinds.get(verb).is_some_and(|count| *count > 20), "{verb}: {kinds:?}");
+        for verb in [
+            "fetch", "read", "write", "store", "drain", "idle", "cr0", "cr3", "cr4", "efer",
+            "invlpg", "invpcid",
+        ] {
+            assert!(
+                kinds.get(verb).is_some_and(|count| *count > 20),
+                "{verb}: {kinds:?}"
+            );
         }
     }
 }

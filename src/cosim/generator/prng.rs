@@ -11,7 +11,11 @@ pub struct Prng {
 impl Prng {
     /// The stream that belongs to a seed and the number of a stream within it.
     pub fn new(seed: u64, stream: u64) -> Self {
-        Self { state: std::array::from_fn(|word| crate::model::memory::hash(seed, stream, word as u64)) }
+        Self {
+            state: std::array::from_fn(|word| {
+                crate::model::memory::hash(seed, stream, word as u64)
+            }),
+        }
     }
 
     /// The next 64 bits.
@@ -83,8 +87,13 @@ mod tests {
         for _ in 0..70_000 {
             seen[prng.between(10, 16) as usize - 10] += 1;
         }
-        assert!(seen.iter().all(|count| (9_500..10_500).contains(count)), "{seen:?}");
-        let heavy = (0..10_000).filter(|_| prng.weighted(&[1, 0, 9]) == 2).count();
+        assert!(
+            seen.iter().all(|count| (9_500..10_500).contains(count)),
+            "{seen:?}"
+        );
+        let heavy = (0..10_000)
+            .filter(|_| prng.weighted(&[1, 0, 9]) == 2)
+            .count();
         assert!((8_800..9_200).contains(&heavy));
     }
 }

@@ -7,7 +7,7 @@
 use super::prng::Prng;
 use super::world::World;
 use crate::arch::registers::{CR3_NO_FLUSH, cr0, cr4, efer};
-use crate::arch::{Capabilities, InvpcidDescriptor, Registers};
+use crate::arch::{Capabilities, GeneralProtection, Invalidation, InvpcidDescriptor, Registers};
 use crate::cosim::stimulus::{Control, ControlKind};
 
 /// PCIDs in use: few, so that contexts are met again.
@@ -23,7 +23,10 @@ pub struct Registry {
 impl Registry {
     /// The registers after reset.
     pub const fn new(capabilities: Capabilities) -> Self {
-        Self { registers: Registers::RESET, capabilities }
+        Self {
+            registers: Registers::RESET,
+            capabilities,
+        }
     }
 
     /// The registers.
@@ -36,25 +39,34 @@ impl Registry {
         self.registers.cr4() & cr4::LA57 != 0
     }
 
-    /// Whether an operation is legal; if so, it is taken to happen.
-    fn apply(&mut self, control: &Control) -> bool {
-        let Control { kind, data, addr, invpcid_type } = *control;
+    /// An operation takes effect, or is refused.
+    fn apply(&mut self, control: &Control) -> Result<Invalidation, GeneralProtection> {
+        let Control {
+            kind,
+            data,
+            addr,
+            invpcid_type,
+        } = *control;
         let registers = &mut self.registers;
         match kind {
-            ControlKind::MovCr0 => registers.write_cr0(data).is_ok(),
-            ControlKind::MovCr3 => registers.write_cr3(data, &self.capabilities).is_ok(),
-            ControlKind::MovCr4 => registers.write_cr4(data, &self.capabilities).is_ok(),
-            ControlKind::WrmsrEfer => registers.write_efer(data).is_ok(),
-            ControlKind::Invlpg => true,
-            ControlKind::Invpcid => {
-                let descriptor = InvpcidDescriptor { context: data, address: addr };
-                registers.invpcid(invpcid_type, &descriptor).is_ok()
-            }
+            ControlKind::MovCr0 => registers.write_cr0(data),
+            ControlKind::MovCr3 => registers.write_cr3(data, &self.capabilities),
+            ControlKind::MovCr4 => registers.write_cr4(data, &self.capabilities),
+            ControlKind::WrmsrEfer => registers.write_efer(data),
+            ControlKind::Invlpg => Ok(registers.invlpg(data)),
+            ControlKind::Invpcid => registers.invpcid(
+                invpcid_type,
+                &InvpcidDescriptor {
+                    context: data,
+                    address: addr,
+                },
+            ),
         }
     }
 
     fn push(&mut self, control: Control, out: &mut Vec<Control>) {
-        self.apply(&control);
+        // A write that is refused changes nothing, and is as good an operation as any.
+        let _ = self.apply(&control);
         out.push(control);
     }
 
@@ -63,12 +75,24 @@ impl Registry {
     }
 
     /// The writes that lead from the registers as they are into paging, `wide` or not.
-    pub fn enter_paging(&mut self, wide: bool, world: &World, prng: &mut Prng, out: &mut Vec<Control>) {
+    pub fn enter_paging(
+        &mut self,
+        wide: bool,
+        world: &World,
+        prng: &mut Prng,
+        out: &mut Vec<Control>,
+    ) {
         self.leave_paging(prng, out);
+        self.try_too_early(prng, out);
         let five = wide && self.capabilities.five_level;
         let width = if five { cr4::LA57 } else { 0 };
         let mut chosen = 0;
-        for (bit, permille) in [(cr4::PGE, 600), (cr4::SMEP, 250), (cr4::SMAP, 250), (cr4::PKE, 500)] {
+        for (bit, permille) in [
+            (cr4::PGE, 600),
+            (cr4::SMEP, 250),
+            (cr4::SMAP, 250),
+            (cr4::PKE, 500),
+        ] {
             if prng.chance(permille) {
                 chosen |= bit;
             }
@@ -84,6 +108,19 @@ impl Registry {
             self.write(ControlKind::MovCr4, self.registers.cr4() | cr4::PCIDE, out);
             let value = self.cr3(world, prng);
             self.write(ControlKind::MovCr3, value, out);
+        }
+    }
+
+    /// With paging off: writes that are refused until others have come first.
+    fn try_too_early(&mut self, prng: &mut Prng, out: &mut Vec<Control>) {
+        if prng.chance(250) {
+            self.write(ControlKind::MovCr4, self.registers.cr4() | cr4::PCIDE, out);
+        }
+        if prng.chance(250) {
+            let (efer, cr4) = prng.pick(&[(0, cr4::PAE), (efer::LME, 0)]);
+            self.write(ControlKind::WrmsrEfer, efer, out);
+            self.write(ControlKind::MovCr4, cr4, out);
+            self.write(ControlKind::MovCr0, cr0::PE | cr0::PG, out);
         }
     }
 
@@ -107,7 +144,12 @@ impl Registry {
         let root = world.root(self.wide(), prng);
         if !self.registers.pcide() {
             // PWT and PCD of CR3, and bits without a meaning, are stored.
-            return root | if prng.chance(100) { prng.below(0x1000) } else { 0 };
+            return root
+                | if prng.chance(100) {
+                    prng.below(0x1000)
+                } else {
+                    0
+                };
         }
         let keep = if prng.chance(500) { CR3_NO_FLUSH } else { 0 };
         root | prng.pick(&PCIDS) | keep
@@ -131,7 +173,11 @@ impl Registry {
                 }
                 self.write(ControlKind::MovCr4, value, out);
             }
-            _ => self.write(ControlKind::WrmsrEfer, (self.registers.efer() & !efer::LMA) ^ efer::NXE, out),
+            _ => self.write(
+                ControlKind::WrmsrEfer,
+                (self.registers.efer() & !efer::LMA) ^ efer::NXE,
+                out,
+            ),
         }
     }
 
@@ -143,13 +189,17 @@ impl Registry {
             self.write(ControlKind::MovCr3, root, out);
         }
         self.write(ControlKind::MovCr4, value, out);
+        if value & cr4::PCIDE == 0 && prng.chance(400) {
+            // On again with the PCID still in CR3: refused unless it is 0.
+            self.write(ControlKind::MovCr4, value | cr4::PCIDE, out);
+        }
     }
 
     /// A register write that is refused in most states, or has bits without a meaning.
     pub fn mischief(&mut self, prng: &mut Prng, out: &mut Vec<Control>) {
         let registers = self.registers;
         let high = 1u64 << prng.between(32, 63);
-        let control = match prng.below(10) {
+        let control = match prng.below(12) {
             0 => Control::new(ControlKind::MovCr0, registers.cr0() | high),
             1 => Control::new(ControlKind::MovCr0, registers.cr0() & !cr0::PE),
             2 => Control::new(ControlKind::MovCr3, registers.cr3() | high | 1 << 62),
@@ -158,22 +208,35 @@ impl Registry {
             5 => Control::new(ControlKind::MovCr4, registers.cr4() | high),
             6 => Control::new(ControlKind::WrmsrEfer, registers.efer() ^ efer::LME),
             7 => Control::new(ControlKind::WrmsrEfer, registers.efer() | high),
-            8 => Control::new(ControlKind::MovCr4, registers.cr4() | (prng.bits() & 0xffff_ffff & !cr4::EXISTING)),
-            _ => Control::new(ControlKind::MovCr0, registers.cr0() | (prng.bits() & 0xffff_ffff & !cr0::EXISTING)),
+            8 => Control::new(
+                ControlKind::MovCr4,
+                registers.cr4() | (prng.bits() & 0xffff_ffff & !cr4::EXISTING),
+            ),
+            9 => Control::new(ControlKind::MovCr4, registers.cr4() | cr4::PCIDE),
+            10 => Control::new(
+                ControlKind::MovCr3,
+                registers.cr3() | 1 << prng.between(self.capabilities.maxphyaddr.bits().into(), 63),
+            ),
+            _ => Control::new(
+                ControlKind::MovCr0,
+                registers.cr0() | (prng.bits() & 0xffff_ffff & !cr0::EXISTING),
+            ),
         };
         self.push(control, out);
     }
 
     /// INVLPG or INVPCID, mostly of `va`; sometimes of another PCID, not canonical, or refused.
-    pub fn invalidate(&mut self, va: u64, prng: &mut Prng) -> Control {
-        let address = if prng.chance(40) { va ^ 1 << prng.between(47, 63) } else { va };
-        let control = if prng.chance(500) {
+    pub fn invalidate(&self, va: u64, prng: &mut Prng) -> Control {
+        let address = if prng.chance(40) {
+            va ^ 1 << prng.between(47, 63)
+        } else {
+            va
+        };
+        if prng.chance(500) {
             Control::new(ControlKind::Invlpg, address)
         } else {
             self.invpcid(address, prng)
-        };
-        self.apply(&control);
-        control
+        }
     }
 
     fn invpcid(&self, address: u64, prng: &mut Prng) -> Control {
@@ -191,7 +254,12 @@ impl Registry {
         if prng.chance(30) {
             invpcid_type = prng.pick(&[4, 5, 1 << 32, 1 << 63, u64::MAX]);
         }
-        Control { kind: ControlKind::Invpcid, data, addr: address, invpcid_type }
+        Control {
+            kind: ControlKind::Invpcid,
+            data,
+            addr: address,
+            invpcid_type,
+        }
     }
 }
 
@@ -199,6 +267,69 @@ impl Registry {
 mod tests {
     use super::*;
     use crate::config::Config;
+
+    /// Every reason that a control operation can be refused for, and every invalidation, occurs within a stream of usual length.
+    #[test]
+    fn every_general_protection_and_every_invalidation_occurs() {
+        use crate::cosim::generator::RandomStream;
+        use crate::cosim::stimulus::{Action, OperationSource};
+        use std::collections::BTreeMap;
+
+        let config = Config::default();
+        let mut seen: BTreeMap<String, u32> = BTreeMap::new();
+        for stream in 0..4 {
+            let mut generator = RandomStream::new(&config, 1, stream, 50_000).generator;
+            let mut registry = Registry::new(config.arch_capabilities());
+            while let Some(operation) = generator.next_operation() {
+                if let Action::Control(control) = operation.action {
+                    let name = match registry.apply(&control) {
+                        Ok(invalidation) => format!("{} {:?}", control.kind.name(), invalidation),
+                        Err(refusal) => format!("{refusal:?}"),
+                    };
+                    let name = name
+                        .split(['{', '('])
+                        .next()
+                        .unwrap_or_default()
+                        .trim()
+                        .to_owned();
+                    *seen.entry(name).or_insert(0) += 1;
+                }
+            }
+        }
+        for name in [
+            "UpperHalf",
+            "PagingWithoutProtection",
+            "UnsupportedPaging",
+            "PcideOutsideLongMode",
+            "PagingOffWithPcide",
+            "Cr3Reserved",
+            "La57Change",
+            "PaeCleared",
+            "PcideWithCr3Low",
+            "LmeChange",
+            "InvpcidType",
+            "InvpcidReserved",
+            "InvpcidPcid",
+            "InvpcidNonCanonical",
+            "cr0 All",
+            "cr3 Context",
+            "cr3 None",
+            "cr4 All",
+            "cr4 Context",
+            "efer All",
+            "invlpg Page",
+            "invlpg None",
+            "invpcid Page",
+            "invpcid Context",
+            "invpcid All",
+            "invpcid AllNonGlobal",
+        ] {
+            assert!(
+                seen.get(name).is_some_and(|count| *count >= 4),
+                "{name}: {seen:#?}"
+            );
+        }
+    }
 
     #[test]
     fn paging_is_entered_from_any_state_and_left_again() {

@@ -63,11 +63,8 @@ impl World {
             page_1g: config.capabilities.page_1g,
         };
         let frames = (world.memory_bytes >> 12).max(1);
-        for level in 1..=usize::from(LEVELS) {
-            for _ in 0..TABLES[level] {
-                let table = prng.below(frames) << 12;
-                world.tables[level].push(table);
-            }
+        for (tables, count) in world.tables.iter_mut().zip(TABLES) {
+            tables.extend((0..count).map(|_| prng.below(frames) << 12));
         }
         world.choose_indices(config, prng);
         for level in 1..=LEVELS {
@@ -90,10 +87,16 @@ impl World {
         };
         let top = prng.below(512) as u16;
         self.indices[5] = vec![0, top, 0x1ff];
-        self.indices[4] = vec![prng.below(256) as u16, 0x100 + prng.below(256) as u16, 0x1ff];
-        for (level, size, count) in
-            [(3, PageSize::Size1G, 3), (2, PageSize::Size2M, 4), (1, PageSize::Size4K, 4)]
-        {
+        self.indices[4] = vec![
+            prng.below(256) as u16,
+            0x100 + prng.below(256) as u16,
+            0x1ff,
+        ];
+        for (level, size, count) in [
+            (3, PageSize::Size1G, 3),
+            (2, PageSize::Size2M, 4),
+            (1, PageSize::Size4K, 4),
+        ] {
             let stride = stride(size);
             let base = prng.below(stride);
             let places = 512 / stride;
@@ -119,7 +122,10 @@ impl World {
         for (level, index) in indices.iter_mut().enumerate().skip(1) {
             *index = prng.pick(&self.indices[level]);
         }
-        Address { indices, offset: (prng.below(0xfc0)) as u16 }
+        Address {
+            indices,
+            offset: (prng.below(0xfc0)) as u16,
+        }
     }
 
     /// An address that differs from `near` below the entry of `level` only, so that both share their paths down to it.
@@ -178,13 +184,26 @@ impl World {
             3 => prng.chance(250),
             _ => false,
         };
-        let mut entry = if is_leaf { self.leaf(level, prng) } else { self.table_entry(level, prng) };
+        let mut entry = if is_leaf {
+            self.leaf(level, prng)
+        } else {
+            self.table_entry(level, prng)
+        };
         entry |= bit::P;
         // Rights are ANDed over the path, so a table must seldom withhold one, or nothing would be allowed in the end.
-        let (rw, us, xd) = if is_leaf { (850, 900, 80) } else { (985, 985, 15) };
-        for (mask, permille) in
-            [(bit::RW, rw), (bit::US, us), (bit::A, 700), (bit::PWT, 200), (bit::PCD, 200), (bit::XD, xd)]
-        {
+        let (rw, us, xd) = if is_leaf {
+            (850, 900, 80)
+        } else {
+            (985, 985, 15)
+        };
+        for (mask, permille) in [
+            (bit::RW, rw),
+            (bit::US, us),
+            (bit::A, 700),
+            (bit::PWT, 200),
+            (bit::PCD, 200),
+            (bit::XD, xd),
+        ] {
             if prng.chance(permille) {
                 entry |= mask;
             }
@@ -193,11 +212,16 @@ impl World {
             // Ignored bits: 11:9 and 58:52.
             entry |= prng.bits() & 0x07f0_0000_0000_0e00;
         }
-        let troubles = if is_leaf { 50 } else { 8 };
-        if prng.chance(troubles) {
+        let (absent, reserved) = match (is_leaf, level) {
+            (false, _) => (8, 5),
+            (true, 1) => (50, 20),
+            // Each low bit of a large page is reserved, so there is more to get wrong.
+            (true, _) => (50, 90),
+        };
+        if prng.chance(absent) {
             entry &= !bit::P;
         }
-        if prng.chance(troubles / 2) {
+        if prng.chance(reserved) {
             entry |= self.reserved_bit(level, is_leaf, prng);
         }
         entry
@@ -208,7 +232,11 @@ impl World {
         let frame = prng.bits() & bit::ADDRESS & ((1 << self.maxphyaddr_bits) - 1) & !size_mask;
         let mut entry = frame | if level == 1 { 0 } else { bit::PS };
         entry |= prng.pick(&[0u64, 0, 1, 5, 15]) << bit::KEY_SHIFT;
-        let pat = if level == 1 { bit::PAT_4K } else { bit::PAT_LARGE };
+        let pat = if level == 1 {
+            bit::PAT_4K
+        } else {
+            bit::PAT_LARGE
+        };
         for (mask, permille) in [(bit::D, 450), (bit::G, 250), (pat, 200)] {
             if prng.chance(permille) {
                 entry |= mask;
@@ -234,9 +262,15 @@ impl World {
 
     /// One bit that is reserved in an entry of this kind, whatever EFER says; 0 if there is none.
     fn reserved_bit(&self, level: u8, is_leaf: bool, prng: &mut Prng) -> u64 {
-        let mut candidates = !0u64 & bit::ADDRESS & !((1 << self.maxphyaddr_bits) - 1);
+        let mut candidates = bit::ADDRESS & !((1 << self.maxphyaddr_bits) - 1);
         if is_leaf && level > 1 {
-            candidates |= ((1 << level_shift(level)) - 1) & !0x1fff;
+            let inside = ((1 << level_shift(level)) - 1) & !0x1fff;
+            // At times inside the page only, where there are few bits beside those above MAXPHYADDR.
+            candidates = if prng.chance(500) {
+                inside
+            } else {
+                candidates | inside
+            };
         }
         if level >= 4 || (level == 3 && !self.page_1g) {
             candidates |= bit::PS;
@@ -261,11 +295,35 @@ impl World {
     pub fn mutation(&mut self, cell: u64, level: u8, prng: &mut Prng) -> Option<Store> {
         let old = self.shadow.get(&cell).copied().unwrap_or(0);
         // Most damage is done to leaves: what breaks an upper entry breaks everything below it until it is rewritten.
-        let damage = if level == 1 || old & bit::PS != 0 { 4 } else { 1 };
-        let value = match prng.weighted(&[300, 300, 12 * damage, 200, 4 * damage, 8 * damage, 3 * damage, 2]) {
+        let damage = if level == 1 || old & bit::PS != 0 {
+            4
+        } else {
+            1
+        };
+        let value = match prng.weighted(&[
+            300,
+            300,
+            12 * damage,
+            200,
+            4 * damage,
+            8 * damage,
+            3 * damage,
+            2,
+        ]) {
             0 => old & !(bit::A | bit::D),
             1 => self.entry(level, prng),
-            2 => old ^ prng.pick(&[bit::RW, bit::RW, bit::US, bit::US, bit::XD, bit::G, bit::G, bit::PWT]),
+            2 => {
+                old ^ prng.pick(&[
+                    bit::RW,
+                    bit::RW,
+                    bit::US,
+                    bit::US,
+                    bit::XD,
+                    bit::G,
+                    bit::G,
+                    bit::PWT,
+                ])
+            }
             3 => self.entry(level, prng) & !(bit::A | bit::D),
             4 => old ^ bit::P,
             5 => old ^ (prng.pick(&[1u64, 4, 15]) << bit::KEY_SHIFT),
@@ -320,7 +378,10 @@ mod tests {
             let path = world.path(root, address.canonical(false), false);
             levels[usize::from(path.last().map_or(0, |cell| cell.1))] += 1;
         }
-        assert!(levels[1] > 200 && levels[2] > 100 && levels[3] > 50, "{levels:?}");
+        assert!(
+            levels[1] > 200 && levels[2] > 100 && levels[3] > 50,
+            "{levels:?}"
+        );
         assert!(world.image().len() < 500);
     }
 

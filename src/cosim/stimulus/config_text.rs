@@ -37,10 +37,7 @@ impl ConfigText {
             problem,
             remedy,
         };
-        let source = self
-            .base
-            .as_deref()
-            .map_or(Source::Default, |base| Source::parse(base));
+        let source = self.base.as_deref().map_or(Source::Default, Source::parse);
         let config = load(&source, &self.overrides)
             .map_err(|error| refuse(error.to_string(), error.remedy()))?
             .config;

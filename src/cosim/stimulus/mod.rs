@@ -13,7 +13,7 @@
 //! | [`lines`] | a line as words with their columns, numbers, and errors that name file, line, column and remedy |
 //! | [`layout`] | page tables that the conveniences `space`, `table` and `map` build, by a documented rule |
 //! | [`parse`] | the text form to a [`Stimulus`] |
-//! | [`print`] | a [`Stimulus`] to the text form, conveniences expanded |
+//! | [`mod@print`] | a [`Stimulus`] to the text form, conveniences expanded |
 //! | [`feed`] | operations made as they are needed, a window of them in memory, read by two drivers |
 
 pub mod config_text;
@@ -24,6 +24,7 @@ pub mod lines;
 pub mod parse;
 pub mod print;
 
+pub use crate::reference::observer::Store;
 pub use feed::{Feed, OperationSource};
 pub use lines::StimulusError;
 
@@ -118,15 +119,6 @@ impl Control {
     }
 }
 
-/// A store to memory by another agent: 8 bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Store {
-    /// Physical address, a multiple of 8.
-    pub address: u64,
-    /// What the cell holds from then on.
-    pub value: u64,
-}
-
 /// What an operation does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
@@ -198,3 +190,6 @@ pub struct Stimulus {
     /// The operations in program order.
     pub operations: Vec<Operation>,
 }
+
+#[cfg(test)]
+mod tests;

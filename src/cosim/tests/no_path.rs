@@ -49,11 +49,11 @@ impl Traffic {
         let mut inputs = Inputs { rst_n: 1, ..*last };
         for port in 0..ports {
             let (input, output) = (&mut inputs.ports[port], &shown.ports[port]);
-            input.resp_ready = u8::from(self.random() % 4 != 0);
+            input.resp_ready = u8::from(!self.random().is_multiple_of(4));
             if input.req_valid == 1 && output.req_ready == 0 {
                 continue;
             }
-            input.req_valid = u8::from(self.random() % 3 != 0);
+            input.req_valid = u8::from(!self.random().is_multiple_of(3));
             input.req_va = (self.random() & 0x7) << 12 | (self.random() & 0x3) << 21;
             input.req_id = self.next_id;
             self.next_id = self.next_id.wrapping_add(1);
@@ -78,7 +78,9 @@ impl Traffic {
         }
         // The registers once, then one INVLPG after the other, seldom.
         let (op, data) = SET_UP[self.next_control.min(SET_UP.len() - 1)];
-        if control.valid == 0 && (self.next_control < SET_UP.len() || self.random() % 32 == 0) {
+        if control.valid == 0
+            && (self.next_control < SET_UP.len() || self.random().is_multiple_of(32))
+        {
             (control.valid, control.op, control.data) = (1, op, data);
         }
     }
@@ -88,16 +90,22 @@ impl Traffic {
         inputs.memory = self.answer.take().unwrap_or_default();
         if accepted {
             // Present, writable, user, accessed and dirty, mostly; a large page now and then.
-            let entry = 0x67 | (self.random() & 0xf) << 12 | u64::from(self.random() % 8 == 0) << 7;
+            let entry = 0x67
+                | (self.random() & 0xf) << 12
+                | u64::from(self.random().is_multiple_of(8)) << 7;
             self.answer = Some(MemoryIn {
                 resp_valid: 1,
                 resp_id: shown.memory.req_id,
                 resp_last: 1,
-                resp_data: if self.random() % 16 == 0 { 0 } else { entry },
+                resp_data: if self.random().is_multiple_of(16) {
+                    0
+                } else {
+                    entry
+                },
                 ..MemoryIn::default()
             });
         }
-        inputs.memory.req_ready = u8::from(self.random() % 4 != 0);
+        inputs.memory.req_ready = u8::from(!self.random().is_multiple_of(4));
     }
 }
 

@@ -134,6 +134,18 @@ fn text_is_recognised_by_its_first_line_that_is_not_chatter() {
     assert!(!recognise(b"\n\n"));
 }
 
+#[test]
+fn of_all_bytes_only_digits_in_lower_case_pass_as_one_of_eight() {
+    for (position, byte) in (0..8).flat_map(|position| (0..=255).map(move |byte| (position, byte)))
+    {
+        let mut text = *b"00000000";
+        text[position] = byte;
+        let digit = hex_digit(byte).filter(|_| !byte.is_ascii_uppercase());
+        let expected = digit.map(|digit| (digit as u32) << (28 - 4 * position));
+        assert_eq!(eight_hex_digits(text), expected, "{byte:#x} at {position}");
+    }
+}
+
 fn line_text() -> impl Strategy<Value = (String, Vec<MemoryReference>)> {
     (
         0..4u8,

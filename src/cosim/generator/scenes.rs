@@ -1,0 +1,199 @@
+//! The scenes of a random stream: short pieces, each of which presses on one thing.
+//!
+//! Contract: sections 6 to 9. SDM vol. 3A, 4.6 to 4.10. Counterpart: none.
+
+use super::Generator;
+use crate::arch::{Access, AccessKind};
+use crate::cosim::stimulus::Action;
+
+impl Generator {
+    /// Requests over a few pages, some of which are asked for again and again.
+    pub(super) fn burst(&mut self) {
+        let few: [u64; 4] = std::array::from_fn(|_| self.hot());
+        let cpl = self.prng.pick(&[0, 3, 3]);
+        for _ in 0..self.prng.between(1, 24) {
+            let va = if self.prng.chance(700) {
+                self.prng.pick(&few)
+            } else {
+                self.hot()
+            };
+            let kind = self.kind();
+            let mut access = self.access(kind);
+            if self.prng.chance(850) {
+                access.cpl = cpl;
+                access.ac = true;
+            }
+            let gap = self.gap();
+            self.request(gap, va, access);
+        }
+    }
+
+    pub(super) fn contexts(&mut self) {
+        let va = self.hot();
+        for _ in 0..self.prng.between(2, 6) {
+            let kind = self.kind();
+            let access = self.access(kind);
+            let gap = self.gap();
+            self.request(gap, va, access);
+        }
+    }
+
+    pub(super) fn read_then_write(&mut self) {
+        let va = self.hot();
+        let read = self.access(AccessKind::Read);
+        self.request(0, va, read);
+        if self.prng.chance(400) {
+            self.push(Action::Drain);
+        }
+        let gap = self.gap();
+        self.request(
+            gap,
+            va,
+            Access {
+                kind: AccessKind::Write,
+                ..read
+            },
+        );
+    }
+
+    /// The cells on the path of an address, as far as the generator knows.
+    fn path(&self, va: u64) -> Vec<(u64, u8)> {
+        let root = self.registry.get().root_table().raw();
+        self.world.path(root, va, self.registry.wide())
+    }
+
+    /// A store that changes an entry on the path of `va`, or any entry.
+    fn mutate(&mut self, va: u64, gap_cycles: u64) {
+        let path = self.path(va);
+        let (cell, level) = match path.len() {
+            0 => self.world.cell(&mut self.prng),
+            _ if self.prng.chance(150) => self.world.cell(&mut self.prng),
+            // The leaf, or the end of the path, half of the time.
+            length if self.prng.chance(500) => path[length - 1],
+            _ => self.prng.pick(&path),
+        };
+        if let Some(store) = self.world.mutation(cell, level, &mut self.prng) {
+            self.push_after(gap_cycles, Action::Store(store));
+        }
+    }
+
+    pub(super) fn rewrite(&mut self) {
+        let va = self.hot();
+        if self.prng.chance(600) {
+            let access = self.access(AccessKind::Read);
+            self.request(0, va, access);
+        }
+        for _ in 0..self.prng.between(1, 2) {
+            let gap = self.gap();
+            self.mutate(va, gap);
+        }
+        if self.prng.chance(450) {
+            let control = self.registry.invalidate(va, &mut self.prng);
+            let gap = self.gap();
+            self.push_after(gap, Action::Control(control));
+        }
+        let kind = self.kind();
+        let access = self.access(kind);
+        let gap = self.gap();
+        self.request(gap, va, access);
+    }
+
+    /// Clears A and D along a path, makes the machine walk it, and stores into it meanwhile.
+    pub(super) fn race(&mut self) {
+        let va = self.hot();
+        let path = self.path(va);
+        if path.is_empty() {
+            return self.burst();
+        }
+        for _ in 0..self.prng.between(1, 2) {
+            let (cell, _) = self.prng.pick(&path);
+            if let Some(store) = self.world.clear_accessed_dirty(cell) {
+                self.push(Action::Store(store));
+            }
+        }
+        let control = self.registry.invalidate(va, &mut self.prng);
+        self.push(Action::Control(control));
+        if self.prng.chance(500) {
+            self.push(Action::Drain);
+        }
+        let kind = self.kind();
+        let access = self.access(kind);
+        self.request(0, va, access);
+        // One store after another, about as far apart as the walk's accesses.
+        for _ in 0..self.prng.between(2, 6) {
+            let gap = self.prng.between(1, 2 * self.temper.access_cycles);
+            let (cell, level) = self.prng.pick(&path);
+            let store = if self.prng.chance(500) {
+                self.world.touch(cell)
+            } else {
+                self.world.mutation(cell, level, &mut self.prng)
+            };
+            if let Some(store) = store {
+                self.push_after(gap, Action::Store(store));
+            }
+        }
+    }
+
+    pub(super) fn invalidate_during_walk(&mut self) {
+        let va = self.hot();
+        if self.prng.chance(600) {
+            let control = self.registry.invalidate(va, &mut self.prng);
+            self.push(Action::Control(control));
+        }
+        for _ in 0..self.prng.between(1, 3) {
+            let address = if self.prng.chance(600) {
+                va
+            } else {
+                self.hot()
+            };
+            let kind = self.kind();
+            let access = self.access(kind);
+            self.request(0, address, access);
+        }
+        let gap = self.during_walk();
+        let control = self.registry.invalidate(va, &mut self.prng);
+        self.push_after(gap, Action::Control(control));
+        if self.prng.chance(500) {
+            let access = self.access(AccessKind::Read);
+            let gap = self.gap();
+            self.request(gap, va, access);
+        }
+    }
+
+    pub(super) fn invalidate(&mut self) {
+        for _ in 0..self.prng.between(1, 3) {
+            let va = self.hot();
+            let control = self.registry.invalidate(va, &mut self.prng);
+            let gap = self.gap();
+            self.push_after(gap, Action::Control(control));
+        }
+    }
+
+    pub(super) fn mode(&mut self) {
+        let mut controls = Vec::new();
+        self.registry.leave_paging(&mut self.prng, &mut controls);
+        self.push_controls(controls);
+        if self.prng.chance(600) {
+            self.burst();
+        }
+        let wide = self.prng.chance(500);
+        self.enter_paging(wide);
+        self.change_working_set();
+    }
+
+    pub(super) fn non_canonical(&mut self) {
+        let va = self.hot() ^ 1 << self.prng.between(47, 63);
+        let kind = self.kind();
+        let access = self.access(kind);
+        self.request(0, va, access);
+    }
+
+    pub(super) fn pause(&mut self) {
+        if self.prng.chance(500) {
+            self.push(Action::Drain);
+        } else {
+            let cycles = self.during_walk() as u32;
+            self.push(Action::Idle { cycles });
+        }
+    }
+}
