@@ -1,0 +1,147 @@
+//! Bugs seeded in the RTL, one at a time, each in a copy that no build contains: the comparator that is named for it finds it first, and
+//! where a bug is there to prove a comparator needed, it slips through once that one is silenced.
+//!
+//! Contract: the section that each bug offends. SDM: none. Counterpart: `must_fail_rust.rs`; the bugs are in `tests/seeded/`.
+
+#![cfg(feature = "rtl")]
+
+mod seeded_support;
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use seeded_support::{Bug, SeededIn, chosen, line};
+use twinwalk::config::Config;
+use twinwalk::config::load::{Source, load};
+use twinwalk::cosim::comparators::Silenced;
+use twinwalk::cosim::divergence::Finding;
+use twinwalk::cosim::generator::RandomStream;
+use twinwalk::cosim::library::{Provider, Recipe};
+use twinwalk::cosim::lockstep::{Lockstep, Options};
+use twinwalk::cosim::rtl::{InitialRegisters, Library, Rtl};
+use twinwalk::cosim::verilate::{Flags, Optimisation};
+use twinwalk::model::Mmu;
+
+/// Few cycles are run: the shortest build.
+const QUICK: Flags = Flags {
+    optimisation: Optimisation::None,
+    ..Flags::DEFAULT
+};
+const CACHE_LIMIT_BYTES: u64 = 1 << 30;
+
+/// The machine with the bug.
+fn machine(bug: &Bug, config: &Config, provider: &Provider) -> Result<Library, String> {
+    let mut recipe = Recipe::new(config, QUICK);
+    for edit in &bug.edit {
+        let name = edit
+            .file
+            .strip_prefix("rtl/")
+            .ok_or("a file outside rtl/")?;
+        recipe
+            .patch(name, &edit.find, &edit.replace)
+            .map_err(|error| error.to_string())?;
+    }
+    provider
+        .loaded_library(&recipe, &mut |_| {})
+        .map_err(|error| error.to_string())
+}
+
+/// The first finding over the seeds of the bug, with some comparators silenced.
+fn first_finding(
+    bug: &Bug,
+    config: &Config,
+    library: &Library,
+    silenced: Silenced,
+) -> Option<Finding> {
+    let options = Options {
+        silenced,
+        ..Options::default()
+    };
+    (bug.seeds.0..=bug.seeds.1).find_map(|seed| {
+        let RandomStream {
+            config,
+            setup,
+            generator,
+        } = RandomStream::new(config, seed, 0, bug.operations);
+        let rtl = Rtl::new(&config, library, InitialRegisters::Random(setup.seed))
+            .expect("the machine can be made");
+        Lockstep::pair(&config, &setup, generator, Mmu::new(&config), rtl, options)
+            .with_reference(&config, &setup)
+            .run(&mut |_| ControlFlow::Continue(()))
+            .finding
+    })
+}
+
+/// Runs the bug: what to say about it, or what is wrong.
+fn run(bug: &Bug, provider: &Provider) -> Result<String, String> {
+    let config = load(&Source::Preset(bug.preset.clone()), &[])
+        .map_err(|error| error.to_string())?
+        .config;
+    let library = machine(bug, &config, provider)?;
+    let mut silenced = Silenced::NONE;
+    let mut outcome = String::new();
+    for (rank, finder) in bug.finders().into_iter().enumerate() {
+        let Some(found) = first_finding(bug, &config, &library, silenced) else {
+            return Err(format!("not found: {finder} should{outcome}"));
+        };
+        let fits = rank > 0 || found.signal.contains(&bug.signal);
+        if found.comparator != finder || !fits {
+            return Err(format!(
+                "found by {} in cycle {} as {} (model {}, rtl {}), and {finder} should{outcome}",
+                found.comparator, found.cycle, found.signal, found.model, found.rtl
+            ));
+        }
+        outcome = format!(
+            "{outcome}{finder} in cycle {}: {}; ",
+            found.cycle, found.signal
+        );
+        silenced = silenced.with(finder);
+    }
+    if bug.then_slips {
+        if let Some(found) = first_finding(bug, &config, &library, silenced) {
+            return Err(format!(
+                "does not slip through: {} finds {}; {outcome}",
+                found.comparator, found.signal
+            ));
+        }
+        outcome += "silenced: slips through";
+    }
+    Ok(outcome)
+}
+
+#[test]
+#[ignore = "verilates a machine for each bug, which takes minutes: just must-fail"]
+fn every_bug_seeded_in_the_rtl_is_found_by_the_comparator_named_for_it() {
+    let bugs = chosen(&[SeededIn::Rtl]);
+    let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("seeded");
+    let provider =
+        Provider::open(&directory, CACHE_LIMIT_BYTES).expect("the cache directory can be used");
+    let next = AtomicUsize::new(0);
+    let troubles = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                while let Some(bug) = bugs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let begin = Instant::now();
+                    let outcome = run(bug, &provider);
+                    let seconds = begin.elapsed().as_secs_f64();
+                    match &outcome {
+                        Ok(text) => println!("{}", line(bug, text, seconds)),
+                        Err(text) => {
+                            println!("{}", line(bug, &format!("WRONG: {text}"), seconds));
+                            troubles
+                                .lock()
+                                .expect("nobody panics")
+                                .push(format!("{}: {text}", bug.name));
+                        }
+                    }
+                }
+            });
+        }
+    });
+    let troubles = troubles.into_inner().expect("nobody panics");
+    assert!(troubles.is_empty(), "{}", troubles.join("\n"));
+}

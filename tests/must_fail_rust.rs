@@ -1,0 +1,330 @@
+//! Bugs seeded in what model and reference share, and bugs seeded in both twins alike: each is built into a private copy of the package,
+//! and `twinwalk check` of that copy must end with exit code 1 and name the comparator that is named for the bug. Also: the seeded bugs
+//! are in no build, because each passage stands in the tree as it should.
+//!
+//! Contract: the section that each bug offends. SDM: 4.5 to 4.10. Counterpart: `must_fail_rtl.rs`; the bugs are in `tests/seeded/`.
+
+mod seeded_support;
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use seeded_support::{SeededIn, bugs, root};
+use twinwalk::cosim::comparators::Comparator;
+
+#[test]
+fn no_build_contains_a_seeded_bug() {
+    for bug in bugs() {
+        for edit in &bug.edit {
+            let text =
+                fs::read_to_string(root().join(&edit.file)).expect("a source file can be read");
+            let count = text.matches(&edit.find).count();
+            assert_eq!(
+                count, 1,
+                "{}: the passage occurs {count} times in {}: {}",
+                bug.name, edit.file, edit.find
+            );
+            assert!(
+                !text.contains(&edit.replace),
+                "{}: the bug is in {}: {}",
+                bug.name,
+                edit.file,
+                edit.replace
+            );
+        }
+    }
+}
+
+#[test]
+fn seeded_bugs_are_spread_over_the_machine_and_over_the_comparators() {
+    let bugs = bugs();
+    let count = |kind| bugs.iter().filter(|bug| bug.seeded_in == kind).count();
+    assert!(count(SeededIn::Rtl) >= 12 && count(SeededIn::Arch) >= 6 && count(SeededIn::Both) >= 4);
+    for part in [
+        "TLB",
+        "STLB",
+        "PSC",
+        "walker",
+        "A/D",
+        "PCID",
+        "globals",
+        "INVLPG",
+        "INVPCID 0",
+        "INVPCID 1",
+        "INVPCID 2",
+        "INVPCID 3",
+        "CR3",
+        "CR4",
+        "right to fill",
+        "drops",
+        "LRU",
+        "response routing",
+    ] {
+        let is_of_part = |topic: &String| topic.split(", ").any(|one| one == part);
+        assert!(
+            bugs.iter()
+                .any(|bug| bug.seeded_in == SeededIn::Rtl && is_of_part(&bug.topic)),
+            "no bug is seeded in {part}"
+        );
+    }
+    let needed: BTreeSet<_> = bugs
+        .iter()
+        .filter(|bug| bug.then_slips)
+        .map(|bug| bug.finders()[0])
+        .collect();
+    // The memory image follows from the bus, and a twin that answers what was not asked cannot be driven on: docs/must-fail.md.
+    let subsumed = [Comparator::Memory, Comparator::Protocol];
+    for comparator in Comparator::ALL
+        .into_iter()
+        .filter(|comparator| !subsumed.contains(comparator))
+    {
+        assert!(
+            needed.contains(&comparator),
+            "nothing shows that {comparator} is needed"
+        );
+    }
+}
+
+#[cfg(feature = "rtl")]
+mod built {
+    use std::fs;
+    use std::path::{Path, PathBuf};
+    use std::process::{Command, Output};
+    use std::sync::Mutex;
+    use std::time::Instant;
+
+    use serde_json::Value;
+
+    use super::seeded_support::{Bug, SeededIn, chosen, line, root};
+
+    /// What the copy consists of; the rest of the checkout is not needed to build the binary.
+    const PARTS: [&str; 10] = [
+        "Cargo.toml",
+        "Cargo.lock",
+        "README.md",
+        "build.rs",
+        "src",
+        "rtl",
+        "shim",
+        "presets",
+        "docs",
+        "benches",
+    ];
+    /// A run in which nothing moves any more never ends by itself.
+    const HANG_MINUTES: &str = "0.1";
+
+    /// The private copy, with the places beside it that its builds and runs use.
+    struct Copy {
+        sources: PathBuf,
+        target: PathBuf,
+        binaries: PathBuf,
+        cache: PathBuf,
+    }
+
+    /// Makes `to` hold what `from` holds; files that are equal stay untouched, so that the next build is an incremental one.
+    fn mirror(from: &Path, to: &Path) {
+        if from.is_dir() {
+            fs::create_dir_all(to).expect("a directory can be made");
+            for entry in fs::read_dir(from).expect("a directory can be read") {
+                let name = entry.expect("an entry can be read").file_name();
+                mirror(&from.join(&name), &to.join(&name));
+            }
+            for entry in fs::read_dir(to).expect("a directory can be read") {
+                let path = entry.expect("an entry can be read").path();
+                let origin = from.join(path.file_name().expect("an entry has a name"));
+                if path.is_file() && !origin.exists() {
+                    fs::remove_file(path).expect("a file of the copy can be removed");
+                }
+            }
+        } else if from.is_file() {
+            let text = fs::read(from).expect("a file can be read");
+            if fs::read(to).ok().as_ref() != Some(&text) {
+                fs::write(to, text).expect("a file can be written");
+            }
+        }
+    }
+
+    impl Copy {
+        fn new() -> Self {
+            let base = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("seeded");
+            let place = |name: &str| base.join(name);
+            let copy = Self {
+                sources: place("copy"),
+                target: place("target"),
+                binaries: place("binaries"),
+                cache: place("cache"),
+            };
+            for directory in [&copy.sources, &copy.binaries, &copy.cache] {
+                fs::create_dir_all(directory).expect("a directory can be made");
+            }
+            copy
+        }
+
+        /// Brings the copy back to what the checkout holds.
+        fn restore(&self) {
+            for part in PARTS {
+                mirror(&root().join(part), &self.sources.join(part));
+            }
+        }
+
+        /// The binary with the bug, under a name of its own.
+        fn build(&self, bug: &Bug) -> Result<PathBuf, String> {
+            self.restore();
+            for edit in &bug.edit {
+                let path = self.sources.join(&edit.file);
+                let text =
+                    fs::read_to_string(&path).map_err(|error| format!("{}: {error}", edit.file))?;
+                if text.matches(&edit.find).count() != 1 {
+                    return Err(format!(
+                        "the passage does not occur once in {}: {}",
+                        edit.file, edit.find
+                    ));
+                }
+                fs::write(&path, text.replacen(&edit.find, &edit.replace, 1))
+                    .map_err(|error| error.to_string())?;
+            }
+            let output = Command::new(env!("CARGO"))
+                .args([
+                    "build",
+                    "--quiet",
+                    "--locked",
+                    "--bin",
+                    "twinwalk",
+                    "--no-default-features",
+                    "--features",
+                    "rtl",
+                ])
+                // The shortest way from one bug to the next: nothing optimised, one crate compiled incrementally.
+                .args([
+                    "--config",
+                    "profile.dev.opt-level=0",
+                    "--config",
+                    "profile.dev.debug=false",
+                ])
+                .args(["--config", "profile.dev.incremental=true"])
+                .arg("--target-dir")
+                .arg(&self.target)
+                .current_dir(&self.sources)
+                .output()
+                .map_err(|error| error.to_string())?;
+            if !output.status.success() {
+                return Err(format!(
+                    "does not build: {}",
+                    String::from_utf8_lossy(&output.stderr)
+                ));
+            }
+            let binary =
+                self.binaries
+                    .join(format!("{}{}", bug.name, std::env::consts::EXE_SUFFIX));
+            let built = self
+                .target
+                .join("debug")
+                .join(format!("twinwalk{}", std::env::consts::EXE_SUFFIX));
+            fs::copy(built, &binary).map_err(|error| error.to_string())?;
+            Ok(binary)
+        }
+
+        fn check(&self, bug: &Bug, binary: &Path, silenced: &[String]) -> Result<Output, String> {
+            let mut command = Command::new(binary);
+            let replays = tempfile::tempdir().map_err(|error| error.to_string())?;
+            command.args([
+                "check",
+                "--json",
+                "--config",
+                &format!("preset:{}", bug.preset),
+            ]);
+            command.args([
+                "--seeds",
+                &format!("{}..{}", bug.seeds.0, bug.seeds.1),
+                "--ops",
+                &bug.operations.to_string(),
+            ]);
+            command
+                .arg("--replays")
+                .arg(replays.path())
+                .env("XDG_CACHE_HOME", &self.cache);
+            for name in silenced {
+                command.args(["--silence", name]);
+            }
+            if silenced.iter().any(|name| name == "hangs") {
+                command.args(["--minutes", HANG_MINUTES]);
+            }
+            command.output().map_err(|error| error.to_string())
+        }
+
+        /// Runs the bug: what to say about it, or what is wrong.
+        fn run(&self, bug: &Bug, binary: &Path) -> Result<String, String> {
+            let mut outcome = String::new();
+            for (rank, finder) in bug.found_by.iter().enumerate() {
+                let output = self.check(bug, binary, &bug.found_by[..rank])?;
+                let first = first_divergence(&output)?;
+                let text = |key: &str| first[key].as_str().unwrap_or_default().to_owned();
+                let fits = rank > 0 || text("signal").contains(&bug.signal);
+                if output.status.code() != Some(1) || text("comparator") != *finder || !fits {
+                    return Err(format!(
+                        "exit code {:?}, {first}, and {finder} should find it; {outcome}",
+                        output.status.code()
+                    ));
+                }
+                outcome += &format!("{finder} in cycle {}: {}; ", first["cycle"], text("signal"));
+            }
+            if bug.then_slips {
+                let first = first_divergence(&self.check(bug, binary, &bug.found_by)?)?;
+                if !first.is_null() {
+                    return Err(format!("does not slip through: {first}; {outcome}"));
+                }
+                outcome += "silenced: slips through";
+            }
+            Ok(outcome)
+        }
+    }
+
+    fn first_divergence(output: &Output) -> Result<Value, String> {
+        let object: Value = serde_json::from_slice(&output.stdout).map_err(|error| {
+            format!(
+                "no JSON ({error}), and says: {}",
+                String::from_utf8_lossy(&output.stderr)
+            )
+        })?;
+        object
+            .get("first_divergence")
+            .cloned()
+            .ok_or_else(|| "the JSON has no first_divergence".to_owned())
+    }
+
+    #[test]
+    #[ignore = "builds the package for each bug, which takes minutes: just must-fail"]
+    fn every_bug_seeded_in_rust_is_found_by_the_checker_named_for_it() {
+        let copy = Copy::new();
+        let troubles = Mutex::new(Vec::new());
+        let report = |bug: &Bug, outcome: Result<String, String>, begin: Instant| {
+            let seconds = begin.elapsed().as_secs_f64();
+            match outcome {
+                Ok(text) => println!("{}", line(bug, &text, seconds)),
+                Err(text) => {
+                    println!("{}", line(bug, &format!("WRONG: {text}"), seconds));
+                    troubles
+                        .lock()
+                        .expect("nobody panics")
+                        .push(format!("{}: {text}", bug.name));
+                }
+            }
+        };
+        // One bug runs while the next one is built.
+        std::thread::scope(|scope| {
+            for bug in chosen(&[SeededIn::Arch, SeededIn::Both]) {
+                let begin = Instant::now();
+                match copy.build(&bug) {
+                    Ok(binary) => {
+                        let (copy, report) = (&copy, &report);
+                        scope.spawn(move || report(&bug, copy.run(&bug, &binary), begin));
+                    }
+                    Err(text) => report(&bug, Err(text), begin),
+                }
+            }
+        });
+        copy.restore();
+        let troubles = troubles.into_inner().expect("nobody panics");
+        assert!(troubles.is_empty(), "{}", troubles.join("\n"));
+    }
+}

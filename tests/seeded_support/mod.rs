@@ -1,0 +1,124 @@
+//! Seeded bugs: the files of `tests/seeded/`, read and checked against the tree.
+//!
+//! Contract: none. SDM: none. Counterpart: `docs/must-fail.md`, the table of what catches what.
+//!
+//! A file has these keys:
+//!
+//! | key | is |
+//! | --- | --- |
+//! | `what` | what goes wrong, in one sentence |
+//! | `topic` | the part of the machine, for the table |
+//! | `seeded_in` | `rtl`: the hardware alone; `arch`: what model and reference share; `both`: both twins alike |
+//! | `preset`, `seeds`, `operations` | the machine, first and last seed, random operations for each seed |
+//! | `found_by` | comparators: the first finds it; with those before it silenced, the next one does |
+//! | `signal` | begins, or is part of, what the first one reports |
+//! | `then_slips` | with all of `found_by` silenced nothing finds it |
+//! | `[[edit]]` | `file`, `find` (occurs once), `replace`; may be repeated |
+
+#![allow(dead_code, reason = "each test binary uses a part")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use twinwalk::cosim::comparators::Comparator;
+
+/// Where the bug is seeded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SeededIn {
+    Rtl,
+    Arch,
+    Both,
+}
+
+/// One change of one file.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Edit {
+    pub file: String,
+    pub find: String,
+    pub replace: String,
+}
+
+/// A seeded bug.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bug {
+    /// The file's name without its ending.
+    #[serde(skip)]
+    pub name: String,
+    pub what: String,
+    pub topic: String,
+    pub seeded_in: SeededIn,
+    pub preset: String,
+    pub seeds: (u64, u64),
+    pub operations: u64,
+    pub found_by: Vec<String>,
+    pub signal: String,
+    #[serde(default)]
+    pub then_slips: bool,
+    pub edit: Vec<Edit>,
+}
+
+impl Bug {
+    /// Who finds it, in order.
+    pub fn finders(&self) -> Vec<Comparator> {
+        let find = |name: &String| {
+            Comparator::from_name(name)
+                .unwrap_or_else(|| panic!("{}: no comparator `{name}`", self.name))
+        };
+        self.found_by.iter().map(find).collect()
+    }
+}
+
+/// The checkout.
+pub fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every seeded bug, by name.
+pub fn bugs() -> Vec<Bug> {
+    let directory = root().join("tests/seeded");
+    let entries = fs::read_dir(&directory).expect("the directory of seeded bugs can be read");
+    let mut paths: Vec<PathBuf> = entries
+        .map(|entry| entry.expect("an entry can be read").path())
+        .collect();
+    paths.sort();
+    paths
+        .iter()
+        .filter(|path| path.extension().is_some_and(|ending| ending == "toml"))
+        .map(|path| read(path))
+        .collect()
+}
+
+fn read(path: &Path) -> Bug {
+    let text = fs::read_to_string(path).expect("a seeded bug can be read");
+    let mut bug: Bug =
+        toml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    bug.name = path
+        .file_stem()
+        .expect("a file has a name")
+        .to_string_lossy()
+        .into_owned();
+    bug
+}
+
+/// The bugs of `kinds`, those alone that `TWINWALK_SEEDED` names part of, if it is set.
+pub fn chosen(kinds: &[SeededIn]) -> Vec<Bug> {
+    let wanted = std::env::var("TWINWALK_SEEDED").unwrap_or_default();
+    let is_wanted = |bug: &Bug| wanted.split(',').any(|part| bug.name.contains(part));
+    bugs()
+        .into_iter()
+        .filter(|bug| kinds.contains(&bug.seeded_in) && is_wanted(bug))
+        .collect()
+}
+
+/// A line of the table that a run prints.
+pub fn line(bug: &Bug, outcome: &str, seconds: f64) -> String {
+    format!(
+        "{:<34} {:<8} {outcome} [{seconds:.1} s]",
+        bug.name,
+        bug.found_by.join("+")
+    )
+}
