@@ -132,12 +132,13 @@ pub struct Difference {
 /// Every signal that differs, those of silenced comparators apart, in the order of the comparators.
 pub fn differences(model: &Outputs, rtl: &Outputs, silenced: Silenced) -> Vec<Difference> {
     let (ours, theirs) = (signals(model), signals(rtl));
-    let any_differs = ours.iter().zip(&theirs).any(|(model, rtl)| model.value != rtl.value);
+    let any_differs = ours
+        .iter()
+        .zip(&theirs)
+        .any(|(model, rtl)| model.value != rtl.value);
     let pairs = ours.into_iter().zip(theirs);
     let mut found: Vec<Difference> = pairs
-        .filter(|(model, rtl)| {
-            model.value != rtl.value && !silenced.contains(model.comparator)
-        })
+        .filter(|(model, rtl)| model.value != rtl.value && !silenced.contains(model.comparator))
         .map(|(model, rtl)| Difference {
             comparator: model.comparator,
             model: model.text(),
@@ -270,15 +271,9 @@ mod tests {
             (found.comparator, found.signal.as_str()),
             (Comparator::Walks, "mon_walk_op_o[0]")
         );
-        assert_eq!(
-            first_difference(&model, &rtl, quiet.with(Comparator::Walks)),
-            None
-        );
+        assert_eq!(first(quiet.with(Comparator::Walks)), None);
         let only = Silenced::all_but(Comparator::Fills);
-        assert_eq!(
-            first_difference(&model, &rtl, only).unwrap().signal,
-            "mon_tlb_tag_o[4]"
-        );
+        assert_eq!(first(only).unwrap().signal, "mon_tlb_tag_o[4]");
     }
 
     #[test]

@@ -314,12 +314,19 @@ impl<'a, M: Twin, R: Twin, S: OperationSource> Lockstep<'a, M, R, S> {
         if self.model.outputs == rtl.outputs {
             return Ok(());
         }
-        let mut found = differences(&self.model.outputs, &rtl.outputs, self.options.silenced).into_iter();
+        let mut found =
+            differences(&self.model.outputs, &rtl.outputs, self.options.silenced).into_iter();
         let Some(first) = found.next() else {
             return Ok(());
         };
         let details = found.map(|other| describe(&other)).collect();
-        let mut finding = self.finding(cycle, first.comparator, &first.signal, first.model, first.rtl);
+        let mut finding = self.finding(
+            cycle,
+            first.comparator,
+            &first.signal,
+            first.model,
+            first.rtl,
+        );
         finding.details = details;
         Err(finding)
     }

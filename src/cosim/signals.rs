@@ -59,7 +59,12 @@ enum Meaning {
 }
 
 /// Response states by their numbers.
-const STATUS: [&str; 4] = ["translated", "page fault", "general protection", "bus error"];
+const STATUS: [&str; 4] = [
+    "translated",
+    "page fault",
+    "general protection",
+    "bus error",
+];
 
 impl Signal {
     /// Value and meaning.
@@ -68,7 +73,9 @@ impl Signal {
         let words = match self.meaning {
             Meaning::Number => return format!("{value:#x}"),
             Meaning::Status => {
-                let status = usize::try_from(value).ok().and_then(|value| STATUS.get(value));
+                let status = usize::try_from(value)
+                    .ok()
+                    .and_then(|value| STATUS.get(value));
                 (*status.unwrap_or(&"no status")).to_owned()
             }
             Meaning::ErrorCode => PageFaultCode(value as u32).to_string(),
@@ -81,7 +88,10 @@ impl Signal {
 
 /// All signals of a cycle in a fixed order.
 pub fn signals(outputs: &Outputs) -> Vec<Signal> {
-    let mut list = List { signals: Vec::with_capacity(192), comparator: Comparator::Responses };
+    let mut list = List {
+        signals: Vec::with_capacity(192),
+        comparator: Comparator::Responses,
+    };
     for (port, shown) in outputs.ports.iter().enumerate() {
         list.port(port, shown);
     }
@@ -89,10 +99,16 @@ pub fn signals(outputs: &Outputs) -> Vec<Signal> {
     list.bus(outputs);
     list.comparator = Comparator::Fills;
     for (array, event) in outputs.monitor.tlb.iter().enumerate() {
-        list.array(&TLB_NAMES, array, event, |tag, data| Meaning::Tlb { tag, data });
+        list.array(&TLB_NAMES, array, event, |tag, data| Meaning::Tlb {
+            tag,
+            data,
+        });
     }
     for (cache, event) in outputs.monitor.psc.iter().enumerate() {
-        list.array(&PSC_NAMES, cache, event, |tag, data| Meaning::Psc { tag, data });
+        list.array(&PSC_NAMES, cache, event, |tag, data| Meaning::Psc {
+            tag,
+            data,
+        });
     }
     list.comparator = Comparator::Walks;
     for (walker, event) in outputs.monitor.walk.iter().enumerate() {
@@ -142,7 +158,12 @@ struct List {
 impl List {
     fn push(&mut self, base: &'static str, index: Option<usize>, value: u64, meaning: Meaning) {
         let name = Name { base, index };
-        self.signals.push(Signal { comparator: self.comparator, name, value, meaning });
+        self.signals.push(Signal {
+            comparator: self.comparator,
+            name,
+            value,
+            meaning,
+        });
     }
 
     fn plain(&mut self, name: &'static str, value: impl Into<u64>) {
@@ -157,13 +178,23 @@ impl List {
         self.add("req_ready_o", port, shown.req_ready);
         self.add("resp_valid_o", port, shown.resp_valid);
         self.add("resp_id_o", port, shown.resp_id);
-        self.push("resp_status_o", Some(port), shown.resp_status.into(), Meaning::Status);
+        self.push(
+            "resp_status_o",
+            Some(port),
+            shown.resp_status.into(),
+            Meaning::Status,
+        );
         self.add("resp_pa_o", port, shown.resp_pa);
         self.add("resp_page_size_o", port, shown.resp_page_size);
         self.add("resp_pwt_o", port, shown.resp_pwt);
         self.add("resp_pcd_o", port, shown.resp_pcd);
         self.add("resp_pat_o", port, shown.resp_pat);
-        self.push("resp_error_code_o", Some(port), shown.resp_error_code.into(), Meaning::ErrorCode);
+        self.push(
+            "resp_error_code_o",
+            Some(port),
+            shown.resp_error_code.into(),
+            Meaning::ErrorCode,
+        );
         self.add("resp_va_o", port, shown.resp_va);
     }
 
@@ -232,9 +263,18 @@ mod tests {
             let signal = list.iter().find(|signal| signal.name.to_string() == name);
             signal.map(Signal::text)
         };
-        assert_eq!(text("resp_status_o[1]").as_deref(), Some("0x1 (page fault)"));
-        assert_eq!(text("resp_error_code_o[1]").as_deref(), Some("0x15 (P U I)"));
-        assert_eq!(text("mon_psc_victim_data_o[3]").as_deref(), Some("0x0 (va 0x0 table 0x0 pcid 0 ro)"));
+        assert_eq!(
+            text("resp_status_o[1]").as_deref(),
+            Some("0x1 (page fault)")
+        );
+        assert_eq!(
+            text("resp_error_code_o[1]").as_deref(),
+            Some("0x15 (P U I)")
+        );
+        assert_eq!(
+            text("mon_psc_victim_data_o[3]").as_deref(),
+            Some("0x0 (va 0x0 table 0x0 pcid 0 ro)")
+        );
         assert_eq!(text("cr3_o").as_deref(), Some("0x0"));
         assert_eq!(text("no_such_signal"), None);
     }
