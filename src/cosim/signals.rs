@@ -78,7 +78,8 @@ impl Signal {
                     .and_then(|value| STATUS.get(value));
                 (*status.unwrap_or(&"no status")).to_owned()
             }
-            Meaning::ErrorCode => PageFaultCode(value as u32).to_string(),
+            // It says its number itself.
+            Meaning::ErrorCode => return PageFaultCode(value as u32).to_string(),
             Meaning::Tlb { tag, data } => TlbEntry { tag, data }.to_string(),
             Meaning::Psc { tag, data } => PscEntry { tag, data }.to_string(),
         };
