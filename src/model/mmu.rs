@@ -2,7 +2,7 @@
 //!
 //! Contract: 1 (conventions), and the order of the sections after it. Counterpart: `rtl/mmu.sv`.
 //!
-//! [`Mmu::tick`] is the meaning. All decisions of a cycle are drawn from the state at its start ([`Cycle`]); then each block performs.
+//! [`Mmu::tick`] is the meaning. All decisions of a cycle are drawn from the state at its start (`Cycle`); then each block performs.
 //! The order of the blocks does not matter beyond that, because the contract lets no two of them change the same thing in one cycle.
 
 use crate::config::Config;
