@@ -158,9 +158,17 @@ void sample_ports(const Vmmu& m, Outputs& out) {
 }
 
 void sample_monitor(const Vmmu& m, Monitor& monitor) {
-    for (int p = 0; p < elements(m.mon_lookup_o); ++p) monitor.lookup[p] = m.mon_lookup_o[p];
+    for (int p = 0; p < elements(m.mon_lookup_o); ++p) {
+        monitor.lookup[p] = m.mon_lookup_o[p];
+        if (!monitor.lookup[p]) continue;
+        monitor.lookup_entry[p] = m.mon_lookup_entry_o[p];
+        monitor.lookup_retry[p] = m.mon_lookup_retry_o[p];
+    }
     monitor.stlb_lookup = m.mon_stlb_lookup_o;
-    if (monitor.stlb_lookup) monitor.stlb_port = m.mon_stlb_port_o;
+    if (monitor.stlb_lookup) {
+        monitor.stlb_port = m.mon_stlb_port_o;
+        monitor.stlb_entry = m.mon_stlb_entry_o;
+    }
     static_assert(sizeof(m.mon_walk_op_o) / sizeof(m.mon_walk_op_o[0]) <= MAX_WALKERS,
                   "more walkers than the structures have room for");
     for (int w = 0; w < elements(m.mon_walk_op_o); ++w) {
@@ -168,6 +176,7 @@ void sample_monitor(const Vmmu& m, Monitor& monitor) {
         walk.op = m.mon_walk_op_o[w];
         if (!walk.op) continue;
         walk.port = m.mon_walk_port_o[w];
+        walk.entry = m.mon_walk_entry_o[w];
         walk.psc_level = m.mon_walk_psc_level_o[w];
         walk.filled = m.mon_walk_filled_o[w];
     }
@@ -198,12 +207,21 @@ void sample_monitor(const Vmmu& m, Monitor& monitor) {
     }
 }
 
+void sample_queues(const Vmmu& m, Queues& queues) {
+    static_assert(sizeof(m.mon_miss_o) / sizeof(m.mon_miss_o[0]) <= MAX_MISS_QUEUE_ENTRIES,
+                  "more entries of the miss queue than the structures have room for");
+    for (int e = 0; e < elements(m.mon_miss_o); ++e) queues.miss[e] = m.mon_miss_o[e];
+    for (int w = 0; w < elements(m.mon_walker_o); ++w) queues.walker[w] = m.mon_walker_o[w];
+    queues.prefetch = m.mon_prefetch_o;
+}
+
 // Payloads stay 0 where their `valid` or `op` is 0: outside a transfer they mean nothing, and a comparison of whole
 // structures must not see them.
 void sample(const Vmmu& m, Outputs& out) {
     std::memset(&out, 0, sizeof out);
     sample_ports(m, out);
     sample_monitor(m, out.monitor);
+    sample_queues(m, out.queues);
 }
 
 // ---- the functions of the table ---------------------------------------------------------------------------------------

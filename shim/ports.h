@@ -12,6 +12,7 @@ namespace twinwalk {
 
 constexpr int MAX_PORTS = 3;
 constexpr int MAX_WALKERS = 4;
+constexpr int MAX_MISS_QUEUE_ENTRIES = 16;
 constexpr int TLB_ARRAYS = 9;
 constexpr int PSC_LEVELS = 4;
 
@@ -99,6 +100,7 @@ struct MemoryOut {
 struct WalkEvent {
     uint8_t op;
     uint8_t port;
+    uint8_t entry;
     uint8_t psc_level;
     uint8_t filled;
 };
@@ -117,12 +119,20 @@ struct ArrayEvent {
 
 struct Monitor {
     uint8_t lookup[MAX_PORTS];
+    uint8_t lookup_entry[MAX_PORTS];
+    uint8_t lookup_retry[MAX_PORTS];
     uint8_t stlb_lookup;
     uint8_t stlb_port;
-    uint8_t reserved[3];
+    uint8_t stlb_entry;
     WalkEvent walk[MAX_WALKERS];
     ArrayEvent tlb[TLB_ARRAYS];
     ArrayEvent psc[PSC_LEVELS];
+};
+
+struct Queues {
+    uint32_t miss[MAX_MISS_QUEUE_ENTRIES];
+    uint32_t walker[MAX_WALKERS];
+    uint64_t prefetch;
 };
 
 struct Outputs {
@@ -130,13 +140,14 @@ struct Outputs {
     ControlOut control;
     MemoryOut memory;
     Monitor monitor;
+    Queues queues;
 };
 
 static_assert(sizeof(PortIn) == 24 && sizeof(ControlIn) == 32 && sizeof(MemoryIn) == 16, "input blocks have no padding");
 static_assert(sizeof(Inputs) == 8 + MAX_PORTS * 24 + 32 + 16, "Inputs has no padding");
 static_assert(sizeof(PortOut) == 32 && sizeof(ControlOut) == 40 && sizeof(MemoryOut) == 32, "output blocks have no padding");
-static_assert(sizeof(WalkEvent) == 4 && sizeof(ArrayEvent) == 48, "monitor events have no padding");
-static_assert(sizeof(Outputs) == MAX_PORTS * 32 + 40 + 32 + 8 + MAX_WALKERS * 4 + (TLB_ARRAYS + PSC_LEVELS) * 48,
+static_assert(sizeof(WalkEvent) == 5 && sizeof(ArrayEvent) == 48, "monitor events have no padding");
+static_assert(sizeof(Outputs) == MAX_PORTS * 32 + 40 + 32 + MAX_PORTS * 3 + 3 + MAX_WALKERS * 5 + (TLB_ARRAYS + PSC_LEVELS) * 48 + 88,
               "Outputs has no padding");
 
 }  // namespace twinwalk

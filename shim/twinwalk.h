@@ -13,7 +13,7 @@
 namespace twinwalk {
 
 // Changes whenever this table or its meaning does; compared when a library is loaded.
-constexpr uint32_t ABI_VERSION = 1;
+constexpr uint32_t ABI_VERSION = 2;
 
 // Bits of Api::features.
 constexpr uint32_t FEATURE_ASSERTIONS = 1;

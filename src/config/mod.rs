@@ -34,7 +34,8 @@ mod validate;
 pub use error::{ConfigError, Origin, Problem};
 pub use load::{Loaded, Source, load};
 pub use sections::{
-    CapabilitiesSpec, MemorySpec, PortsSpec, PscSpec, SET_COUNTS, TlbArraySpec, TlbSpec,
+    CapabilitiesSpec, FrontEndSpec, MemorySpec, MissQueueSpec, PortsSpec, PrefetchSpec, PscSpec,
+    SET_COUNTS, TlbArraySpec, TlbSpec, WalkersSpec,
 };
 
 /// Levels of the TLB hierarchy. The number is that of the contract (section 2).
@@ -108,10 +109,18 @@ pub struct Config {
     pub dtlb: TlbSpec,
     /// Second-level TLB, shared by all ports.
     pub stlb: TlbSpec,
+    /// Where requests wait that missed their first-level TLB.
+    pub miss_queue: MissQueueSpec,
+    /// The hardware page walkers.
+    pub walkers: WalkersSpec,
     /// Paging-structure caches.
     pub psc: PscSpec,
+    /// What is translated before it is asked for.
+    pub prefetch: PrefetchSpec,
     /// The memory behind the machine.
     pub memory: MemorySpec,
+    /// How the references of a trace are presented.
+    pub front_end: FrontEndSpec,
     /// Page tables for a trace, by rule.
     pub mapping: MappingSpec,
 }
@@ -124,8 +133,12 @@ impl Default for Config {
             itlb: TlbSpec::new(1, [(8, 8), (1, 8), (1, 4)]),
             dtlb: TlbSpec::new(1, [(16, 4), (8, 4), (1, 4)]),
             stlb: TlbSpec::new(7, [(128, 12), (32, 8), (4, 4)]),
+            miss_queue: MissQueueSpec::default(),
+            walkers: WalkersSpec::default(),
             psc: PscSpec::default(),
+            prefetch: PrefetchSpec::default(),
             memory: MemorySpec::default(),
+            front_end: FrontEndSpec::default(),
             mapping: MappingSpec::default(),
         }
     }
@@ -218,6 +231,9 @@ impl Config {
             ("FIVE_LEVEL", u64::from(self.capabilities.five_level)),
             ("DATA_PORTS", u64::from(self.ports.data_ports)),
             ("QUEUE_ENTRIES", u64::from(self.ports.queue_entries)),
+            ("MISS_QUEUE_ENTRIES", u64::from(self.miss_queue.entries)),
+            ("WALKERS", u64::from(self.walkers.count)),
+            ("PREFETCH_NEXT_PAGE", u64::from(self.prefetch.next_page)),
             ("ITLB_HIT_CYCLES", u64::from(self.itlb.hit_latency_cycles)),
             ("DTLB_HIT_CYCLES", u64::from(self.dtlb.hit_latency_cycles)),
             ("STLB_HIT_CYCLES", u64::from(self.stlb.hit_latency_cycles)),

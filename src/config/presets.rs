@@ -43,6 +43,10 @@ pub const ALL: &[Preset] = presets![
     "l1-only",
     "stlb-only",
     "patchwork",
+    "blocking",
+    "crowded",
+    "parallel",
+    "prefetch",
 ];
 
 /// The preset of that name.

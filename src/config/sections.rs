@@ -41,7 +41,7 @@ impl Default for CapabilitiesSpec {
 #[serde(deny_unknown_fields)]
 pub struct PortsSpec {
     /// Data ports, beside the one fetch port.
-    #[schemars(range(min = 1, max = 1))]
+    #[schemars(range(min = 1, max = 2))]
     pub data_ports: u32,
     /// Requests that each port accepts before it has answered the first.
     #[schemars(range(min = 1, max = 16))]
@@ -53,6 +53,65 @@ impl Default for PortsSpec {
         Self {
             data_ports: 1,
             queue_entries: 4,
+        }
+    }
+}
+
+/// `[miss_queue]`: where requests that missed their first-level TLB wait.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MissQueueSpec {
+    /// Requests that miss at a time, of all ports together; merged ones count.
+    #[schemars(range(min = 1, max = 16))]
+    pub entries: u32,
+}
+
+impl Default for MissQueueSpec {
+    fn default() -> Self {
+        Self { entries: 8 }
+    }
+}
+
+/// `[walkers]`: the hardware page walkers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WalkersSpec {
+    /// Walks at a time.
+    #[schemars(range(min = 1, max = 4))]
+    pub count: u32,
+}
+
+impl Default for WalkersSpec {
+    fn default() -> Self {
+        Self { count: 2 }
+    }
+}
+
+/// `[prefetch]`: what is translated before it is asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PrefetchSpec {
+    /// After a page was walked, the next one is walked into the STLB.
+    pub next_page: bool,
+}
+
+/// `[front_end]`: how the references of a trace are presented to the machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FrontEndSpec {
+    /// References under way at a time: one is presented only when all that stand this many before it were answered. 1: one at a time.
+    #[schemars(range(min = 1, max = 64))]
+    pub window: u32,
+    /// Cycles between the accept of a reference and the next one's being presented.
+    #[schemars(range(min = 0, max = 65535))]
+    pub issue_gap_cycles: u32,
+}
+
+impl Default for FrontEndSpec {
+    fn default() -> Self {
+        Self {
+            window: 1,
+            issue_gap_cycles: 0,
         }
     }
 }

@@ -27,6 +27,8 @@ pub enum Comparator {
     Walks,
     /// Look-ups of every level.
     Lookups,
+    /// What the miss queue, the walkers and the prefetch hold.
+    Queues,
     /// The memory images after the run.
     Memory,
     /// Assertions in the RTL.
@@ -43,13 +45,14 @@ pub enum Comparator {
 
 impl Comparator {
     /// Every comparator, in the order in which a cycle is judged.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Responses,
         Self::Control,
         Self::Bus,
         Self::Fills,
         Self::Walks,
         Self::Lookups,
+        Self::Queues,
         Self::Memory,
         Self::Assertions,
         Self::Protocol,
@@ -67,6 +70,7 @@ impl Comparator {
             Self::Fills => "fills",
             Self::Walks => "walks",
             Self::Lookups => "lookups",
+            Self::Queues => "queues",
             Self::Memory => "memory",
             Self::Assertions => "assertions",
             Self::Protocol => "protocol",
@@ -177,7 +181,7 @@ mod tests {
             let signal = &found[0].signal;
             named += usize::from(signal != "unnamed bytes of the outputs");
         }
-        let padding = 3 * 6 + 5 + 2 + 3 + 13 * 4;
+        let padding = 3 * 6 + 5 + 2 + 13 * 4;
         assert_eq!(named, size_of::<Outputs>() - padding);
     }
 
@@ -218,12 +222,15 @@ mod tests {
             (reader.u64(), reader.u64(), reader.u64());
         let monitor = &mut outputs.monitor;
         monitor.lookup = std::array::from_fn(|_| reader.u8());
+        monitor.lookup_entry = std::array::from_fn(|_| reader.u8());
+        monitor.lookup_retry = std::array::from_fn(|_| reader.u8());
         monitor.stlb_lookup = reader.u8();
         monitor.stlb_port = reader.u8();
-        monitor.reserved = std::array::from_fn(|_| reader.u8());
+        monitor.stlb_entry = reader.u8();
         for walk in &mut monitor.walk {
             walk.op = reader.u8();
             walk.port = reader.u8();
+            walk.entry = reader.u8();
             walk.psc_level = reader.u8();
             walk.filled = reader.u8();
         }
@@ -238,6 +245,10 @@ mod tests {
             event.victim_tag = reader.u64();
             event.victim_data = reader.u64();
         }
+        let queues = &mut outputs.queues;
+        queues.miss = std::array::from_fn(|_| reader.u32());
+        queues.walker = std::array::from_fn(|_| reader.u32());
+        queues.prefetch = reader.u64();
         assert_eq!(reader.at, bytes.len());
         outputs
     }
@@ -251,6 +262,10 @@ mod tests {
         fn u8(&mut self) -> u8 {
             self.at += 1;
             self.bytes[self.at - 1]
+        }
+
+        fn u32(&mut self) -> u32 {
+            u32::from_le_bytes(std::array::from_fn(|_| self.u8()))
         }
 
         fn u64(&mut self) -> u64 {

@@ -115,15 +115,28 @@ pub fn signals(outputs: &Outputs) -> Vec<Signal> {
     for (walker, event) in outputs.monitor.walk.iter().enumerate() {
         list.add("mon_walk_op_o", walker, event.op);
         list.add("mon_walk_port_o", walker, event.port);
+        list.add("mon_walk_entry_o", walker, event.entry);
         list.add("mon_walk_psc_level_o", walker, event.psc_level);
         list.add("mon_walk_filled_o", walker, event.filled);
     }
     list.comparator = Comparator::Lookups;
-    for (port, code) in outputs.monitor.lookup.iter().enumerate() {
-        list.add("mon_lookup_o", port, *code);
+    let monitor = &outputs.monitor;
+    for port in 0..monitor.lookup.len() {
+        list.add("mon_lookup_o", port, monitor.lookup[port]);
+        list.add("mon_lookup_entry_o", port, monitor.lookup_entry[port]);
+        list.add("mon_lookup_retry_o", port, monitor.lookup_retry[port]);
     }
-    list.plain("mon_stlb_lookup_o", outputs.monitor.stlb_lookup);
-    list.plain("mon_stlb_port_o", outputs.monitor.stlb_port);
+    list.plain("mon_stlb_lookup_o", monitor.stlb_lookup);
+    list.plain("mon_stlb_port_o", monitor.stlb_port);
+    list.plain("mon_stlb_entry_o", monitor.stlb_entry);
+    list.comparator = Comparator::Queues;
+    for (entry, word) in outputs.queues.miss.iter().enumerate() {
+        list.add("mon_miss_o", entry, *word);
+    }
+    for (walker, word) in outputs.queues.walker.iter().enumerate() {
+        list.add("mon_walker_o", walker, *word);
+    }
+    list.plain("mon_prefetch_o", outputs.queues.prefetch);
     list.signals
 }
 

@@ -13,6 +13,10 @@ pub const MAX_WALKERS: usize = 4;
 pub const TLB_ARRAYS: usize = 9;
 /// Paging-structure caches: PDE, PDPTE, PML4E, PML5E.
 pub const PSC_LEVELS: usize = 4;
+/// Entries of the miss queue that the structures have room for.
+pub const MAX_MISS_QUEUE_ENTRIES: usize = 16;
+/// The entry number that stands for the prefetch (contract 8.6, 10).
+pub const PREFETCH_ENTRY: u8 = 16;
 
 /// Request kinds (`kind`).
 pub const KIND_READ: u8 = 0;
@@ -47,6 +51,8 @@ pub const LOOKUP_MISS: u8 = 4;
 pub const LOOKUP_DENIED: u8 = 5;
 pub const LOOKUP_DIRTY_CLEAR: u8 = 6;
 pub const LOOKUP_BYPASS: u8 = 7;
+/// A miss that waits for an entry of the miss queue which has the same page (contract 7.1).
+pub const LOOKUP_MERGED: u8 = 8;
 
 /// Walker events (contract 10).
 pub const WALK_NONE: u8 = 0;
@@ -55,6 +61,8 @@ pub const WALK_RESTART: u8 = 2;
 pub const WALK_TRANSLATED: u8 = 3;
 pub const WALK_PAGE_FAULT: u8 = 4;
 pub const WALK_BUS_ERROR: u8 = 5;
+/// A prefetch ended without a translation (contract 8.6).
+pub const WALK_STOPPED: u8 = 6;
 
 /// Array events (contract 10).
 pub const ARRAY_NONE: u8 = 0;
@@ -167,9 +175,15 @@ pub struct MemoryOut {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WalkEvent {
+    /// 0 none, else one of the `WALK_` constants.
     pub op: u8,
+    /// The port of the request that is walked; 0 for a prefetch.
     pub port: u8,
+    /// The entry of the miss queue, or [`PREFETCH_ENTRY`].
+    pub entry: u8,
+    /// With a start: the level of the PSC match, 2 to 5; 0 for none.
     pub psc_level: u8,
+    /// With [`WALK_TRANSLATED`]: 1 if the walk had the right to fill.
     pub filled: u8,
 }
 
@@ -192,13 +206,33 @@ pub struct ArrayEvent {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Monitor {
+    /// For each port the code of its look-up in L1: 0 none, else one of the `LOOKUP_` constants.
     pub lookup: [u8; MAX_PORTS],
+    /// The entry of the miss queue that the look-up takes or has, 0 to 15.
+    pub lookup_entry: [u8; MAX_PORTS],
+    /// 1 for the look-up of a request in RETRY.
+    pub lookup_retry: [u8; MAX_PORTS],
+    /// The code of the look-up in the STLB.
     pub stlb_lookup: u8,
+    /// Its port; 0 for a prefetch.
     pub stlb_port: u8,
-    pub reserved: [u8; 3],
+    /// Its entry of the miss queue, or [`PREFETCH_ENTRY`].
+    pub stlb_entry: u8,
     pub walk: [WalkEvent; MAX_WALKERS],
     pub tlb: [ArrayEvent; TLB_ARRAYS],
     pub psc: [ArrayEvent; PSC_LEVELS],
+}
+
+/// What the queues hold, in every cycle (contract 10.1, which gives the fields).
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Queues {
+    /// `mon_miss_o`: the entries of the miss queue; those that a machine does not have are 0.
+    pub miss: [u32; MAX_MISS_QUEUE_ENTRIES],
+    /// `mon_walker_o`: the walkers; those that a machine does not have are 0.
+    pub walker: [u32; MAX_WALKERS],
+    /// `mon_prefetch_o`: the prefetch.
+    pub prefetch: u64,
 }
 
 /// All outputs of one cycle.
@@ -209,6 +243,7 @@ pub struct Outputs {
     pub control: ControlOut,
     pub memory: MemoryOut,
     pub monitor: Monitor,
+    pub queues: Queues,
 }
 
 impl PortOut {
@@ -234,6 +269,7 @@ impl WalkEvent {
     pub const ZERO: Self = Self {
         op: 0,
         port: 0,
+        entry: 0,
         psc_level: 0,
         filled: 0,
     };
@@ -282,12 +318,19 @@ impl Outputs {
         },
         monitor: Monitor {
             lookup: [0; MAX_PORTS],
+            lookup_entry: [0; MAX_PORTS],
+            lookup_retry: [0; MAX_PORTS],
             stlb_lookup: 0,
             stlb_port: 0,
-            reserved: [0; 3],
+            stlb_entry: 0,
             walk: [WalkEvent::ZERO; MAX_WALKERS],
             tlb: [ArrayEvent::ZERO; TLB_ARRAYS],
             psc: [ArrayEvent::ZERO; PSC_LEVELS],
+        },
+        queues: Queues {
+            miss: [0; MAX_MISS_QUEUE_ENTRIES],
+            walker: [0; MAX_WALKERS],
+            prefetch: 0,
         },
     };
 }

@@ -11,7 +11,7 @@ use super::RtlError;
 use crate::model::mmu_pkg::{Inputs, Outputs};
 
 /// Version of the table of functions; changes together with `ABI_VERSION` in `shim/twinwalk.h`.
-const ABI_VERSION: u32 = 1;
+const ABI_VERSION: u32 = 2;
 
 /// Mirror of `twinwalk::Api` (`shim/twinwalk.h`).
 #[repr(C)]
