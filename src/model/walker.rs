@@ -377,6 +377,7 @@ impl Mmu {
             },
             port: port as u8,
             psc_level: start.map_or(0, |(number, _)| number as u8 + 2),
+            entry: 0,
             filled: 0,
         };
         sink.walk(event);

@@ -46,11 +46,13 @@ pub enum Rule {
 
     /// A look-up has a request to look up, a miss entry in the right state, and control is not busy (contract 6, 7).
     LookupState,
-    /// An L1 look-up answers what the live entries say (contract 6).
+    /// An L1 look-up answers what the live entries and the miss queue say (contract 6, 7.1).
     Lookup,
-    /// An STLB look-up answers what the live entries say (contract 7.1).
+    /// What the miss queue and the prefetch show is what look-ups, results and walks have made of them (contract 7, 8.6, 10.1).
+    QueueState,
+    /// An STLB look-up answers what the live entries say (contract 7.2).
     StlbLookup,
-    /// At most one way of an array matches (contract 7.3).
+    /// At most one way of an array matches (contract 7.5).
     OneMatch,
     /// A walk starts for a miss entry that waits for one, from CR3 or from the live paging-structure-cache entry of the lowest level
     /// (contract 8.1, 8.2).
@@ -65,13 +67,13 @@ pub enum Rule {
     FaultFromCr3,
     /// A response follows from its request's own look-up or walk, with exactly that payload (contract 6 to 8).
     ResponseOrigin,
-    /// Arrays are filled by a walk that ends translated, or from an STLB look-up that hit, only (contract 7.2, 8.5).
+    /// Arrays are filled by a walk that ends translated, or from an STLB look-up that hit, only (contract 7.3, 8.5).
     FillSource,
     /// Fills happen if the miss entry has the right to fill, and only then (contract 7, 8.5, 9.1).
     FillRight,
     /// A fill has the content that the entries of the walk, or the STLB entry, say; all of them accessed (contract 4).
     FillContent,
-    /// A fill displaces what conflicts, its target, and nothing else, and reports the victim as it was (contract 7.3, 8.5).
+    /// A fill displaces what conflicts, its target, and nothing else, and reports the victim as it was (contract 7.5, 8.5).
     FillReplacement,
     /// No entry read is older than the last invalidation that covers the new entry (SDM 4.10.4.1).
     FillAge,
@@ -101,6 +103,7 @@ impl Rule {
             Self::EntryUpdateOwner => "entry-update-owner",
             Self::LookupState => "look-up-state",
             Self::Lookup => "look-up",
+            Self::QueueState => "queue-state",
             Self::StlbLookup => "stlb-look-up",
             Self::OneMatch => "one-match",
             Self::WalkStart => "walk-start",

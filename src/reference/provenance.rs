@@ -8,7 +8,10 @@
 //! * *Reads.* Every transaction of the walker is the next one of a walk that goes where the entries lead; a read, and a compare-and-set that
 //!   fails, return what memory held in the cycle of the accept. Every compare-and-set expects the entry as it was read, and
 //!   sets A, or on the leaf of an allowed access A and for a write D.
-//! * *Walks.* Each starts for a miss entry that waits for it, from CR3 (always if the request was denied before) or from the live entry of
+//! * *The miss queue.* Each request that missed is in one entry of it, goes from state to state as its look-ups, results and walks say, waits
+//!   only for an entry that accepts it, and is looked up again when that one is free. What the queue shows of itself is that.
+//! * *The prefetch.* It follows a walk that filled, reads entries and sets nothing, is stopped where a request would fault or set A, and fills the STLB.
+//! * *Walks.* Each starts for an entry of the miss queue that waits for it, from CR3 (always if the request was denied before) or from the live entry of
 //!   the lowest paging-structure cache that matches, and ends as the entries that it read say. Faults and bus errors end
 //!   walks from CR3 only.
 //! * *Fills.* Each TLB and paging-structure-cache fill is by a walk that ends translated, decodes the chain of entries that this walk read, or
@@ -37,8 +40,8 @@ use std::collections::VecDeque;
 
 use crate::arch::{Capabilities, EntryRules, Invalidation, Level, PageSize, Registers};
 use crate::model::mmu_pkg::{
-    self as pkg, ARRAY_NONE, Inputs, MAX_PORTS, MAX_WALKERS, Monitor, Outputs, PSC_LEVELS, PortOut,
-    TLB_ARRAYS,
+    self as pkg, ARRAY_NONE, Inputs, MAX_MISS_QUEUE_ENTRIES, MAX_PORTS, MAX_WALKERS, Monitor,
+    Outputs, PREFETCH_ENTRY, PSC_LEVELS, PortOut, TLB_ARRAYS,
 };
 
 use super::finding::{Figures, Finding, InvalidationKind, Rule};
@@ -46,51 +49,26 @@ use super::horizon::{Horizons, Reading};
 use super::image::Image;
 use super::observer::{Answer, Events, Observer, Operation, Request, Store, Transaction};
 use super::payload;
-use super::shadow::{PscShadow, TlbEntry, TlbShadow};
+use super::shadow::{PscShadow, TlbShadow};
 
 mod arrays;
 mod look_ups;
+mod queues;
 mod walk_events;
 mod walks;
 
 use arrays::{Removal, Wanted};
+use queues::{Miss, Prefetch};
 use walks::{Setting, Walk};
 
 /// First array of the STLB.
 const STLB: usize = 6;
-
-/// Where a miss entry stands.
-#[derive(Debug, Clone)]
-enum MissState {
-    StlbWait,
-    /// The STLB look-up hit; when the result performs, the entry is free. Seen from here it is used up by the port's next look-up.
-    StlbHit {
-        array: usize,
-        entry: TlbEntry,
-        filled: bool,
-    },
-    WalkWait,
-    Walking,
-}
-
-/// A port's miss entry.
-#[derive(Debug, Clone)]
-struct Miss {
-    request: Request,
-    state: MissState,
-    /// The cycle in which it came into that state.
-    since: u64,
-    from_cr3: bool,
-    /// The right to fill.
-    right: bool,
-}
 
 /// A port, from the accept of a request to its response.
 #[derive(Debug, Clone, Default)]
 struct Port {
     /// Accepted, not yet looked up.
     queue: VecDeque<Request>,
-    miss: Option<Miss>,
     /// Decided, not yet shown. What a cycle decides comes after what it shows, so it shows in a later one.
     decided: VecDeque<PortOut>,
 }
@@ -119,7 +97,20 @@ pub struct Provenance {
     tlb_present: [bool; TLB_ARRAYS],
     psc_present: [bool; PSC_LEVELS],
     ports: [Port; MAX_PORTS],
+    /// The entries of the miss queue.
+    misses: [Option<Miss>; MAX_MISS_QUEUE_ENTRIES],
+    /// The entries looked up in the STLB whose result is on its way, oldest first.
+    stlb_busy: VecDeque<usize>,
+    /// Entries of which one must become free with a result of the last cycle: a look-up then could have waited for them, and did not.
+    owed: Vec<u32>,
+    prefetch: Option<Prefetch>,
+    /// What a walk that ended in the last cycle makes the prefetch, if the machine has one.
+    triggered: Option<u64>,
+    /// The machine prefetches.
+    prefetches: bool,
     walks: [Option<Walk>; MAX_WALKERS],
+    /// Answers to walks of the prefetch, which are examined in the cycle after.
+    unexamined: [Option<Transaction>; MAX_WALKERS],
     ongoing: Option<Ongoing>,
     /// Control is busy in this cycle.
     busy: bool,
@@ -141,7 +132,14 @@ impl Provenance {
             tlb_present: [false; TLB_ARRAYS],
             psc_present: [false; PSC_LEVELS],
             ports: Default::default(),
+            misses: Default::default(),
+            stlb_busy: VecDeque::new(),
+            owed: Vec::new(),
+            prefetch: None,
+            triggered: None,
+            prefetches: false,
             walks: Default::default(),
+            unexamined: Default::default(),
             ongoing: None,
             busy: false,
             figures: Figures::default(),
@@ -185,6 +183,9 @@ impl Provenance {
         stores: &[Store],
         events: &mut Events,
     ) -> Result<(), Finding> {
+        if inputs.rst_n != 0 {
+            self.settle(cycle, &outputs.queues)?;
+        }
         self.observer.answers(cycle, inputs, outputs, events)?;
         for answer in &events.answers {
             self.answer(cycle, answer)?;
@@ -224,7 +225,13 @@ impl Provenance {
         self.tlb.iter_mut().for_each(TlbShadow::clear);
         self.psc.iter_mut().for_each(PscShadow::clear);
         self.ports = Default::default();
+        self.misses = Default::default();
+        self.stlb_busy.clear();
+        self.owed.clear();
+        self.prefetch = None;
+        self.triggered = None;
         self.walks = Default::default();
+        self.unexamined = Default::default();
         self.ongoing = None;
         self.busy = false;
     }
@@ -284,19 +291,20 @@ impl Provenance {
             }
         }
         self.busy = self.ongoing.is_some() || events.performed.is_some();
-        if let Some(operation) = &events.performed
-            && !operation.invalidation.is_none()
-        {
-            self.invalidate(cycle, operation);
+        if let Some(operation) = &events.performed {
+            if operation.writes_register && !operation.general_protection {
+                self.end_prefetch();
+            }
+            if !operation.invalidation.is_none() {
+                self.invalidate(cycle, operation);
+            }
         }
         Ok(())
     }
 
     fn invalidate(&mut self, cycle: u64, operation: &Operation) {
         self.horizons.record(&operation.invalidation, cycle, cycle);
-        for miss in self.ports.iter_mut().filter_map(|port| port.miss.as_mut()) {
-            miss.right = false;
-        }
+        self.take_rights(usize::MAX);
         let Operation {
             invalidation, kind, ..
         } = *operation;
@@ -334,8 +342,14 @@ impl Provenance {
         {
             self.figures.entry_updates += 1;
         }
-        if let Some(Some(walk)) = self.walks.get_mut(usize::from(transaction.id)) {
-            walk.answered(transaction, setting);
+        let walker = usize::from(transaction.id);
+        if let Some(Some(walk)) = self.walks.get_mut(walker) {
+            if walk.prefetch {
+                // Whether it may go on depends on what happens in this cycle.
+                self.unexamined[walker] = Some(*transaction);
+            } else {
+                walk.answered(transaction, setting, true);
+            }
         }
     }
 
@@ -350,27 +364,28 @@ impl Provenance {
             .enumerate()
             .filter(|(_, event)| event.op != pkg::WALK_NONE)
         {
-            let port = usize::from(event.port);
-            if self.busy || port >= MAX_PORTS {
-                let seen = format!("walk event {} of port {port}", event.op);
+            if self.busy || event.entry > PREFETCH_ENTRY {
+                let seen = format!("walk event {} of entry {}", event.op, event.entry);
                 return Err(Finding::new(
                     cycle,
                     Rule::LookupState,
                     seen,
-                    "none while control is busy; an existing port",
+                    "none while control is busy; an existing entry",
                 ));
             }
             let drop = match event.op {
-                pkg::WALK_START => self.walk_start(cycle, walker, port, event.psc_level)?,
-                pkg::WALK_RESTART => self.walk_restart(cycle, walker, port, event.psc_level)?,
-                _ => self.walk_end(cycle, walker, port, event, &mut wanted)?,
+                pkg::WALK_START => self.walk_start(cycle, walker, event)?,
+                pkg::WALK_RESTART => self.walk_restart(cycle, walker, event)?,
+                _ => self.walk_end(cycle, walker, event, &mut wanted)?,
             };
             if let Some(va) = drop {
-                dropped = Some(self.drop_address(cycle, port, va));
+                dropped = Some(self.drop_address(cycle, usize::from(event.entry), va));
             }
         }
-        if dropped.is_some() && monitor.lookup.iter().any(|code| *code != pkg::LOOKUP_NONE) {
-            let seen = "an L1 look-up in the cycle of a drop";
+        let looks_up = monitor.lookup.iter().any(|code| *code != pkg::LOOKUP_NONE)
+            || monitor.stlb_lookup != pkg::LOOKUP_NONE;
+        if dropped.is_some() && looks_up {
+            let seen = "a look-up in the cycle of a drop";
             return Err(Finding::new(
                 cycle,
                 Rule::LookupState,
@@ -395,15 +410,9 @@ impl Provenance {
         }
     }
 
-    /// A drop of `va` for the request of `port`: every other miss entry loses the right to fill.
-    fn drop_address(&mut self, cycle: u64, port: usize, va: u64) -> Removal {
-        for (index, other) in self.ports.iter_mut().enumerate() {
-            if let Some(miss) = &mut other.miss
-                && index != port
-            {
-                miss.right = false;
-            }
-        }
+    /// A drop of `va` for the request of `entry`: every other entry of the miss queue, and the prefetch, loses the right to fill.
+    fn drop_address(&mut self, cycle: u64, entry: usize, va: u64) -> Removal {
+        self.take_rights(entry);
         let pcid = self.registers.current_pcid();
         self.horizons.record_drop(va, pcid, cycle);
         Removal::Drop { va, pcid }

@@ -1,4 +1,5 @@
-//! A small machine by the contract, for the checkers to watch, with bugs that can be switched on.
+//! A small machine by the contract, for the checkers to watch, with bugs that can be switched on: two ports, an entry of the miss queue for
+//! each, one walker, no prefetch.
 //!
 //! Contract: 5 to 10. SDM: none. Counterpart: none; written for the tests alone, and slow.
 
@@ -48,6 +49,9 @@ enum MissState {
     },
     WalkWait,
     Walking,
+    /// Waits for the other port's entry.
+    Waiting,
+    Retry,
 }
 
 struct Port {
@@ -58,6 +62,36 @@ struct Port {
     miss: Option<Asked>,
     from_cr3: bool,
     right: bool,
+}
+
+impl Port {
+    /// What its entry shows (contract 10.1).
+    fn shown(&self, port: u32) -> u32 {
+        let state = match self.state {
+            MissState::Free => return 0,
+            MissState::StlbWait => 1,
+            MissState::StlbBusy { .. } => 2,
+            MissState::WalkWait => 3,
+            MissState::Walking => 4,
+            MissState::Waiting => 5,
+            MissState::Retry => 6,
+        };
+        let id = self.miss.map_or(0, |asked| u32::from(asked.id));
+        let who = state | port << 3 | id << 5;
+        match self.state {
+            MissState::Waiting => who | (1 - port) << 15,
+            MissState::Retry => who,
+            _ => who | u32::from(self.right) << 13 | u32::from(self.from_cr3) << 14,
+        }
+    }
+}
+
+/// What commits in a cycle (contract 7.4), besides a start.
+struct Commits {
+    /// The STLB result of this port.
+    result: Option<usize>,
+    /// The walker's end.
+    done: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -166,19 +200,21 @@ impl Machine {
         let from_cr3 = self.ports[self.walker.port].from_cr3;
         let drop =
             (start && from_cr3) || matches!(walking, WalkState::Done(End::PageFault(_))) && done;
-        let filling = self.filling_ports(cycle, busy, drop, done);
+        let result = self.result_port(cycle).filter(|_| !busy && !start && !done);
+        let commits = Commits { result, done };
+        let filling = self.filling_ports(&commits);
         self.take_miss();
         if !busy && !drop && !done {
             self.stlb_look_up(cycle, monitor);
         }
         for (port, filling) in filling.iter().enumerate() {
             let blocked = busy && !self.has(Bug::LookUpDuringSweep);
-            if !blocked && !drop && !filling {
-                self.l1_look_up(cycle, port, monitor);
+            if !blocked && !drop && !filling && !self.answers(&commits, port) {
+                self.l1_look_up(cycle, port, &commits, monitor);
             }
         }
-        if !busy && !drop {
-            self.stlb_results(cycle, monitor);
+        if let Some(port) = result {
+            self.stlb_result(port, monitor);
         }
         match walking {
             WalkState::Start { restart } if start => self.start(restart, monitor),
@@ -231,6 +267,9 @@ impl Machine {
         if self.has(Bug::WriteProtectReadsAsZero) {
             control.cr0 &= !(1 << 16);
         }
+        for (entry, port) in self.ports.iter().enumerate() {
+            outputs.queues.miss[entry] = port.shown(entry as u32);
+        }
         let memory = &mut outputs.memory;
         memory.resp_ready = 1;
         let (op, new) = match self.walker.state {
@@ -256,9 +295,27 @@ impl Machine {
         outputs
     }
 
+    /// The port whose STLB result is due: the oldest.
+    fn result_port(&self, cycle: u64) -> Option<usize> {
+        let since = |port: &usize| match self.ports[*port].state {
+            MissState::StlbBusy { since, .. } => since,
+            _ => u64::MAX,
+        };
+        let oldest = [0, 1].into_iter().min_by_key(since)?;
+        let from = since(&oldest).checked_add(self.shape.hit_cycles[2])?;
+        (cycle >= from).then_some(oldest)
+    }
+
+    /// Whether `port` is answered by what commits.
+    fn answers(&self, commits: &Commits, port: usize) -> bool {
+        let by_result = commits.result == Some(port)
+            && matches!(self.ports[port].state, MissState::StlbBusy { code, .. } if code <= LOOKUP_HIT_1G);
+        by_result || commits.done && self.walker.port == port
+    }
+
     /// Which ports have an L1 array filled in this cycle.
-    fn filling_ports(&self, cycle: u64, busy: bool, drop: bool, done: bool) -> [bool; 2] {
-        let walker_fills = done && self.walker.state == WalkState::Done(End::Translated);
+    fn filling_ports(&self, commits: &Commits) -> [bool; 2] {
+        let walker_fills = commits.done && self.walker.state == WalkState::Done(End::Translated);
         std::array::from_fn(|index| {
             let port = &self.ports[index];
             let l1 = |size: usize| self.tlb[3 * index + size].ways > 0;
@@ -267,11 +324,8 @@ impl Machine {
                 && port.right
                 && l1(self.leaf_size() as usize);
             let by_stlb = match port.state {
-                MissState::StlbBusy {
-                    since, code, size, ..
-                } => {
-                    let due = cycle >= since + self.shape.hit_cycles[2] && !busy && !drop;
-                    due && code <= LOOKUP_HIT_1G && port.right && l1(size)
+                MissState::StlbBusy { code, size, .. } if commits.result == Some(index) => {
+                    code <= LOOKUP_HIT_1G && port.right && l1(size)
                 }
                 _ => false,
             };
@@ -342,14 +396,23 @@ impl Machine {
         }
     }
 
-    fn l1_look_up(&mut self, cycle: u64, port: usize, monitor: &mut Monitor) {
-        let due = |asked: &&Asked| cycle >= asked.cycle + self.shape.hit_cycles[port];
-        if self.ports[port].state != MissState::Free
-            || self.ports[port].queue.front().filter(due).is_none()
-        {
-            return;
+    /// The request that `port` looks up next, and whether it does so again.
+    fn candidate(&mut self, cycle: u64, port: usize) -> Option<(Asked, bool)> {
+        let hit_cycles = self.shape.hit_cycles[port];
+        let port = &mut self.ports[port];
+        if port.state == MissState::Retry {
+            return port.miss.map(|asked| (asked, true));
         }
-        let Some(asked) = self.ports[port].queue.pop_front() else {
+        let due = |asked: &&Asked| cycle >= asked.cycle + hit_cycles;
+        port.queue.front().filter(due)?;
+        if port.state != MissState::Free {
+            return None;
+        }
+        port.queue.pop_front().map(|asked| (asked, false))
+    }
+
+    fn l1_look_up(&mut self, cycle: u64, port: usize, commits: &Commits, monitor: &mut Monitor) {
+        let Some((asked, retries)) = self.candidate(cycle, port) else {
             return;
         };
         if !self.registers.paging() {
@@ -377,24 +440,60 @@ impl Machine {
             self.ports[port].responses.push_back(response);
             return;
         }
-        let (code, place) = self.look_up(3 * port, &asked);
+        let (mut code, place) = self.look_up(3 * port, &asked);
+        let waits = !retries && !self.has(Bug::MissesDoNotMerge);
+        if code == LOOKUP_MISS && waits && self.accepts(1 - port, &asked, commits) {
+            code = LOOKUP_MERGED;
+        }
         monitor.lookup[port] = code;
+        monitor.lookup_retry[port] = retries.into();
+        let entry = &mut self.ports[port];
         if let (LOOKUP_HIT_4K..=LOOKUP_HIT_1G, Some((array, set, way))) = (code, place) {
+            if retries {
+                entry.state = MissState::Free;
+                monitor.lookup_entry[port] = port as u8;
+            }
             self.tlb[array].touch(set, way);
             let data = self.tlb[array].set(set)[way].data;
             let response = self.translated(&asked, array % 3, data);
             self.ports[port].responses.push_back(response);
             return;
         }
-        let entry = &mut self.ports[port];
+        monitor.lookup_entry[port] = port as u8;
         entry.miss = Some(asked);
         entry.from_cr3 = code == LOOKUP_DENIED;
         entry.right = true;
-        entry.state = if code == LOOKUP_MISS {
-            MissState::StlbWait
-        } else {
-            MissState::WalkWait
+        entry.state = match code {
+            LOOKUP_MISS => MissState::StlbWait,
+            LOOKUP_MERGED => MissState::Waiting,
+            _ => MissState::WalkWait,
         };
+    }
+
+    /// Whether a request may wait for the entry of `port`.
+    fn accepts(&self, port: usize, asked: &Asked, commits: &Commits) -> bool {
+        let entry = &self.ports[port];
+        let waits = matches!(
+            entry.state,
+            MissState::StlbWait
+                | MissState::StlbBusy { .. }
+                | MissState::WalkWait
+                | MissState::Walking
+        );
+        let same = entry
+            .miss
+            .is_some_and(|miss| (miss.va ^ asked.va) >> 12 & PAGE_MASK == 0);
+        let right = entry.right || self.has(Bug::WaitsForOneWithoutRight);
+        waits && same && right && !self.answers(commits, port)
+    }
+
+    /// The entry of `port` becomes free.
+    fn free(&mut self, port: usize) {
+        self.ports[port].state = MissState::Free;
+        let other = &mut self.ports[1 - port];
+        if other.state == MissState::Waiting {
+            other.state = MissState::Retry;
+        }
     }
 
     fn stlb_look_up(&mut self, cycle: u64, monitor: &mut Monitor) {
@@ -408,6 +507,7 @@ impl Machine {
         let (code, place) = self.look_up(6, &asked);
         monitor.stlb_lookup = code;
         monitor.stlb_port = port as u8;
+        monitor.stlb_entry = port as u8;
         let mut way = Way::default();
         let mut size = 0;
         if let Some((array, set, index)) = place {
@@ -426,36 +526,31 @@ impl Machine {
         };
     }
 
-    fn stlb_results(&mut self, cycle: u64, monitor: &mut Monitor) {
-        for port in 0..2 {
-            let MissState::StlbBusy {
-                since,
-                code,
-                size,
-                tag,
-                data,
-            } = self.ports[port].state
-            else {
-                continue;
-            };
-            if cycle < since + self.shape.hit_cycles[2] {
-                continue;
-            }
-            if code > LOOKUP_HIT_1G {
-                self.ports[port].state = MissState::WalkWait;
-                self.ports[port].from_cr3 |= code == LOOKUP_DENIED;
-                continue;
-            }
-            let Some(asked) = self.ports[port].miss else {
-                continue;
-            };
-            let response = self.translated(&asked, size, data);
-            self.ports[port].responses.push_back(response);
-            self.ports[port].state = MissState::Free;
-            if self.ports[port].right && !self.has(Bug::StlbHitDoesNotFill) {
-                self.fill_tlb(3 * port + size, asked.va, tag, data, monitor);
-            }
+    fn stlb_result(&mut self, port: usize, monitor: &mut Monitor) {
+        let MissState::StlbBusy {
+            code,
+            size,
+            tag,
+            data,
+            ..
+        } = self.ports[port].state
+        else {
+            return;
+        };
+        if code > LOOKUP_HIT_1G {
+            self.ports[port].state = MissState::WalkWait;
+            self.ports[port].from_cr3 |= code == LOOKUP_DENIED;
+            return;
         }
+        let Some(asked) = self.ports[port].miss else {
+            return;
+        };
+        let response = self.translated(&asked, size, data);
+        self.ports[port].responses.push_back(response);
+        if self.ports[port].right && !self.has(Bug::StlbHitDoesNotFill) {
+            self.fill_tlb(3 * port + size, asked.va, tag, data, monitor);
+        }
+        self.free(port);
     }
 
     fn fill_tlb(&mut self, index: usize, va: u64, tag: u64, data: u64, monitor: &mut Monitor) {

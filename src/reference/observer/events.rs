@@ -57,6 +57,19 @@ impl Request {
     }
 }
 
+impl Request {
+    /// What a prefetch of `va` reads like: a supervisor read.
+    pub(in crate::reference) const fn prefetch(va: u64) -> Self {
+        Self {
+            port: 0,
+            id: 0,
+            accepted_cycle: 0,
+            va,
+            access: Access::new(AccessKind::Read, 0),
+        }
+    }
+}
+
 /// A response in the first cycle in which it shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Answer {

@@ -1,6 +1,6 @@
 //! Fills and removals of the shadow arrays, against what the walks, the STLB look-ups and the invalidations call for.
 //!
-//! Contract: 4, 7.2, 7.3, 8.5, 9.3, 10. SDM vol. 3A, 4.10.4.1. Counterpart: `rtl/tlb.sv`, `rtl/psc.sv`.
+//! Contract: 4, 7.3, 7.5, 8.5, 9.3, 10. SDM vol. 3A, 4.10.4.1. Counterpart: `rtl/tlb.sv`, `rtl/psc.sv`.
 
 use std::fmt;
 
@@ -13,13 +13,28 @@ use super::super::finding::{Finding, InvalidationKind, Rule};
 use super::super::shadow::{
     Lineage, MAX_WAYS, PscEntry, PscWords, TlbEntry, TlbShadow, TlbWords, bits, page_number,
 };
-use super::{MissState, Provenance};
+use super::Provenance;
+use super::queues::MissState;
+use super::walks::Translated;
 
 /// The TLB entries and paging-structure-cache entries that a cycle's walk events call for.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Wanted {
     pub tlb: [Option<TlbEntry>; TLB_ARRAYS],
     pub psc: [Option<PscEntry>; PSC_LEVELS],
+}
+
+impl Wanted {
+    /// A walk fills the TLB array `stlb`, an L1 array if it is one of a request, and paging-structure caches.
+    pub fn add(&mut self, stlb: usize, result: Translated, l1: Option<usize>) {
+        self.tlb[stlb] = Some(result.tlb.clone());
+        if let Some(l1) = l1 {
+            self.tlb[l1] = Some(result.tlb);
+        }
+        for (level, entry) in result.psc {
+            self.psc[level.array_index() - 1] = Some(entry);
+        }
+    }
 }
 
 /// What removes entries in a cycle.
@@ -209,57 +224,49 @@ impl Provenance {
         Ok(())
     }
 
-    /// The entry of an STLB look-up that hit, from which an L1 array may be filled.
+    /// The entry of the STLB look-up whose result is the next to perform, from which an L1 array may be filled.
     fn stlb_entry(
         &mut self,
         cycle: u64,
         index: usize,
         words: TlbWords,
     ) -> Result<TlbEntry, Finding> {
-        let l1 = if index < 3 { 0..1 } else { 1..self.ports.len() };
-        let mut refused = None;
-        for port in l1.filter(|_| index < 6) {
-            let Some(miss) = &mut self.ports[port].miss else {
-                continue;
-            };
-            let MissState::StlbHit {
-                array,
-                entry,
-                filled,
-            } = &mut miss.state
-            else {
-                continue;
-            };
-            if *array % 3 != index % 3 || miss.since == cycle || *filled {
-                continue;
-            }
-            if entry.words != words {
-                let allowed = format!("the STLB entry as it was looked up, {:x?}", entry.words);
-                refused = Some((Rule::FillContent, allowed));
-                continue;
-            }
-            let (va, right, entry) = (miss.request.va, miss.right, entry.clone());
-            *filled = true;
-            self.check_age(cycle, va, self.tlb[index].size(), &entry, None)?;
-            if !right {
-                refused = Some((
-                    Rule::FillRight,
-                    "nothing: an invalidation took the right to fill".into(),
-                ));
-                continue;
-            }
-            return Ok(entry);
+        let wrong = |rule, allowed: String| {
+            let seen = format!("TLB array {index} filled with {words:x?}");
+            Err(Finding::new(cycle, rule, seen, allowed))
+        };
+        let none = || {
+            let allowed = "a fill by a walk, or by the oldest STLB look-up, which hit";
+            wrong(Rule::FillSource, allowed.into())
+        };
+        let oldest = self.stlb_busy.front();
+        let Some(miss) = oldest.and_then(|entry| self.misses[*entry].as_mut()) else {
+            return none();
+        };
+        let l1 = if miss.request.port == 0 { 0 } else { 3 };
+        let MissState::StlbBusy {
+            hit: Some((array, entry)),
+            filled,
+            ..
+        } = &mut miss.state
+        else {
+            return none();
+        };
+        if index != l1 + *array % 3 || miss.since == cycle || *filled {
+            return none();
         }
-        let (rule, allowed) = refused.unwrap_or((
-            Rule::FillSource,
-            "a fill by a walk or from an STLB hit".into(),
-        ));
-        Err(Finding::new(
-            cycle,
-            rule,
-            format!("TLB array {index} filled with {words:x?}"),
-            allowed,
-        ))
+        if entry.words != words {
+            let allowed = format!("the STLB entry as it was looked up, {:x?}", entry.words);
+            return wrong(Rule::FillContent, allowed);
+        }
+        *filled = true;
+        let (va, right, entry) = (miss.request.va, miss.right, entry.clone());
+        self.check_age(cycle, va, self.tlb[index].size(), &entry, None)?;
+        if !right {
+            let allowed = "nothing: an invalidation took the right to fill";
+            return wrong(Rule::FillRight, allowed.into());
+        }
+        Ok(entry)
     }
 
     fn psc_fill(

@@ -1,6 +1,6 @@
-//! Look-ups: what the live entries say to a request, and what became of its miss entry.
+//! Look-ups: what the live entries say to a request, and what becomes of it.
 //!
-//! Contract: 4.4, 6, 7.1, 11. SDM vol. 3A, 4.6, 4.10.2. Counterpart: `rtl/tlb.sv`, `rtl/stlb.sv`.
+//! Contract: 4.4, 6, 7.1, 7.2, 8.6, 11. SDM vol. 3A, 4.6, 4.10.2. Counterpart: `rtl/tlb.sv`, `rtl/stlb.sv`.
 
 use crate::arch::rights;
 use crate::model::mmu_pkg::{self as pkg, Monitor, PortOut};
@@ -9,18 +9,22 @@ use super::super::finding::{Finding, Rule};
 use super::super::observer::Request;
 use super::super::payload;
 use super::super::shadow::{TlbEntry, page_number};
-use super::{Miss, MissState, Provenance, STLB};
+use super::queues::{Miss, MissState, Prefetch, PrefetchState, bit};
+use super::{Provenance, STLB};
 
 impl Provenance {
     /// The look-ups of a cycle, L1 and STLB.
     pub(super) fn look_ups(&mut self, cycle: u64, monitor: &Monitor) -> Result<(), Finding> {
-        for (port, code) in monitor.lookup.iter().enumerate() {
-            if *code != pkg::LOOKUP_NONE {
-                self.l1_look_up(cycle, port, *code, monitor)?;
+        // A request may wait for an entry that another port takes in the same cycle: those that take one first.
+        for merged in [false, true] {
+            for (port, code) in monitor.lookup.iter().enumerate() {
+                if *code != pkg::LOOKUP_NONE && (*code == pkg::LOOKUP_MERGED) == merged {
+                    self.l1_look_up(cycle, port, *code, monitor)?;
+                }
             }
         }
         if monitor.stlb_lookup != pkg::LOOKUP_NONE {
-            self.stlb_look_up(cycle, usize::from(monitor.stlb_port), monitor)?;
+            self.stlb_look_up(cycle, usize::from(monitor.stlb_entry), monitor)?;
         }
         Ok(())
     }
@@ -36,105 +40,138 @@ impl Provenance {
         let filling = monitor.tlb[first_array..first_array + 3]
             .iter()
             .any(|event| event.op == pkg::ARRAY_FILL);
-        let free = self.ports[port].miss.as_ref().is_none_or(|miss| {
-            // Its result performs later than the look-up, and frees it for the next cycle.
-            matches!(miss.state, MissState::StlbHit { .. }) && miss.since + 1 < cycle
-        });
-        let request = self.ports[port].queue.pop_front();
-        let Some(request) = request.filter(|_| free && !filling && !self.busy) else {
+        let answering = ends(monitor).any(|event| usize::from(event.port) == port);
+        let entry = usize::from(monitor.lookup_entry[port]);
+        let retries = monitor.lookup_retry[port] != 0;
+        let request = if retries {
+            self.in_retry(cycle, port, entry)
+        } else {
+            self.ports[port].queue.pop_front()
+        };
+        let Some(request) = request.filter(|_| !answering && !filling && !self.busy) else {
             let seen = format!("a look-up of port {port} with code {code}");
-            let allowed = "a look-up of a waiting request, its miss entry free, without a fill, control not busy";
+            let allowed = "a look-up of a waiting request, without a fill or another response, control not busy";
             return Err(Finding::new(cycle, Rule::LookupState, seen, allowed));
         };
-        self.retire_miss(cycle, port)?;
         if let Some(response) = payload::bypass(&request, &self.registers) {
             self.ports[port].decided.push_back(response);
             return self.check_code(cycle, Rule::Lookup, port, code, pkg::LOOKUP_BYPASS);
         }
-        let (expected, hit) = self.look_up(first_array, &request);
-        self.check_code(cycle, Rule::Lookup, port, code, expected)?;
-        let state = match (expected, hit) {
-            (pkg::LOOKUP_MISS, _) => MissState::StlbWait,
-            (pkg::LOOKUP_DENIED | pkg::LOOKUP_DIRTY_CLEAR, _) | (_, None) => MissState::WalkWait,
-            (_, Some((array, entry))) => {
-                let response = self.response(array, &entry, &request);
-                self.ports[port].decided.push_back(response);
-                return Ok(());
+        let (mut expected, hit) = self.look_up(first_array, &request);
+        let ended = ends(monitor).fold(0, |mask, event| mask | bit(usize::from(event.entry)));
+        let candidates = self.accepting(&request, ended);
+        if expected == pkg::LOOKUP_MISS && candidates != 0 && !retries {
+            if code == pkg::LOOKUP_MISS {
+                // Right if the only one is freed by a result in this cycle, which the next one shows.
+                self.owed.push(candidates);
+            } else {
+                expected = pkg::LOOKUP_MERGED;
             }
+        }
+        self.check_code(cycle, Rule::Lookup, port, code, expected)?;
+        if let (pkg::LOOKUP_HIT_4K..=pkg::LOOKUP_HIT_1G, Some((array, found))) = (expected, hit) {
+            let response = self.response(array, &found, &request);
+            self.ports[port].decided.push_back(response);
+            if retries {
+                self.free(cycle, entry);
+            }
+            return Ok(());
+        }
+        if !retries && self.misses.get(entry).is_none_or(Option::is_some) {
+            let seen = format!("port {port} takes entry {entry} of the miss queue");
+            return Err(Finding::new(cycle, Rule::LookupState, seen, "a free one"));
+        }
+        let state = match expected {
+            pkg::LOOKUP_MISS => MissState::StlbWait,
+            pkg::LOOKUP_MERGED => MissState::Waiting {
+                candidates,
+                primary: None,
+            },
+            _ => MissState::WalkWait,
         };
-        let from_cr3 = expected == pkg::LOOKUP_DENIED;
-        self.ports[port].miss = Some(Miss {
+        self.misses[entry] = Some(Miss {
             request,
             state,
             since: cycle,
-            from_cr3,
+            from_cr3: expected == pkg::LOOKUP_DENIED,
             right: true,
         });
         Ok(())
     }
 
-    /// The port's miss entry was freed by the result of an STLB look-up that hit. If it had the right to fill, it filled.
-    fn retire_miss(&mut self, cycle: u64, port: usize) -> Result<(), Finding> {
-        let Some(miss) = self.ports[port].miss.take() else {
-            return Ok(());
-        };
-        let MissState::StlbHit { array, filled, .. } = miss.state else {
-            return Ok(());
-        };
-        let l1 = array % 3 + if port == 0 { 0 } else { 3 };
-        if miss.right && !filled && self.tlb_present[l1] {
-            let seen = format!("an STLB hit of port {port} that left TLB array {l1} as it was");
-            return Err(Finding::new(
-                cycle,
-                Rule::FillRight,
-                seen,
-                "a fill, by the right to fill",
-            ));
-        }
-        Ok(())
+    /// The request of `port` that waits in `entry` to be looked up again.
+    fn in_retry(&self, cycle: u64, port: usize, entry: usize) -> Option<Request> {
+        let miss = self.misses.get(entry)?.as_ref()?;
+        let waits = matches!(miss.state, MissState::Retry) && miss.since < cycle;
+        (waits && usize::from(miss.request.port) == port).then_some(miss.request)
     }
 
-    fn stlb_look_up(&mut self, cycle: u64, port: usize, monitor: &Monitor) -> Result<(), Finding> {
-        let walker_ends = monitor
-            .walk
-            .iter()
-            .any(|event| event.op >= pkg::WALK_TRANSLATED);
+    fn stlb_look_up(&mut self, cycle: u64, entry: usize, monitor: &Monitor) -> Result<(), Finding> {
+        let free_to_look = ends(monitor).next().is_none()
+            && !self.busy
+            && !monitor
+                .walk
+                .iter()
+                .any(|event| event.op >= pkg::WALK_TRANSLATED);
+        if entry == usize::from(pkg::PREFETCH_ENTRY) {
+            return self.probe(cycle, free_to_look, monitor);
+        }
         let waiting =
             |miss: &&Miss| matches!(miss.state, MissState::StlbWait) && miss.since < cycle;
-        let miss = self
-            .ports
-            .get(port)
-            .and_then(|port| port.miss.as_ref())
-            .filter(waiting);
-        let Some(request) = miss
-            .filter(|_| !walker_ends && !self.busy)
-            .map(|miss| miss.request)
-        else {
-            let seen = format!("an STLB look-up for port {port}");
-            let allowed =
-                "one for a miss entry that waits for it, no walk ending, control not busy";
+        let miss = self.misses.get(entry).and_then(Option::as_ref);
+        let miss = miss
+            .filter(waiting)
+            .filter(|miss| miss.request.port == monitor.stlb_port);
+        let Some(request) = miss.filter(|_| free_to_look).map(|miss| miss.request) else {
+            let seen = format!("an STLB look-up for entry {entry}");
+            let allowed = "one for an entry of the miss queue that waits for it, no walk ending, control not busy";
             return Err(Finding::new(cycle, Rule::LookupState, seen, allowed));
         };
         let (expected, hit) = self.look_up(STLB, &request);
+        let port = usize::from(request.port);
         self.check_code(cycle, Rule::StlbLookup, port, monitor.stlb_lookup, expected)?;
-        let hit = hit.filter(|_| expected <= pkg::LOOKUP_HIT_1G);
-        let decided = hit
-            .as_ref()
-            .map(|(array, entry)| self.response(*array, entry, &request));
-        let port = &mut self.ports[port];
-        port.decided.extend(decided);
-        if let Some(miss) = &mut port.miss {
+        if let Some(miss) = &mut self.misses[entry] {
             miss.since = cycle;
-            miss.from_cr3 |= expected == pkg::LOOKUP_DENIED;
-            miss.state = match hit {
-                Some((array, entry)) => MissState::StlbHit {
-                    array,
-                    entry,
-                    filled: false,
-                },
-                None => MissState::WalkWait,
+            miss.state = MissState::StlbBusy {
+                code: expected,
+                hit: hit.filter(|_| expected <= pkg::LOOKUP_HIT_1G),
+                filled: false,
             };
         }
+        self.stlb_busy.push_back(entry);
+        Ok(())
+    }
+
+    /// The prefetch looks whether the STLB holds its page.
+    fn probe(&mut self, cycle: u64, free_to_look: bool, monitor: &Monitor) -> Result<(), Finding> {
+        let waits = |miss: &Miss| matches!(miss.state, MissState::StlbWait) && miss.since < cycle;
+        let asked = self.misses.iter().flatten().any(waits);
+        let probing =
+            |prefetch: &Prefetch| prefetch.state == PrefetchState::Probe && prefetch.since < cycle;
+        let Some(prefetch) = self
+            .prefetch
+            .filter(|it| probing(it) && free_to_look && !asked)
+        else {
+            let seen = "an STLB look-up for the prefetch";
+            let allowed =
+                "one when it waits for it, no request does, no walk ends, control not busy";
+            return Err(Finding::new(cycle, Rule::LookupState, seen, allowed));
+        };
+        let pcid = self.registers.current_pcid();
+        let holds = |array: &&super::TlbShadow| {
+            let page = page_number(prefetch.va, array.size());
+            array.ways_where(page, |words| words.serves(pcid)).1 != 0
+        };
+        let found = self.tlb[STLB..].iter().find(holds);
+        let expected = found.map_or(pkg::LOOKUP_MISS, |array| {
+            pkg::LOOKUP_HIT_4K + array.size() as u8
+        });
+        self.check_code(cycle, Rule::StlbLookup, 0, monitor.stlb_lookup, expected)?;
+        self.prefetch = found.is_none().then_some(Prefetch {
+            state: PrefetchState::WalkWait,
+            since: cycle,
+            ..prefetch
+        });
         Ok(())
     }
 
@@ -183,7 +220,7 @@ impl Provenance {
         (pkg::LOOKUP_MISS, None)
     }
 
-    fn response(&self, array: usize, entry: &TlbEntry, request: &Request) -> PortOut {
+    pub(super) fn response(&self, array: usize, entry: &TlbEntry, request: &Request) -> PortOut {
         let size = self.tlb[array].size();
         payload::translated(
             request,
@@ -192,4 +229,12 @@ impl Provenance {
             entry.words.memory_type(),
         )
     }
+}
+
+/// The walks of requests that end in this cycle.
+fn ends(monitor: &Monitor) -> impl Iterator<Item = &pkg::WalkEvent> {
+    monitor
+        .walk
+        .iter()
+        .filter(|event| event.op >= pkg::WALK_TRANSLATED && event.entry < pkg::PREFETCH_ENTRY)
 }

@@ -1,16 +1,18 @@
 //! Starts and ends of walks, and how old the entries behind a fill may be.
 //!
-//! Contract: 8.1, 8.2, 8.4, 8.5. SDM vol. 3A, 4.10.3, 4.10.4.1. Counterpart: `rtl/walker.sv`.
+//! Contract: 8.1, 8.2, 8.4 to 8.6. SDM vol. 3A, 4.10.3, 4.10.4.1. Counterpart: `rtl/walker.sv`.
 
 use crate::arch::{Level, PageSize, Pcid};
 use crate::model::mmu_pkg::{self as pkg, PSC_LEVELS};
 
 use super::super::finding::{Finding, Rule};
+use super::super::observer::Request;
 use super::super::payload;
 use super::super::shadow::{Link, PscEntry, TlbEntry};
 use super::arrays::Wanted;
+use super::queues::{Miss, MissState, PrefetchState};
 use super::walks::{Step, Walk};
-use super::{Miss, MissState, Provenance, STLB};
+use super::{Provenance, STLB};
 
 impl Provenance {
     /// START of a walk that is not a restart. Returns the address to drop, if it starts from CR3 by a denial.
@@ -18,30 +20,41 @@ impl Provenance {
         &mut self,
         cycle: u64,
         walker: usize,
-        port: usize,
-        level: u8,
+        event: &pkg::WalkEvent,
     ) -> Result<Option<u64>, Finding> {
-        let waiting =
-            |miss: &&mut Miss| matches!(miss.state, MissState::WalkWait) && miss.since < cycle;
-        let miss = self.ports[port].miss.as_mut().filter(waiting);
-        let Some(miss) = miss.filter(|_| self.walks[walker].is_none()) else {
-            let seen = format!("walker {walker} starts for port {port}");
-            return Err(Finding::new(
-                cycle,
-                Rule::WalkStart,
-                seen,
-                "an idle walker, and a miss entry that waits for a walk",
-            ));
+        let entry = usize::from(event.entry);
+        let waiting = |miss: &&mut Miss| {
+            matches!(miss.state, MissState::WalkWait)
+                && miss.since < cycle
+                && miss.request.port == event.port
         };
-        miss.state = MissState::Walking;
-        let (request, from_cr3) = (miss.request, miss.from_cr3);
+        let idle = self.walks[walker].is_none();
+        let (request, from_cr3, right) = match self.misses.get_mut(entry) {
+            Some(miss) => match miss.as_mut().filter(waiting).filter(|_| idle) {
+                Some(miss) => {
+                    miss.state = MissState::Walking;
+                    (miss.request, miss.from_cr3, true)
+                }
+                None => return start_unasked(cycle, walker, event),
+            },
+            None => match self.prefetch.as_mut().filter(|_| idle) {
+                Some(prefetch) if prefetch.state == PrefetchState::Taken => {
+                    prefetch.state = PrefetchState::Walking;
+                    (Request::prefetch(prefetch.va), false, prefetch.right)
+                }
+                _ => return start_unasked(cycle, walker, event),
+            },
+        };
         let pcid = self.registers.current_pcid();
-        let cached = if from_cr3 {
+        let cached = if from_cr3 || !right {
             None
         } else {
             self.psc_match(request.va, pcid)
         };
-        let expected = cached.as_ref().map_or(0, |(level, _)| level.number());
+        let (level, expected) = (
+            event.psc_level,
+            cached.as_ref().map_or(0, |(level, _)| level.number()),
+        );
         if level != expected {
             let seen = format!(
                 "a walk for {:#x} that starts with a cached entry of level {level}",
@@ -51,7 +64,11 @@ impl Provenance {
             return Err(Finding::new(cycle, Rule::WalkStart, seen, allowed));
         }
         let cached = cached.as_ref().map(|(level, entry)| (*level, entry));
-        self.walks[walker] = Walk::start(request, cached, &self.registers);
+        self.walks[walker] = if right {
+            Walk::start(entry, request, cached, &self.registers)
+        } else {
+            Some(Walk::stopped(entry, request))
+        };
         Ok(from_cr3.then_some(request.va))
     }
 
@@ -72,20 +89,60 @@ impl Provenance {
         &mut self,
         cycle: u64,
         walker: usize,
-        port: usize,
-        level: u8,
+        event: &pkg::WalkEvent,
     ) -> Result<Option<u64>, Finding> {
         let walk = self.walks[walker].take();
         let failed = walk.filter(|walk| {
-            matches!(walk.step, Step::Restart) && usize::from(walk.request.port) == port
+            matches!(walk.step, Step::Restart) && walk.is_of(event) && event.psc_level == 0
         });
-        let Some(walk) = failed.filter(|_| level == 0) else {
-            let seen = format!("walker {walker} starts over for port {port}, level {level}");
+        let Some(walk) = failed else {
+            let seen = format!(
+                "walker {walker} starts over for entry {}, level {}",
+                event.entry, event.psc_level
+            );
             let allowed = "a walk that started in a cache and failed, from CR3 now";
             return Err(Finding::new(cycle, Rule::WalkStart, seen, allowed));
         };
-        self.walks[walker] = Walk::start(walk.request, None, &self.registers);
+        self.walks[walker] = Walk::start(walk.entry, walk.request, None, &self.registers);
         Ok(Some(walk.request.va))
+    }
+
+    /// DONE of a walk of the prefetch.
+    fn prefetch_end(
+        &mut self,
+        cycle: u64,
+        walk: Walk,
+        event: &pkg::WalkEvent,
+        wanted: &mut Wanted,
+    ) -> Result<Option<u64>, Finding> {
+        let right = self.prefetch.take().is_some_and(|prefetch| prefetch.right);
+        let seen = format!(
+            "the prefetch ends with op {}, filled {}",
+            event.op, event.filled
+        );
+        match (event.op, walk.step) {
+            (pkg::WALK_STOPPED, Step::Stopped) => Ok(None),
+            (pkg::WALK_TRANSLATED, Step::Translated(result)) => {
+                let va = walk.request.va;
+                if event.filled != 0 {
+                    self.check_age(cycle, va, result.size, &result.tlb, Some(&result.psc))?;
+                }
+                if (event.filled != 0) != right {
+                    let allowed = format!("filled {}", u8::from(right));
+                    return Err(Finding::new(cycle, Rule::FillRight, seen, allowed));
+                }
+                if right {
+                    wanted.add(STLB + result.size as usize, *result, None);
+                }
+                Ok(None)
+            }
+            (_, step) => Err(Finding::new(
+                cycle,
+                Rule::WalkEnd,
+                seen,
+                format!("{step:?}"),
+            )),
+        }
     }
 
     /// DONE. Returns the address to drop, if it ends with a page fault.
@@ -93,23 +150,26 @@ impl Provenance {
         &mut self,
         cycle: u64,
         walker: usize,
-        port: usize,
         event: &pkg::WalkEvent,
         wanted: &mut Wanted,
     ) -> Result<Option<u64>, Finding> {
         let wrong = |rule, allowed: &str| {
             let seen = format!(
-                "walker {walker} ends for port {port} with op {}, filled {}",
-                event.op, event.filled
+                "walker {walker} ends for entry {} with op {}, filled {}",
+                event.entry, event.op, event.filled
             );
             Err(Finding::new(cycle, rule, seen, allowed))
         };
-        let walk = self.walks[walker]
-            .take()
-            .filter(|walk| usize::from(walk.request.port) == port);
-        let Some((walk, miss)) = walk.zip(self.ports[port].miss.take()) else {
+        let Some(walk) = self.walks[walker].take().filter(|walk| walk.is_of(event)) else {
             return wrong(Rule::WalkEnd, "the end of a walk in progress");
         };
+        if walk.prefetch {
+            return self.prefetch_end(cycle, walk, event, wanted);
+        }
+        let Some(miss) = self.misses[walk.entry].clone() else {
+            return wrong(Rule::WalkEnd, "the end of a walk in progress");
+        };
+        let port = usize::from(walk.request.port);
         let (response, dropped) = match (event.op, walk.step) {
             (pkg::WALK_TRANSLATED, Step::Translated(result)) => {
                 if event.filled != 0 {
@@ -124,15 +184,13 @@ impl Provenance {
                 if (event.filled != 0) != miss.right {
                     return wrong(Rule::FillRight, &format!("filled {}", u8::from(miss.right)));
                 }
+                let response = result.response;
                 if miss.right {
-                    let l1 = if port == 0 { 0 } else { 3 };
-                    wanted.tlb[STLB + result.size as usize] = Some(result.tlb.clone());
-                    wanted.tlb[l1 + result.size as usize] = Some(result.tlb);
-                    for (level, entry) in result.psc {
-                        wanted.psc[level.array_index() - 1] = Some(entry);
-                    }
+                    let (l1, size) = (if port == 0 { 0 } else { 3 }, result.size as usize);
+                    self.trigger_prefetch(walk.request.va, result.size.bytes());
+                    wanted.add(STLB + size, *result, Some(l1 + size));
                 }
-                (result.response, None)
+                (response, None)
             }
             (pkg::WALK_PAGE_FAULT, Step::PageFault(code)) => (
                 payload::page_fault(&walk.request, code),
@@ -148,6 +206,7 @@ impl Provenance {
             (_, step) => return wrong(Rule::WalkEnd, &format!("{step:?}")),
         };
         self.ports[port].decided.push_back(response);
+        self.free(cycle, walk.entry);
         Ok(dropped)
     }
 
@@ -189,6 +248,16 @@ impl Provenance {
             format!("entries read after cycle {horizon}, in which an invalidation covered them");
         Err(Finding::new(cycle, Rule::FillAge, seen, allowed))
     }
+}
+
+/// A walk started that nothing waits for.
+fn start_unasked<T>(cycle: u64, walker: usize, event: &pkg::WalkEvent) -> Result<T, Finding> {
+    let seen = format!(
+        "walker {walker} starts for entry {}, port {}",
+        event.entry, event.port
+    );
+    let allowed = "an idle walker, and an entry that waits for a walk";
+    Err(Finding::new(cycle, Rule::WalkStart, seen, allowed))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::arch::{
     Decoded, Entry, EntryRules, Level, PageFaultCode, PageRights, PageSize, Registers, rights,
 };
-use crate::model::mmu_pkg::{MEM_COMPARE_AND_SET, MEM_READ, PortOut};
+use crate::model::mmu_pkg::{MEM_COMPARE_AND_SET, MEM_READ, PREFETCH_ENTRY, PortOut, WalkEvent};
 
 use super::super::finding::{Finding, Rule};
 use super::super::observer::{Request, Transaction};
@@ -33,6 +33,8 @@ pub(super) enum Step {
     PageFault(PageFaultCode),
     /// It ends with a bus error.
     BusError,
+    /// A walk of the prefetch ends with nothing.
+    Stopped,
 }
 
 /// What a translated walk leaves behind.
@@ -49,6 +51,10 @@ pub(super) struct Translated {
 #[derive(Debug, Clone)]
 pub(super) struct Walk {
     pub request: Request,
+    /// Its entry of the miss queue.
+    pub entry: usize,
+    /// It is one of the prefetch.
+    pub prefetch: bool,
     pub step: Step,
     /// It started from a paging-structure-cache entry.
     cached: bool,
@@ -71,24 +77,21 @@ pub(super) struct Setting<'a> {
 }
 
 impl Walk {
-    /// A walk that starts from `cached`, the entry and its level, or from CR3; `None` with paging off.
+    /// A walk for `entry` that starts from `cached`, the entry and its level, or from CR3; `None` with paging off.
     pub fn start(
+        entry: usize,
         request: Request,
         cached: Option<(Level, &PscEntry)>,
         registers: &Registers,
     ) -> Option<Self> {
         let root = registers.root_table().raw();
         let mut walk = Self {
-            request,
             step: Step::Read,
             cached: cached.is_some(),
             level: registers.paging_mode().root()?,
             table: root,
-            rights: PageRights::ALL,
             root,
-            links: Vec::new(),
-            inherited: 0,
-            tables: Vec::new(),
+            ..Self::stopped(entry, request)
         };
         if let Some((level, entry)) = cached {
             walk.level = level.below()?;
@@ -99,6 +102,29 @@ impl Walk {
             walk.inherited = walk.links.len();
         }
         Some(walk)
+    }
+
+    /// A walk of the prefetch that was stopped before it read anything.
+    pub fn stopped(entry: usize, request: Request) -> Self {
+        Self {
+            request,
+            entry,
+            prefetch: entry == usize::from(PREFETCH_ENTRY),
+            step: Step::Stopped,
+            cached: false,
+            level: Level::Pml4,
+            table: 0,
+            rights: PageRights::ALL,
+            root: 0,
+            links: Vec::new(),
+            inherited: 0,
+            tables: Vec::new(),
+        }
+    }
+
+    /// Whether an event of its walker speaks of it.
+    pub fn is_of(&self, event: &WalkEvent) -> bool {
+        self.entry == usize::from(event.entry) && self.request.port == event.port
     }
 
     fn address(&self) -> u64 {
@@ -149,8 +175,8 @@ impl Walk {
         Ok(())
     }
 
-    /// Its transaction was answered.
-    pub fn answered(&mut self, transaction: &Transaction, setting: Setting<'_>) {
+    /// Its transaction was answered, and the answer is examined. `right`: a walk of the prefetch has the right to fill.
+    pub fn answered(&mut self, transaction: &Transaction, setting: Setting<'_>, right: bool) {
         let value = match self.step {
             Step::ReadSent => transaction.before,
             Step::CompareAndSetSent { expected, new } if transaction.before == expected.raw() => {
@@ -160,16 +186,35 @@ impl Walk {
             Step::CompareAndSetSent { .. } => transaction.before,
             _ => return,
         };
-        self.step = if transaction.error {
+        self.step = if self.prefetch && !right {
+            Step::Stopped
+        } else if transaction.error {
             self.fail(Step::BusError)
         } else {
             self.examine(Entry(value), transaction.cycle, setting)
         };
     }
 
-    /// A failure of a walk that started in a cache is not yet one.
+    /// A failure of a walk that started in a cache is not yet one, and one of the prefetch is none.
     fn fail(&self, end: Step) -> Step {
-        if self.cached { Step::Restart } else { end }
+        if self.prefetch {
+            Step::Stopped
+        } else if self.cached {
+            Step::Restart
+        } else {
+            end
+        }
+    }
+
+    /// Its bits have to be set before `entry` may be used: what the prefetch never does.
+    fn update(&self, entry: Entry, new: Entry) -> Step {
+        if self.prefetch {
+            return Step::Stopped;
+        }
+        Step::CompareAndSet {
+            expected: entry,
+            new,
+        }
     }
 
     fn examine(&mut self, entry: Entry, cycle: u64, setting: Setting<'_>) -> Step {
@@ -186,10 +231,7 @@ impl Walk {
             Decoded::Table => {
                 let new = entry.after_use_as_table();
                 if new != entry {
-                    return Step::CompareAndSet {
-                        expected: entry,
-                        new,
-                    };
+                    return self.update(entry, new);
                 }
                 self.link(entry, cycle);
                 self.rights = self.rights.through_table(entry);
@@ -203,15 +245,14 @@ impl Walk {
             }
             Decoded::Leaf(size) => {
                 let rights = self.rights.through_leaf(entry);
-                if let Err(code) = rights::judge(rights, access, setting.registers) {
+                if let Err(code) = rights::judge(rights, access, setting.registers)
+                    && !self.prefetch
+                {
                     return self.fail(Step::PageFault(code));
                 }
                 let new = entry.after_use_as_leaf(access.is_write());
                 if new != entry {
-                    return Step::CompareAndSet {
-                        expected: entry,
-                        new,
-                    };
+                    return self.update(entry, new);
                 }
                 self.link(entry, cycle);
                 Step::Translated(Box::new(self.translated(

@@ -108,6 +108,7 @@ impl Machine {
         }
         let event = &mut monitor.walk[0];
         (event.op, event.port) = (if restart { WALK_RESTART } else { WALK_START }, port as u8);
+        event.entry = port as u8;
         let walker = &mut self.walker;
         walker.recorded.clear();
         walker.cached = found.is_some();
@@ -243,8 +244,9 @@ impl Machine {
         };
         let event = &mut monitor.walk[0];
         event.port = port as u8;
+        event.entry = port as u8;
         self.walker.state = WalkState::Idle;
-        self.ports[port].state = MissState::Free;
+        self.free(port);
         let response = match end {
             End::Translated => {
                 event.op = WALK_TRANSLATED;
