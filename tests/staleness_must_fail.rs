@@ -278,6 +278,16 @@ fn a_victim_that_is_not_reported_is_caught() {
 }
 
 #[test]
+fn a_fill_that_evicts_two_ways_is_caught() {
+    provenance(Bug::FillEvictsTwo, &[Rule::FillReplacement]);
+}
+
+#[test]
+fn a_fill_beside_the_way_that_it_replaces_is_caught() {
+    provenance(Bug::FillBesideConflict, &[Rule::FillReplacement]);
+}
+
+#[test]
 fn a_walk_that_leaves_the_l1_array_unfilled_is_caught() {
     provenance(Bug::L1NotFilled, &[Rule::FillRight]);
 }
@@ -319,6 +329,12 @@ fn a_denied_hit_that_drops_nothing_is_caught() {
 fn a_sweep_that_leaves_out_the_last_row_is_caught() {
     provenance(Bug::SweepStopsEarly, &[Rule::RemovalMissing]);
     architectural(Bug::SweepStopsEarly, &[Rule::Translation]);
+}
+
+#[test]
+fn a_sweep_that_takes_one_way_a_row_is_caught() {
+    provenance(Bug::SweepTakesOneWayARow, &[Rule::RemovalMissing]);
+    architectural(Bug::SweepTakesOneWayARow, &[Rule::Translation]);
 }
 
 #[test]

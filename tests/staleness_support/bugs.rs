@@ -44,6 +44,8 @@ pub enum Bug {
     FaultingWalkFills,
     FillLeavesConflicts,
     VictimNotReported,
+    FillEvictsTwo,
+    FillBesideConflict,
     L1NotFilled,
     WalkKeepsRight,
     StlbHitKeepsRight,
@@ -53,6 +55,7 @@ pub enum Bug {
     DenialDropsNothing,
     // Invalidations.
     SweepStopsEarly,
+    SweepTakesOneWayARow,
     /// The operation spares the TLB arrays of a level (0 ITLB, 1 DTLB, 2 STLB).
     Spares {
         op: u8,
