@@ -83,22 +83,21 @@ fn run(bug: &Bug, provider: &Provider) -> Result<String, String> {
     let library = machine(bug, &config, provider)?;
     let mut silenced = Silenced::NONE;
     let mut outcome = String::new();
-    for (rank, finder) in bug.finders().into_iter().enumerate() {
+    for (rank, finders) in bug.finders().into_iter().enumerate() {
+        let due = &bug.found_by[rank];
         let Some(found) = first_finding(bug, &config, &library, silenced) else {
-            return Err(format!("not found: {finder} should{outcome}"));
+            return Err(format!("not found: {due} should; {outcome}"));
         };
+        let finder = found.comparator;
         let fits = rank > 0 || found.signal.contains(&bug.signal);
-        if found.comparator != finder || !fits {
+        if !finders.contains(&finder) || !fits {
             return Err(format!(
-                "found by {} in cycle {} as {} (model {}, rtl {}), and {finder} should{outcome}",
-                found.comparator, found.cycle, found.signal, found.model, found.rtl
+                "found by {finder} in cycle {} as {} (model {}, rtl {}), and {due} should; {outcome}",
+                found.cycle, found.signal, found.model, found.rtl
             ));
         }
-        outcome = format!(
-            "{outcome}{finder} in cycle {}: {}; ",
-            found.cycle, found.signal
-        );
-        silenced = silenced.with(finder);
+        outcome += &format!("{finder} in cycle {}: {}; ", found.cycle, found.signal);
+        silenced = finders.into_iter().fold(silenced, Silenced::with);
     }
     if bug.then_slips {
         if let Some(found) = first_finding(bug, &config, &library, silenced) {

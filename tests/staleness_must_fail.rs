@@ -113,6 +113,21 @@ fn a_transaction_of_two_beats_is_caught() {
 // Look-ups and responses.
 
 #[test]
+fn a_miss_that_does_not_wait_for_one_of_its_page_is_caught() {
+    provenance(Bug::MissesDoNotMerge, &[Rule::Lookup]);
+}
+
+#[test]
+fn a_miss_that_waits_for_one_that_may_be_stale_is_caught() {
+    provenance(Bug::WaitsForOneWithoutRight, &[Rule::Lookup]);
+}
+
+#[test]
+fn a_queue_that_shows_another_primary_is_caught() {
+    provenance(Bug::QueueShowsWrongPrimary, &[Rule::QueueState]);
+}
+
+#[test]
 fn a_look_up_during_a_sweep_is_caught() {
     provenance(Bug::LookUpDuringSweep, &[Rule::LookupState]);
 }
@@ -278,6 +293,16 @@ fn a_victim_that_is_not_reported_is_caught() {
 }
 
 #[test]
+fn a_fill_that_evicts_two_ways_is_caught() {
+    provenance(Bug::FillEvictsTwo, &[Rule::FillReplacement]);
+}
+
+#[test]
+fn a_fill_beside_the_way_that_it_replaces_is_caught() {
+    provenance(Bug::FillBesideConflict, &[Rule::FillReplacement]);
+}
+
+#[test]
 fn a_walk_that_leaves_the_l1_array_unfilled_is_caught() {
     provenance(Bug::L1NotFilled, &[Rule::FillRight]);
 }
@@ -319,6 +344,12 @@ fn a_denied_hit_that_drops_nothing_is_caught() {
 fn a_sweep_that_leaves_out_the_last_row_is_caught() {
     provenance(Bug::SweepStopsEarly, &[Rule::RemovalMissing]);
     architectural(Bug::SweepStopsEarly, &[Rule::Translation]);
+}
+
+#[test]
+fn a_sweep_that_takes_one_way_a_row_is_caught() {
+    provenance(Bug::SweepTakesOneWayARow, &[Rule::RemovalMissing]);
+    architectural(Bug::SweepTakesOneWayARow, &[Rule::Translation]);
 }
 
 #[test]

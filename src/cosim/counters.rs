@@ -9,9 +9,11 @@ use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
 
+use super::contention::Contention;
 use super::stimulus::{ControlKind, Store};
 use crate::arch::registers::cr4;
 use crate::arch::{PageFaultCode, PagingMode};
+use crate::config::Config;
 use crate::model::mmu_pkg::{
     ARRAY_FILL, ARRAY_INVALIDATE, ArrayEvent, Inputs, LOOKUP_DENIED, LOOKUP_DIRTY_CLEAR,
     LOOKUP_HIT_1G, LOOKUP_HIT_4K, LOOKUP_MISS, MEM_COMPARE_AND_SET, Outputs, STATUS_BUS_ERROR,
@@ -146,6 +148,10 @@ counters! {
     bus_errors,
     /// Walks started; a restart is no new walk.
     walks,
+    /// Walks that the walker took while another port's miss was waiting for it too.
+    walks_contended,
+    /// Of these, walks of a higher port, taken while a lower one was waiting.
+    walks_out_of_port_order,
     /// Walks that ended in a translation.
     walks_translated,
     /// Walks that ended in a page fault.
@@ -203,6 +209,7 @@ counters! {
 pub struct Counter {
     counters: Counters,
     walks_in_flight: u64,
+    contention: Contention,
     /// `expected` of the compare-and-sets that are not answered, by id.
     expected: BTreeMap<u8, u64>,
     /// An invalidation was accepted in the cycle before; it takes effect in this one.
@@ -212,6 +219,14 @@ pub struct Counter {
 }
 
 impl Counter {
+    /// A counter for a machine of `config`.
+    pub fn new(config: &Config) -> Self {
+        Self {
+            contention: Contention::new(config.stlb.hit_latency_cycles.into()),
+            ..Self::default()
+        }
+    }
+
     /// The counts so far.
     pub const fn counters(&self) -> &Counters {
         &self.counters
@@ -219,7 +234,12 @@ impl Counter {
 
     /// Takes a cycle into account.
     pub fn observe(&mut self, inputs: &Inputs, outputs: &Outputs, stores: &[Store]) {
+        let cycle = self.counters.cycles;
         self.counters.cycles += 1;
+        if let Some(start) = self.contention.observe(cycle, inputs, outputs) {
+            self.counters.walks_contended += u64::from(start.is_contended());
+            self.counters.walks_out_of_port_order += u64::from(start.is_out_of_port_order());
+        }
         self.counters.stores += stores.len() as u64;
         for (pins, shown) in inputs.ports.iter().zip(&outputs.ports) {
             self.counters.requests += u64::from(pins.req_valid & shown.req_ready);

@@ -53,6 +53,8 @@ macro_rules! floors {
 
 const FLOORS: &[Floor] = floors! {
     "walks", 150_000, Nothing, |c| c.walks;
+    "walks that another port's miss waited beside", 100, Nothing, |c| c.walks_contended;
+    "walks of a higher port before a lower one", 10, Nothing, |c| c.walks_out_of_port_order;
     "walks that fault", 80_000, Nothing, |c| c.walks_faulted;
     "page faults, not present", 20_000, Nothing, |c| c.faults.without(PageFaultCode::P);
     "page faults, reserved bit", 10_000, Nothing, |c| c.faults.with(PageFaultCode::RSVD);

@@ -15,8 +15,10 @@
 //!   threads: the harness makes the machine's context the calling thread's own on every call.
 //! * The harness cuts inputs to their ports' widths, so no byte of an [`Inputs`] can make the model index outside an array.
 
-// The rest of the crate has none: Cargo.toml denies it.
-#![allow(unsafe_code)]
+#![allow(
+    unsafe_code,
+    reason = "a verilated machine is C++ behind function pointers; the rest of the crate has none, and Cargo.toml denies it"
+)]
 
 use crate::config::Config;
 use crate::model::mmu_pkg::{Inputs, Outputs};

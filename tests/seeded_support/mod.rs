@@ -10,7 +10,7 @@
 //! | `topic` | the part of the machine, for the table |
 //! | `seeded_in` | `rtl`: the hardware alone; `arch`: what model and reference share; `both`: both twins alike |
 //! | `preset`, `seeds`, `operations` | the machine, first and last seed, random operations for each seed |
-//! | `found_by` | comparators: the first finds it; with those before it silenced, the next one does |
+//! | `found_by` | comparators: the first finds it; with those before it silenced, the next one does. `fills or bus`: whichever comes first |
 //! | `signal` | begins, or is part of, what the first one reports |
 //! | `then_slips` | with all of `found_by` silenced nothing finds it |
 //! | `[[edit]]` | `file`, `find` (occurs once), `replace`; may be repeated |
@@ -62,13 +62,16 @@ pub struct Bug {
 }
 
 impl Bug {
-    /// Who finds it, in order.
-    pub fn finders(&self) -> Vec<Comparator> {
-        let find = |name: &String| {
+    /// Who finds it, in order; where it depends on what the bug hits first, one of several.
+    pub fn finders(&self) -> Vec<Vec<Comparator>> {
+        let find = |name: &str| {
             Comparator::from_name(name)
                 .unwrap_or_else(|| panic!("{}: no comparator `{name}`", self.name))
         };
-        self.found_by.iter().map(find).collect()
+        self.found_by
+            .iter()
+            .map(|names| names.split(" or ").map(find).collect())
+            .collect()
     }
 }
 

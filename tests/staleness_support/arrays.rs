@@ -37,6 +37,8 @@ pub struct Array {
     pub sets: usize,
     pub ways: usize,
     shift: u32,
+    /// A fill takes an invalid way rather than the one that it must replace.
+    pub beside: bool,
     cells: Vec<Way>,
 }
 
@@ -50,8 +52,17 @@ impl Array {
             sets,
             ways,
             shift,
+            beside: false,
             cells: (0..sets * ways).map(way).collect(),
         }
+    }
+
+    /// Makes a valid way of `set` but `spared` invalid, and says which.
+    pub fn remove_another(&mut self, set: usize, spared: usize) -> Option<usize> {
+        let ways = self.set_mut(set);
+        let other = (0..ways.len()).find(|way| *way != spared && ways[*way].valid)?;
+        ways[other].valid = false;
+        Some(other)
     }
 
     pub fn set_of(&self, va: u64) -> usize {
@@ -132,12 +143,13 @@ impl Array {
             .collect();
         let invalid = ways.iter().position(|way| !way.valid);
         let oldest = ways.iter().position(|way| way.rank + 1 == self.ways);
-        let target = conflict
-            .first()
-            .copied()
-            .or(invalid)
-            .or(oldest)
-            .expect("ranks are a permutation");
+        let lowest = conflict.first().copied();
+        let fitting = if self.beside {
+            invalid.or(lowest)
+        } else {
+            lowest.or(invalid)
+        };
+        let target = fitting.or(oldest).expect("ranks are a permutation");
         let victim = ways[target];
         let mut removed = u64::from(victim.valid) << target;
         for way in conflict {

@@ -18,6 +18,9 @@ pub enum Bug {
     TwoBeats,
     // Look-ups and responses.
     LookUpDuringSweep,
+    MissesDoNotMerge,
+    WaitsForOneWithoutRight,
+    QueueShowsWrongPrimary,
     HitIgnoresRights,
     HitIgnoresDirty,
     HitIgnoresPcid,
@@ -44,6 +47,8 @@ pub enum Bug {
     FaultingWalkFills,
     FillLeavesConflicts,
     VictimNotReported,
+    FillEvictsTwo,
+    FillBesideConflict,
     L1NotFilled,
     WalkKeepsRight,
     StlbHitKeepsRight,
@@ -53,6 +58,7 @@ pub enum Bug {
     DenialDropsNothing,
     // Invalidations.
     SweepStopsEarly,
+    SweepTakesOneWayARow,
     /// The operation spares the TLB arrays of a level (0 ITLB, 1 DTLB, 2 STLB).
     Spares {
         op: u8,

@@ -269,6 +269,9 @@ impl Machine {
         }
         for (entry, port) in self.ports.iter().enumerate() {
             outputs.queues.miss[entry] = port.shown(entry as u32);
+            if port.state == MissState::Waiting && self.has(Bug::QueueShowsWrongPrimary) {
+                outputs.queues.miss[entry] ^= 1 << 15;
+            }
         }
         let memory = &mut outputs.memory;
         memory.resp_ready = 1;
@@ -559,6 +562,7 @@ impl Machine {
         if array.ways == 0 {
             return;
         }
+        array.beside = self.bug == Bug::FillBesideConflict;
         let set = array.set_of(va);
         let new = Way {
             valid: true,
@@ -572,6 +576,12 @@ impl Machine {
                 && (new.global() || old.global() || new.tlb_pcid() == old.tlb_pcid())
         };
         array.fill(set, tag, data, conflicts, &mut monitor.tlb[index]);
+        let event = &mut monitor.tlb[index];
+        if self.bug == Bug::FillEvictsTwo
+            && let Some(other) = array.remove_another(set, event.way.into())
+        {
+            event.removed |= 1 << other;
+        }
         if self.bug == Bug::VictimNotReported {
             monitor.tlb[index].victim_tag = 0;
             monitor.tlb[index].victim_data = 0;

@@ -214,6 +214,12 @@ pub fn counters_table(counters: &Counters) -> String {
         ),
         ("walks", c.walks, "begun at a cached entry", c.cached_starts),
         (
+            "walks contended for",
+            c.walks_contended,
+            "of these out of the order of ports",
+            c.walks_out_of_port_order,
+        ),
+        (
             "walks that faulted",
             c.walks_faulted,
             "walks begun again at CR3",

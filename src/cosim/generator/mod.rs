@@ -37,6 +37,8 @@ struct Temper {
     working_set: usize,
     /// Cycles that a memory access takes, about.
     access_cycles: u64,
+    /// Cycles from the accept of a request to the result of the STLB, for the fetch port and for the data ports.
+    stlb_result_cycles: [u64; 2],
 }
 
 /// A short piece of a stream.
@@ -55,6 +57,8 @@ enum Scene {
     Race,
     /// An invalidation that may hit a walk.
     InvalidateDuringWalk,
+    /// Two misses that ask for the walker at once: a sweep holds up the STLB's results of both, or both are denied in the first level.
+    HeldUp,
     /// Invalidations by themselves.
     Invalidate,
     /// Another address space.
@@ -74,7 +78,7 @@ enum Scene {
 }
 
 impl Scene {
-    const COUNT: usize = 14;
+    const COUNT: usize = 15;
     const ALL: [Self; Self::COUNT] = [
         Self::Burst,
         Self::Contexts,
@@ -82,6 +86,7 @@ impl Scene {
         Self::Rewrite,
         Self::Race,
         Self::InvalidateDuringWalk,
+        Self::HeldUp,
         Self::Invalidate,
         Self::Switch,
         Self::Adjust,
@@ -92,7 +97,8 @@ impl Scene {
         Self::Pause,
     ];
     /// The usual mixture.
-    const WEIGHTS: [u64; Self::COUNT] = [400, 90, 70, 110, 130, 80, 40, 40, 25, 15, 35, 6, 25, 40];
+    const WEIGHTS: [u64; Self::COUNT] =
+        [400, 90, 70, 110, 130, 80, 50, 40, 40, 25, 15, 35, 6, 25, 40];
 }
 
 /// A random stream. Made from (configuration, seed, number of the stream), and nothing else.
@@ -129,6 +135,9 @@ impl Generator {
             access_cycles: u64::from(memory.latency_cycles)
                 + u64::from(memory.jitter_cycles) / 2
                 + 2,
+            stlb_result_cycles: [&config.itlb, &config.dtlb].map(|l1| {
+                1 + u64::from(l1.hit_latency_cycles) + u64::from(config.stlb.hit_latency_cycles)
+            }),
         };
         let mut generator = Self {
             registry: Registry::new(config.arch_capabilities()),
@@ -199,6 +208,7 @@ impl Generator {
             Scene::Rewrite => self.rewrite(),
             Scene::Race => self.race(),
             Scene::InvalidateDuringWalk => self.invalidate_during_walk(),
+            Scene::HeldUp => self.held_up(),
             Scene::Invalidate => self.invalidate(),
             Scene::Switch => {
                 self.controls(|registry, world, prng, out| registry.switch(world, prng, out))

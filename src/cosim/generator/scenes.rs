@@ -4,7 +4,7 @@
 
 use super::Generator;
 use crate::arch::{Access, AccessKind};
-use crate::cosim::stimulus::Action;
+use crate::cosim::stimulus::{Action, Control, ControlKind};
 
 impl Generator {
     /// Requests over a few pages, some of which are asked for again and again.
@@ -158,6 +158,75 @@ impl Generator {
             let gap = self.gap();
             self.request(gap, va, access);
         }
+    }
+
+    /// Two misses that come to wait for the walker in one cycle.
+    pub(super) fn held_up(&mut self) {
+        if self.prng.chance(500) {
+            self.held_up_by_a_sweep();
+        } else {
+            self.denied_in_both();
+        }
+    }
+
+    /// A page that a supervisor has brought into both first levels, which deny it to a user in the same cycle.
+    fn denied_in_both(&mut self) {
+        let va = self.hot();
+        let mut data = self.access(AccessKind::Read);
+        (data.cpl, data.ac, data.implicit_supervisor) = (0, true, false);
+        let mut fetch = Access {
+            kind: AccessKind::Fetch,
+            ..data
+        };
+        // The port that comes last is the one that the walker took last.
+        let [first, last] = if self.prng.chance(750) {
+            [data, fetch]
+        } else {
+            [fetch, data]
+        };
+        self.request(0, va, first);
+        self.request(4, va, last);
+        self.push(Action::Drain);
+        (data.cpl, fetch.cpl) = (3, 3);
+        data.kind = self.prng.pick(&[AccessKind::Read, AccessKind::Write]);
+        // The level that takes longer is asked first.
+        let [fetch_due, data_due] = self.temper.stlb_result_cycles;
+        if fetch_due >= data_due {
+            self.request(0, va, fetch);
+            self.request(fetch_due - data_due, va, data);
+        } else {
+            self.request(0, va, data);
+            self.request(data_due - fetch_due, va, fetch);
+        }
+    }
+
+    /// A fetch and a data access that both miss, and a sweep that begins about when the STLB has their results.
+    fn held_up_by_a_sweep(&mut self) {
+        let pages = [self.hot(), self.hot()];
+        let fetch = self.access(AccessKind::Fetch);
+        let forget = |va| Action::Control(Control::new(ControlKind::Invlpg, va));
+        for va in pages {
+            self.push(forget(va));
+        }
+        self.push(Action::Drain);
+        if self.prng.chance(600) {
+            // Then the fetch port is the one that the walker took last.
+            self.request(0, pages[0], fetch);
+            self.push(Action::Drain);
+            self.push(forget(pages[0]));
+            self.push(Action::Drain);
+        }
+        self.request(0, pages[0], fetch);
+        let kind = self.prng.pick(&[AccessKind::Read, AccessKind::Write]);
+        let access = self.access(kind);
+        let gap = self.prng.pick(&[0, 0, 0, 1]);
+        self.request(gap, pages[1], access);
+        // The sweep performs from the cycle after its accept on.
+        let due = self.temper.stlb_result_cycles[self.prng.below(2) as usize];
+        let gap = (due + self.prng.below(4)).saturating_sub(3);
+        let mut sweep = Control::new(ControlKind::Invpcid, 0);
+        sweep.invpcid_type = self.prng.between(1, 3);
+        self.push_after(gap, Action::Control(sweep));
     }
 
     pub(super) fn invalidate(&mut self) {

@@ -275,20 +275,20 @@ impl World {
         if level >= 4 || (level == 3 && !self.page_1g) {
             candidates |= bit::PS;
         }
-        let count = u64::from(candidates.count_ones());
-        if count == 0 {
+        if candidates == 0 {
             return 0;
         }
-        let mut left = prng.below(count);
-        (0..64)
-            .map(|shift| 1u64 << shift)
-            .filter(|mask| candidates & mask != 0)
-            .find(|_| {
-                let found = left == 0;
-                left = left.wrapping_sub(1);
-                found
-            })
-            .unwrap_or(0)
+        // Whoever forgets a bit forgets the first or the last of a field.
+        match prng.below(4) {
+            0 => 1 << candidates.trailing_zeros(),
+            1 => 1 << candidates.ilog2(),
+            _ => {
+                let number = prng.below(candidates.count_ones().into());
+                // Takes the lowest ones away until it is the lowest.
+                let rest = (0..number).fold(candidates, |rest, _| rest & (rest - 1));
+                1 << rest.trailing_zeros()
+            }
+        }
     }
 
     /// A store into the cell of an entry of `level`, of a kind that `prng` chooses.

@@ -122,6 +122,18 @@ fn a_write_stores_the_bytes_that_are_enabled() {
 }
 
 #[test]
+fn a_request_with_a_wrong_number_of_beats_is_served_as_one_beat() {
+    for beats in [0, 2, 0xff] {
+        let mut memory = memory(1, 0, None);
+        memory.write_u64(0x40, 9).unwrap();
+        let mut read = request(MEM_READ, 0x40, 0, 0);
+        read.req_beats = beats;
+        let answers = run(&mut memory, 20, &[(0, read)]);
+        assert_eq!(answers, [(1, 9, false)]);
+    }
+}
+
+#[test]
 fn memory_answers_with_a_bus_error_from_its_size_on() {
     let mut memory = memory(1, 0, Some(0x2000));
     assert!(memory.read_u64(0x1ff8).is_ok());

@@ -236,12 +236,28 @@ fn burst() -> impl Strategy<Value = Vec<Step>> {
         })
 }
 
+/// An operation between two references to one page, often about that page.
+fn around() -> impl Strategy<Value = Vec<Step>> {
+    (request(), operation(), any::<bool>()).prop_map(|((port, request), mut operation, aimed)| {
+        match operation.op {
+            4 if aimed => operation.data = request.va,
+            5 if aimed => operation.addr = request.va,
+            _ => {}
+        }
+        vec![
+            Step::Ask(port, request),
+            Step::Operate(operation),
+            Step::Ask(port, request),
+        ]
+    })
+}
+
 pub fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
     let store = (cell(), entry()).prop_map(|(address, value)| vec![Step::Store(address, value)]);
     let group = prop_oneof![
         10 => burst(),
         4 => store,
-        2 => operation().prop_map(|operation| vec![Step::Operate(operation)]),
+        2 => around(),
         1 => enabling(),
     ];
     (enabling(), prop::collection::vec(group, 0..most)).prop_map(|(first, rest)| {

@@ -2,6 +2,8 @@
 //!
 //! Contract: 9. SDM: none. Counterpart: none.
 
+use std::cell::Cell;
+
 use twinwalk::arch::{Invalidation, InvpcidDescriptor};
 use twinwalk::model::mmu_pkg::*;
 
@@ -85,8 +87,13 @@ impl Machine {
         {
             return;
         }
+        let one_a_row = bug == Bug::SweepTakesOneWayARow;
+        let taken = Cell::new(false);
         let goes = |way: &Way| {
-            tlb_goes(invalidation, way, SHIFTS[array % 3]) || bug.removes_more(invalidation)
+            let covered = tlb_goes(invalidation, way, SHIFTS[array % 3]);
+            let goes = covered && !(one_a_row && taken.get());
+            taken.set(taken.get() || goes);
+            goes || bug.removes_more(invalidation)
         };
         self.tlb[array].remove(set, goes, &mut monitor.tlb[array]);
     }
