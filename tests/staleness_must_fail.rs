@@ -187,7 +187,11 @@ fn a_restart_that_uses_the_caches_again_is_caught() {
 #[test]
 fn a_fault_of_a_walk_that_started_in_a_cache_is_caught() {
     provenance(Bug::FaultFromCache, &[Rule::FaultFromCr3]);
-    caught(Bug::FaultFromCache, Check::Contract, &[Rule::PageFault]);
+    caught(
+        Bug::FaultFromCache,
+        Check::Contract,
+        &[Rule::PageFault, Rule::BusError],
+    );
 }
 
 #[test]

@@ -62,6 +62,8 @@ struct Port {
     miss: Option<Asked>,
     from_cr3: bool,
     right: bool,
+    /// The right to fill as its entry shows it: what it should be, so that a bug of keeping it is not given away.
+    right_shown: bool,
 }
 
 impl Port {
@@ -81,7 +83,7 @@ impl Port {
         match self.state {
             MissState::Waiting => who | (1 - port) << 15,
             MissState::Retry => who,
-            _ => who | u32::from(self.right) << 13 | u32::from(self.from_cr3) << 14,
+            _ => who | u32::from(self.right_shown) << 13 | u32::from(self.from_cr3) << 14,
         }
     }
 }
@@ -135,6 +137,7 @@ impl Machine {
             miss: None,
             from_cr3: false,
             right: false,
+            right_shown: false,
         };
         let walker = Walker {
             state: WalkState::Idle,
@@ -465,7 +468,7 @@ impl Machine {
         monitor.lookup_entry[port] = port as u8;
         entry.miss = Some(asked);
         entry.from_cr3 = code == LOOKUP_DENIED;
-        entry.right = true;
+        (entry.right, entry.right_shown) = (true, true);
         entry.state = match code {
             LOOKUP_MISS => MissState::StlbWait,
             LOOKUP_MERGED => MissState::Waiting,

@@ -45,6 +45,7 @@ impl Machine {
             let keeps =
                 self.bug == Bug::WalkKeepsRight || self.bug == Bug::StlbHitKeepsRight && hit;
             port.right &= keeps;
+            port.right_shown = false;
         }
         for cache in 0..4 {
             if self.psc[cache].ways > 0 && !self.bug.spares_psc(op, cache) {

@@ -161,6 +161,7 @@ impl Machine {
             }
         }
         self.ports[1 - port].right = false;
+        self.ports[1 - port].right_shown = false;
     }
 
     /// 8.4.
@@ -259,6 +260,7 @@ impl Machine {
             }
             End::PageFault(code) => {
                 event.op = WALK_PAGE_FAULT;
+                self.ports[1 - port].right_shown = false;
                 if !self.has(Bug::PageFaultDropsNothing) {
                     self.drop_address(asked.va, port, monitor);
                 }
