@@ -5,20 +5,19 @@
 //! Only what is valid is counted: a transfer, not an offer; an event, not a cycle in which the port is compared and idle. The counts of
 //! a run in which the twins agree are those of both.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Serialize, Serializer};
 
-use super::contention::Contention;
 use super::stimulus::{ControlKind, Store};
 use crate::arch::registers::cr4;
 use crate::arch::{PageFaultCode, PagingMode};
-use crate::config::Config;
 use crate::model::mmu_pkg::{
     ARRAY_FILL, ARRAY_INVALIDATE, ArrayEvent, Inputs, LOOKUP_DENIED, LOOKUP_DIRTY_CLEAR,
-    LOOKUP_HIT_1G, LOOKUP_HIT_4K, LOOKUP_MISS, MEM_COMPARE_AND_SET, Outputs, STATUS_BUS_ERROR,
+    LOOKUP_HIT_1G, LOOKUP_HIT_4K, LOOKUP_MERGED, LOOKUP_MISS, MAX_PORTS, MEM_COMPARE_AND_SET,
+    MISS_FREE, MISS_WALK_WAIT, MISS_WALKING, Outputs, PREFETCH_ENTRY, Queues, STATUS_BUS_ERROR,
     STATUS_GENERAL_PROTECTION, STATUS_PAGE_FAULT, WALK_BUS_ERROR, WALK_PAGE_FAULT, WALK_RESTART,
-    WALK_START, WALK_TRANSLATED,
+    WALK_START, WALK_STOPPED, WALK_TRANSLATED, miss_state,
 };
 use crate::reference::finding::InvalidationKind;
 
@@ -148,10 +147,12 @@ counters! {
     bus_errors,
     /// Walks started; a restart is no new walk.
     walks,
-    /// Walks that the walker took while another port's miss was waiting for it too.
+    /// Requests that a walker took while another was waiting for one too.
     walks_contended,
-    /// Of these, walks of a higher port, taken while a lower one was waiting.
-    walks_out_of_port_order,
+    /// Of these, those in a higher entry of the miss queue, taken while a lower one was waiting.
+    walks_out_of_entry_order,
+    /// Walks that started while another was under way.
+    walks_in_parallel,
     /// Walks that ended in a translation.
     walks_translated,
     /// Walks that ended in a page fault.
@@ -164,8 +165,24 @@ counters! {
     cached_starts,
     /// Walks that ended in a translation and had lost the right to fill.
     fills_forfeited,
-    /// Misses that joined a walk for another. None in a machine with one outstanding miss a port.
+    /// Misses that waited for another of the same page.
     merged_misses,
+    /// Misses that were looked up again because what they waited for was over.
+    retries,
+    /// Of these, look-ups that missed again: the entry was never filled, or had gone.
+    retries_missed,
+    /// Hits while a miss of the same port was outstanding.
+    hits_under_miss,
+    /// Responses that overtook an older request of their port.
+    responses_out_of_order,
+    /// Times that the miss queue became full.
+    miss_queue_full,
+    /// Walks of the prefetch that started.
+    prefetch_walks,
+    /// Walks of the prefetch that filled.
+    prefetch_fills,
+    /// Walks of the prefetch that were stopped.
+    prefetch_stops,
     /// INVLPG and INVPCID that took effect while a walk was in flight.
     invalidations_during_walk,
     /// Control operations answered.
@@ -209,7 +226,12 @@ counters! {
 pub struct Counter {
     counters: Counters,
     walks_in_flight: u64,
-    contention: Contention,
+    /// What the queues held in the cycle before.
+    queues: Queues,
+    /// Entries that the miss queue has.
+    miss_queue_entries: usize,
+    /// Ids of the requests under way, by port, oldest first.
+    outstanding: [VecDeque<u8>; MAX_PORTS],
     /// `expected` of the compare-and-sets that are not answered, by id.
     expected: BTreeMap<u8, u64>,
     /// An invalidation was accepted in the cycle before; it takes effect in this one.
@@ -219,10 +241,10 @@ pub struct Counter {
 }
 
 impl Counter {
-    /// A counter for a machine of `config`.
-    pub fn new(config: &Config) -> Self {
+    /// A counter for a machine with that many entries in its miss queue.
+    pub fn new(miss_queue_entries: u32) -> Self {
         Self {
-            contention: Contention::new(config.stlb.hit_latency_cycles.into()),
+            miss_queue_entries: miss_queue_entries as usize,
             ..Self::default()
         }
     }
@@ -234,17 +256,22 @@ impl Counter {
 
     /// Takes a cycle into account.
     pub fn observe(&mut self, inputs: &Inputs, outputs: &Outputs, stores: &[Store]) {
-        let cycle = self.counters.cycles;
         self.counters.cycles += 1;
-        if let Some(start) = self.contention.observe(cycle, inputs, outputs) {
-            self.counters.walks_contended += u64::from(start.is_contended());
-            self.counters.walks_out_of_port_order += u64::from(start.is_out_of_port_order());
-        }
         self.counters.stores += stores.len() as u64;
-        for (pins, shown) in inputs.ports.iter().zip(&outputs.ports) {
-            self.counters.requests += u64::from(pins.req_valid & shown.req_ready);
+        if outputs.queues != self.queues {
+            self.queues(&outputs.queues);
+        }
+        for (port, (pins, shown)) in inputs.ports.iter().zip(&outputs.ports).enumerate() {
             if shown.resp_valid & pins.resp_ready != 0 {
                 self.response(shown.resp_status, shown.resp_error_code);
+                let waiting = &mut self.outstanding[port];
+                let place = waiting.iter().position(|id| *id == shown.resp_id);
+                self.counters.responses_out_of_order += u64::from(place.is_some_and(|at| at > 0));
+                place.map(|at| waiting.remove(at));
+            }
+            if pins.req_valid & shown.req_ready != 0 {
+                self.counters.requests += 1;
+                self.outstanding[port].push_back(pins.req_id);
             }
         }
         self.bus(inputs, outputs);
@@ -253,10 +280,54 @@ impl Counter {
         for event in outputs.monitor.tlb.iter().chain(&outputs.monitor.psc) {
             self.array(event);
         }
-        for code in outputs.monitor.lookup {
-            self.lookup(code, true);
+        let monitor = &outputs.monitor;
+        for (port, code) in monitor.lookup.into_iter().enumerate() {
+            if code != 0 {
+                self.lookup(code, true);
+                self.overlap(port, code, monitor.lookup_retry[port] != 0, &outputs.queues);
+            }
         }
-        self.lookup(outputs.monitor.stlb_lookup, false);
+        if monitor.stlb_entry != PREFETCH_ENTRY {
+            self.lookup(monitor.stlb_lookup, false);
+        }
+    }
+
+    /// The queues have changed since the cycle before.
+    fn queues(&mut self, queues: &Queues) {
+        let entries = self.miss_queue_entries.min(queues.miss.len());
+        let is_full = |queues: &Queues| {
+            entries > 0
+                && queues.miss[..entries]
+                    .iter()
+                    .all(|word| miss_state(*word) != MISS_FREE)
+        };
+        self.counters.miss_queue_full += u64::from(is_full(queues) && !is_full(&self.queues));
+        let before = &self.queues.miss;
+        let waited = |entry: &usize| miss_state(before[*entry]) == MISS_WALK_WAIT;
+        let granted = (0..before.len())
+            .filter(waited)
+            .find(|entry| miss_state(queues.miss[*entry]) == MISS_WALKING);
+        if let Some(granted) = granted {
+            let others = || (0..before.len()).filter(waited);
+            self.counters.walks_contended += u64::from(others().count() > 1);
+            self.counters.walks_out_of_entry_order +=
+                u64::from(others().any(|entry| entry < granted));
+        }
+        self.queues = *queues;
+    }
+
+    /// A look-up in L1, in its relation to what else is outstanding.
+    fn overlap(&mut self, port: usize, code: u8, retries: bool, queues: &Queues) {
+        let counters = &mut self.counters;
+        counters.merged_misses += u64::from(code == LOOKUP_MERGED);
+        if retries {
+            counters.retries += 1;
+            counters.retries_missed += u64::from(code == LOOKUP_MISS);
+        } else if code <= LOOKUP_HIT_1G {
+            let of_port =
+                |word: &&u32| miss_state(**word) != MISS_FREE && (**word >> 3 & 3) as usize == port;
+            counters.hits_under_miss += u64::from(queues.miss.iter().any(|word| of_port(&word)));
+        }
     }
 
     fn response(&mut self, status: u8, error_code: u16) {
@@ -295,6 +366,12 @@ impl Counter {
         for event in &outputs.monitor.walk {
             match event.op {
                 WALK_START => {
+                    counters.walks_in_parallel += u64::from(self.walks_in_flight > 0);
+                    if event.entry == PREFETCH_ENTRY {
+                        counters.prefetch_walks += 1;
+                        self.walks_in_flight += 1;
+                        continue;
+                    }
                     counters.walks += 1;
                     counters.cached_starts += u64::from(event.psc_level != 0);
                     self.walks_in_flight += 1;
@@ -303,6 +380,10 @@ impl Counter {
                 WALK_RESTART => {
                     counters.walk_restarts += 1;
                     continue;
+                }
+                WALK_STOPPED => counters.prefetch_stops += 1,
+                WALK_TRANSLATED if event.entry == PREFETCH_ENTRY => {
+                    counters.prefetch_fills += u64::from(event.filled);
                 }
                 WALK_TRANSLATED => {
                     counters.walks_translated += 1;

@@ -24,6 +24,14 @@ enum Needs {
     Psc,
     /// Memory that ends below MAXPHYADDR.
     MemoryEnd,
+    /// More than one entry in the miss queue.
+    MissQueue,
+    /// More than one walker.
+    Walkers,
+    /// The prefetch.
+    Prefetch,
+    /// More than one request a port.
+    Queue,
 }
 
 /// One floor.
@@ -53,8 +61,18 @@ macro_rules! floors {
 
 const FLOORS: &[Floor] = floors! {
     "walks", 150_000, Nothing, |c| c.walks;
-    "walks that another port's miss waited beside", 100, Nothing, |c| c.walks_contended;
-    "walks of a higher port before a lower one", 10, Nothing, |c| c.walks_out_of_port_order;
+    "walks that another miss waited beside", 100, MissQueue, |c| c.walks_contended;
+    "walks of a higher entry before a lower one", 10, MissQueue, |c| c.walks_out_of_entry_order;
+    "walks in parallel", 10_000, Walkers, |c| c.walks_in_parallel;
+    "merged misses", 5_000, MissQueue, |c| c.merged_misses;
+    "look-ups of merged misses again", 5_000, MissQueue, |c| c.retries;
+    "of these, misses again", 1_000, MissQueue, |c| c.retries_missed;
+    "times that the miss queue was full", 1_000, Nothing, |c| c.miss_queue_full;
+    "hits under a miss", 1_000, Queue, |c| c.hits_under_miss;
+    "responses out of order", 1_000, Queue, |c| c.responses_out_of_order;
+    "walks of the prefetch", 1_000, Prefetch, |c| c.prefetch_walks;
+    "fills of the prefetch", 100, Prefetch, |c| c.prefetch_fills;
+    "stops of the prefetch", 100, Prefetch, |c| c.prefetch_stops;
     "walks that fault", 80_000, Nothing, |c| c.walks_faulted;
     "page faults, not present", 20_000, Nothing, |c| c.faults.without(PageFaultCode::P);
     "page faults, reserved bit", 10_000, Nothing, |c| c.faults.with(PageFaultCode::RSVD);
@@ -109,6 +127,10 @@ pub fn missed(config: &Config, counters: &Counters) -> Vec<Missed> {
             config.memory_size_bytes() <= config.arch_capabilities().maxphyaddr.mask()
                 || config.memory.size_bytes.is_none()
         }
+        Needs::MissQueue => config.miss_queue.entries > 1,
+        Needs::Walkers => config.walkers.count > 1 && config.miss_queue.entries > 1,
+        Needs::Prefetch => config.prefetch.next_page,
+        Needs::Queue => config.ports.queue_entries > 1 && config.miss_queue.entries > 1,
     };
     FLOORS
         .iter()
@@ -128,7 +150,8 @@ mod tests {
 
     #[test]
     fn a_run_that_does_nothing_is_vacuous_and_a_run_too_short_is_not() {
-        let config = Config::default();
+        let mut config = Config::default();
+        config.prefetch.next_page = true;
         let counters = |ops| Counters {
             ops,
             ..Counters::default()

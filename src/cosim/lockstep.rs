@@ -179,7 +179,7 @@ impl<'a, M: Twin, R: Twin, S: OperationSource> Lockstep<'a, M, R, S> {
             hang_bound_cycles: bound.unwrap_or_else(|| hang_bound_cycles(config, &setup.stalls)),
             settle_cycles: u64::from(config.sweep_cycles()) + 8,
             options,
-            counter: Counter::new(config),
+            counter: Counter::new(config.miss_queue.entries),
             checkers: Vec::new(),
             recent: Default::default(),
             cells: setup.image.keys().copied().collect(),

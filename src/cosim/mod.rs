@@ -19,7 +19,6 @@
 //! | [`checkers`] | the reference's checkers of a stream |
 //! | [`comparators`] | what is compared, signal by signal |
 //! | [`signals`] | the outputs of a cycle as a list, by the contract's names |
-//! | [`contention`] | which ports wait for the walker |
 //! | [`counters`] | what a run exercised and compared |
 //! | [`divergence`] | the report of a difference, and the replay file |
 //! | [`shrink`] | delta debugging of a stimulus that fails |
@@ -31,7 +30,6 @@ pub mod cache;
 pub mod campaign;
 pub mod checkers;
 pub mod comparators;
-pub mod contention;
 pub mod counters;
 pub mod divergence;
 pub mod driver;

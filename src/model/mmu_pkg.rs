@@ -94,6 +94,28 @@ pub const WALK_BUS_ERROR: u8 = 5;
 /// A prefetch ended without a translation (contract 8.6).
 pub const WALK_STOPPED: u8 = 6;
 
+// States of an entry of the miss queue (contract 7, 10.1).
+/// No request.
+pub const MISS_FREE: u32 = 0;
+/// It waits to be looked up in the STLB.
+pub const MISS_STLB_WAIT: u32 = 1;
+/// It was looked up there; the result is on its way.
+pub const MISS_STLB_BUSY: u32 = 2;
+/// It waits for a walker.
+pub const MISS_WALK_WAIT: u32 = 3;
+/// It has a walker.
+pub const MISS_WALKING: u32 = 4;
+/// It waits for another entry.
+pub const MISS_WAITING: u32 = 5;
+/// It is looked up in L1 again.
+pub const MISS_RETRY: u32 = 6;
+
+/// The state that a word of `mon_miss_o` shows: one of the `MISS_` constants.
+#[inline]
+pub const fn miss_state(word: u32) -> u32 {
+    word & 7
+}
+
 // Array events (contract 10).
 /// Nothing happened to the array in this cycle.
 pub const ARRAY_NONE: u8 = 0;
@@ -352,6 +374,7 @@ pub struct Outputs {
     pub memory: MemoryOut,
     /// What happens inside (contract 10).
     pub monitor: Monitor,
+    /// What the queues hold, in every cycle.
     pub queues: Queues,
 }
 

@@ -214,10 +214,28 @@ pub fn counters_table(counters: &Counters) -> String {
         ),
         ("walks", c.walks, "begun at a cached entry", c.cached_starts),
         (
-            "walks contended for",
-            c.walks_contended,
-            "of these out of the order of ports",
-            c.walks_out_of_port_order,
+            "merged misses",
+            c.merged_misses,
+            "of these missed again",
+            c.retries_missed,
+        ),
+        (
+            "walks in parallel",
+            c.walks_in_parallel,
+            "times that the miss queue was full",
+            c.miss_queue_full,
+        ),
+        (
+            "hits under a miss",
+            c.hits_under_miss,
+            "responses out of order",
+            c.responses_out_of_order,
+        ),
+        (
+            "walks of the prefetch",
+            c.prefetch_walks,
+            "of these filled",
+            c.prefetch_fills,
         ),
         (
             "walks that faulted",
