@@ -121,10 +121,32 @@ fn a_trace_runs_through_the_model_and_is_held_against_the_reference() {
     assert_eq!(code(&output), 0, "{}", stderr(&output));
     let object = json(&output);
     // The store crosses a page, and the modification is a load and a store.
-    assert_eq!(
-        (&object["references"], &object["responses_compared"]),
-        (&Value::from(6), &Value::from(6))
-    );
+    for (key, count) in [
+        ("references", 5),
+        ("translations", 6),
+        ("responses_compared", 6),
+    ] {
+        assert_eq!(object[key], Value::from(count), "{key}");
+    }
+    // `run` says the same, and either counts what it takes before the split.
+    for (figures, arguments) in [
+        ([5, 6], &["run", "--trace", trace, "--json"][..]),
+        ([3, 4], &["run", "--trace", trace, "--json", "--count", "3"]),
+        (
+            [3, 4],
+            &[
+                "check", "--on", "model", "--trace", trace, "--json", "--ops", "3",
+            ],
+        ),
+    ] {
+        let object = json(&twinwalk(arguments));
+        let found = (&object["references"], &object["translations"]);
+        assert_eq!(
+            found,
+            (&Value::from(figures[0]), &Value::from(figures[1])),
+            "{arguments:?}"
+        );
+    }
     assert_eq!(object["mismatches"], 0);
     fs::write(directory.path().join("bad"), "what is this\n").expect("it is written");
     let bad = directory.path().join("bad");

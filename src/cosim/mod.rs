@@ -15,6 +15,7 @@
 //! | [`campaign`] | many random streams on many threads, with one answer |
 //! | [`floors`] | what a random run must have exercised |
 //! | [`generator`] | random operations of the hard kind |
+//! | [`requester`] | what a real trace asks of which port, and the way into paging |
 //! | [`traced`] | the references of a real trace as operations |
 //! | [`checkers`] | the reference's checkers of a stream |
 //! | [`comparators`] | what is compared, signal by signal |
@@ -39,6 +40,7 @@ pub mod generator;
 #[cfg(feature = "rtl")]
 pub mod library;
 pub mod lockstep;
+pub mod requester;
 #[cfg(feature = "rtl")]
 pub mod rtl;
 pub mod shrink;

@@ -9,15 +9,11 @@
 
 use std::collections::VecDeque;
 
-use super::stimulus::{
-    Action, ConfigText, Control, ControlKind, Operation, OperationSource, Request, Setup, Store,
-};
-use crate::arch::registers::{cr0, cr4, efer};
-use crate::arch::{Access, AccessKind};
+use super::requester;
+use super::stimulus::{Action, ConfigText, Operation, OperationSource, Request, Setup, Store};
 use crate::config::Config;
 use crate::trace::{
-    LazyTables, Mapping, MappingError, MemoryReference, PageSplit, References, TraceError,
-    TraceReader,
+    LazyTables, MappingError, MemoryReference, References, TraceError, TraceReader,
 };
 
 /// Why a trace came to its end before its end.
@@ -31,18 +27,19 @@ pub enum TraceTrouble {
 
 /// The operations of a trace.
 pub struct TraceSource {
-    references: PageSplit<References<Box<dyn TraceReader>>>,
+    references: References<Box<dyn TraceReader>>,
     tables: LazyTables,
     pending: VecDeque<Operation>,
-    user: bool,
-    /// References that may still be begun.
+    privilege: u8,
+    /// References that may still be taken.
     left: u64,
     taken: u64,
+    translations: u64,
     trouble: Option<TraceTrouble>,
 }
 
 impl TraceSource {
-    /// At most `most` references of `reader`, on the machine of `config` with the pages of its mapping.
+    /// At most `most` references of `reader`, counted before the split at page borders, on the machine of `config` with the pages of its mapping.
     ///
     /// # Errors
     /// The mapping is not possible on this machine.
@@ -51,34 +48,20 @@ impl TraceSource {
         reader: Box<dyn TraceReader>,
         most: u64,
     ) -> Result<Self, MappingError> {
-        let mapping = Mapping::new(
-            &config.mapping,
-            &config.arch_capabilities(),
-            config.memory.size_bytes,
-        )?;
-        let wide = if config.mapping.levels == 5 {
-            cr4::LA57
-        } else {
-            0
-        };
-        let boot = [
-            (ControlKind::WrmsrEfer, efer::LME | efer::NXE),
-            (ControlKind::MovCr4, cr4::PAE | cr4::PGE | wide),
-            (ControlKind::MovCr3, mapping.root().raw()),
-            (ControlKind::MovCr0, cr0::PE | cr0::PG | cr0::WP),
-        ];
-        let mut pending: VecDeque<Operation> = boot
+        let mapping = requester::mapping(config)?;
+        let mut pending: VecDeque<Operation> = requester::boot(config, &mapping)
             .into_iter()
-            .map(|(kind, value)| Operation::now(Action::Control(Control::new(kind, value))))
+            .map(|control| Operation::now(Action::Control(control)))
             .collect();
         pending.push_back(Operation::now(Action::Drain));
         Ok(Self {
-            references: PageSplit::new(References::new(reader)),
+            references: References::new(reader),
             tables: LazyTables::new(mapping),
             pending,
-            user: config.mapping.user,
+            privilege: requester::privilege(config),
             left: most,
             taken: 0,
+            translations: 0,
             trouble: None,
         })
     }
@@ -93,9 +76,14 @@ impl TraceSource {
         }
     }
 
-    /// References begun so far, pieces of one that crosses a page counted apart.
+    /// References of the trace that were taken so far.
     pub const fn references(&self) -> u64 {
         self.taken
+    }
+
+    /// Translations that they ask for: one each, and two of a reference that crosses a page.
+    pub const fn translations(&self) -> u64 {
+        self.translations
     }
 
     /// What ended the trace, if that was not its end.
@@ -104,7 +92,14 @@ impl TraceSource {
     }
 
     fn push_reference(&mut self, reference: &MemoryReference) -> Result<(), MappingError> {
-        let address = reference.address();
+        let (first, second) = reference.split();
+        self.push_part(&first)?;
+        second.map_or(Ok(()), |second| self.push_part(&second))
+    }
+
+    /// A reference that crosses no page.
+    fn push_part(&mut self, part: &MemoryReference) -> Result<(), MappingError> {
+        let address = part.address();
         if let Some(path) = self.tables.touch(address)? {
             for entry in path.iter() {
                 let store = Store {
@@ -114,13 +109,14 @@ impl TraceSource {
                 self.pending.push_back(Operation::now(Action::Store(store)));
             }
         }
-        let kind = reference.kind().access_kind();
+        let (port, access) = requester::access(part, self.privilege);
         let request = Request {
-            port: u8::from(kind != AccessKind::Fetch),
+            port,
             va: address,
-            access: Access::new(kind, if self.user { 3 } else { 0 }),
-            size_bytes: reference.port_size_bytes() as u8,
+            access,
+            size_bytes: part.port_size_bytes() as u8,
         };
+        self.translations += 1;
         self.pending
             .push_back(Operation::now(Action::Request(request)));
         Ok(())

@@ -50,7 +50,7 @@ pub struct Args {
     /// Several seeds, both ends included
     #[arg(long, value_name = "A..B", value_parser = parse_seeds)]
     seeds: Option<(u64, u64)>,
-    /// Random operations for each seed; with --trace, the most references that are taken
+    /// Random operations for each seed; with --trace, the most references of the trace that are taken
     #[arg(long, value_name = "N", visible_alias = "count")]
     ops: Option<u64>,
     /// The references of a trace instead of random operations (- is standard input); pages are placed by the machine's [mapping]
@@ -220,7 +220,7 @@ pub fn run(args: Args, context: &mut Context) -> Result<Outcome, CliError> {
         ],
         failed: &failed,
         missed: &missed,
-        references: None,
+        traced: None,
     };
     context.object(&verdict.json())?;
     context.text(&verdict.text())?;

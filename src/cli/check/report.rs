@@ -38,8 +38,17 @@ pub struct Verdict<'a> {
     pub failed: &'a [Failed],
     /// Floors that were missed.
     pub missed: &'a [Missed],
-    /// References of a trace that were run; `None` for random operations, which want another table.
-    pub references: Option<u64>,
+    /// What of a trace was run; `None` for random operations, which want another table.
+    pub traced: Option<Traced>,
+}
+
+/// What of a trace was run (`docs/traces.md`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Traced {
+    /// References of the trace.
+    pub references: u64,
+    /// Translations that they asked for.
+    pub translations: u64,
 }
 
 impl Verdict<'_> {
@@ -79,9 +88,9 @@ impl Verdict<'_> {
             self.what,
             self.implementations.join(" and ")
         );
-        text.push_str(&match self.references {
+        text.push_str(&match self.traced {
             None => counters_table(self.counters),
-            Some(references) => trace_table(self.counters, references, self.failed.len()),
+            Some(traced) => trace_table(self.counters, traced, self.failed.len()),
         });
         for failed in self.failed {
             // Writing into a string does not fail.
@@ -114,8 +123,12 @@ pub fn counters_json(counters: &Counters) -> Json {
 }
 
 /// The counts of a trace as a table for a person who sees one for the first time.
-fn trace_table(counters: &Counters, references: u64, differences: usize) -> String {
+fn trace_table(counters: &Counters, traced: Traced, differences: usize) -> String {
     let c = counters;
+    let Traced {
+        references,
+        translations,
+    } = traced;
     let looked_up = c.responses_compared.max(1);
     let share = |count: u64| format!("{:.3} %", 100.0 * count as f64 / looked_up as f64);
     let compared = "equal in both, cycle by cycle";
@@ -123,7 +136,12 @@ fn trace_table(counters: &Counters, references: u64, differences: usize) -> Stri
         (
             "memory references",
             references,
-            "fetches, loads, stores; what crosses a page counts twice".to_owned(),
+            "fetches, loads, stores".to_owned(),
+        ),
+        (
+            "translations",
+            translations,
+            "one a reference, two where it crosses a page".to_owned(),
         ),
         (
             "answered by the first-level TLBs",

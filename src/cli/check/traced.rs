@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::report::{Failed, Verdict};
+use super::report::{Failed, Traced, Verdict};
 use super::{Args, Library};
 use crate::cli::error::CliError;
 use crate::cli::machine::Machines;
@@ -26,7 +26,7 @@ use crate::trace::{MappingError, OpenOptions};
 /// How a trace went.
 struct Run {
     report: Report,
-    references: u64,
+    traced: Traced,
 }
 
 /// Runs the trace at `path` through both twins.
@@ -75,7 +75,7 @@ pub fn run(
         loaded,
         what: format!(
             "{} references of {} back to back with no warm-up, pages {}, mapping seed {}",
-            grouped(run.references),
+            grouped(run.traced.references),
             path.display(),
             pages.as_str().unwrap_or("by rule"),
             config.mapping.seed
@@ -83,13 +83,14 @@ pub fn run(
         implementations: args.on.implementations(),
         counters: &run.report.counters,
         keys: vec![
-            ("references", json!(run.references)),
+            ("references", json!(run.traced.references)),
+            ("translations", json!(run.traced.translations)),
             ("trace", json!(path)),
             ("seed", json!(args.seed)),
         ],
         failed: &failed,
         missed: &[],
-        references: Some(run.references),
+        traced: Some(run.traced),
     };
     context.object(&verdict.json())?;
     context.text(&verdict.text())?;
@@ -103,6 +104,13 @@ pub fn run(
 fn source(config: &Config, path: &Path, most: u64) -> Result<TraceSource, CliError> {
     let reader = open(path, OpenOptions::default())?;
     TraceSource::new(config, reader, most).map_err(mapping_error)
+}
+
+const fn traced(source: &TraceSource) -> Traced {
+    Traced {
+        references: source.references(),
+        translations: source.translations(),
+    }
 }
 
 fn mapping_error(error: MappingError) -> CliError {
@@ -119,14 +127,14 @@ fn lockstep(
 ) -> Result<Run, CliError> {
     let options = args.judging.options();
     let model = Mmu::new(config);
-    let (report, references, trouble) = match library {
+    let (report, run_so_far, trouble) = match library {
         None => {
             let mut run = Lockstep::alone(config, setup, source, model, options)
                 .with_reference(config, setup);
             let report = run.run(watch);
             (
                 report,
-                run.source().references(),
+                traced(run.source()),
                 run.into_source().into_trouble(),
             )
         }
@@ -137,13 +145,16 @@ fn lockstep(
             let report = run.run(watch);
             (
                 report,
-                run.source().references(),
+                traced(run.source()),
                 run.into_source().into_trouble(),
             )
         }
     };
     match trouble {
-        None => Ok(Run { report, references }),
+        None => Ok(Run {
+            report,
+            traced: run_so_far,
+        }),
         Some(TraceTrouble::Trace(error)) => Err(error.into()),
         Some(TraceTrouble::Mapping(error)) => Err(mapping_error(error)),
     }
