@@ -9,7 +9,12 @@
 //! * A request or control operation *happens* when it takes its link. It is offered (`valid` = 1) from the first cycle in which the link
 //!   is not stalled, until it is accepted; then the link is free, from the next cycle on.
 //! * A store happens in memory, in that cycle, before any access of the twin.
+//! * `hold` stalls a link for some cycles, from its own on.
 //! * `drain` waits until every link is free and everything accepted is answered. `idle N` is followed by N cycles at least.
+
+//!
+//! A stimulus of the *front end* is presented by the rule of contract 13.1 instead: one reference after the other, in the window and with
+//! the gap of the configuration, a store together with the reference behind it, a control operation alone.
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
@@ -18,6 +23,7 @@ use thiserror::Error;
 
 use super::stall::{Link, Stalls};
 use super::stimulus::{Action, Control, Feed, OperationSource, Request, Store};
+use crate::config::FrontEndSpec;
 use crate::model::mmu_pkg::{Inputs, MAX_PORTS, Outputs};
 
 /// Something on a link that waits for the other side.
@@ -28,6 +34,8 @@ struct Offer<T> {
     since: u64,
     /// Whether `valid` is 1.
     offered: bool,
+    /// Of a request: how many happened before it.
+    number: u64,
 }
 
 /// A request that was accepted and has no answer yet.
@@ -39,6 +47,17 @@ pub struct Outstanding {
     pub request: Request,
     /// The cycle of its accept.
     pub accepted: u64,
+    /// How many requests of the stimulus, on any port, happened before it.
+    pub number: u64,
+}
+
+/// The front end of contract 13.1.
+#[derive(Debug, Clone, Copy)]
+struct FrontEnd {
+    window: u64,
+    gap_cycles: u64,
+    /// The first cycle in which the gap after the last reference is over.
+    gap_over: u64,
 }
 
 /// A twin did on a link what the contract rules out.
@@ -71,6 +90,11 @@ pub struct Driver {
     control_unanswered: Option<(Control, u64)>,
     outstanding: [VecDeque<Outstanding>; MAX_PORTS],
     next_id: [u8; MAX_PORTS],
+    /// Requests that have happened.
+    requested: u64,
+    /// For each link the first cycle in which no `hold` keeps it any more.
+    held: [u64; Link::COUNT],
+    front_end: Option<FrontEnd>,
     last_progress: u64,
     ended: bool,
 }
@@ -88,9 +112,23 @@ impl Driver {
             control_unanswered: None,
             outstanding: std::array::from_fn(|_| VecDeque::with_capacity(16)),
             next_id: [0; MAX_PORTS],
+            requested: 0,
+            held: [0; Link::COUNT],
+            front_end: None,
             last_progress: 0,
             ended: false,
         }
+    }
+
+    /// A driver that presents what it is given by the rule of the front end.
+    #[must_use]
+    pub fn with_front_end(mut self, spec: &FrontEndSpec) -> Self {
+        self.front_end = Some(FrontEnd {
+            window: spec.window.into(),
+            gap_cycles: spec.issue_gap_cycles.into(),
+            gap_over: 0,
+        });
+        self
     }
 
     /// Index of the next operation to happen: those before it have.
@@ -98,9 +136,16 @@ impl Driver {
         self.next
     }
 
-    /// The stalls that the driver was given.
-    pub const fn stalls(&self) -> &Stalls {
-        &self.stalls
+    /// Whether `link` is stalled in `cycle`: by its rate, or because it is held.
+    #[inline]
+    pub fn is_stalled(&self, link: Link, cycle: u64) -> bool {
+        cycle < self.held[link.index()] || self.stalls.is_stalled(link, cycle)
+    }
+
+    /// The first cycle from `cycle` on in which `link` is not stalled, as far as is known by now.
+    fn next_ready(&self, link: Link, cycle: u64) -> u64 {
+        self.stalls
+            .next_ready(link, cycle.max(self.held[link.index()]))
     }
 
     /// Whether every link is free and everything accepted is answered.
@@ -148,10 +193,11 @@ impl Driver {
             self.drive_port(cycle, port, inputs);
         }
         let control = &mut inputs.control;
-        control.resp_ready = u8::from(!self.stalls.is_stalled(Link::ControlResponse, cycle));
+        control.resp_ready = u8::from(!self.is_stalled(Link::ControlResponse, cycle));
         control.valid = 0;
+        let control_stalled = self.is_stalled(Link::Control, cycle);
         if let Some(offer) = &mut self.control {
-            offer.offered = offer.offered || !self.stalls.is_stalled(Link::Control, cycle);
+            offer.offered = offer.offered || !control_stalled;
             control.valid = u8::from(offer.offered);
             control.op = offer.what.kind as u8;
             control.data = offer.what.data;
@@ -163,15 +209,19 @@ impl Driver {
     fn drive_port(&mut self, cycle: u64, port: usize, inputs: &mut Inputs) {
         let link = port as u8;
         let pins = &mut inputs.ports[port];
-        pins.resp_ready = u8::from(!self.stalls.is_stalled(Link::Response(link), cycle));
+        pins.resp_ready = u8::from(!self.is_stalled(Link::Response(link), cycle));
         pins.req_valid = 0;
+        let stalled = self.is_stalled(Link::Request(link), cycle);
         let Some(offer) = &mut self.requests[port] else {
             return;
         };
-        offer.offered = offer.offered || !self.stalls.is_stalled(Link::Request(link), cycle);
+        offer.offered = offer.offered || !stalled;
         pins.req_valid = u8::from(offer.offered);
         let access = &offer.what.access;
-        pins.req_id = self.next_id[port];
+        pins.req_id = match self.front_end {
+            Some(_) => offer.number as u8,
+            None => self.next_id[port],
+        };
         pins.req_kind = access.kind as u8;
         pins.req_size_bytes = offer.what.size_bytes;
         pins.req_cpl = access.cpl;
@@ -193,8 +243,12 @@ impl Driver {
                 self.ended = true;
                 return;
             };
-            if self.base + u64::from(operation.gap_cycles) > cycle {
-                return;
+            match self.front_end {
+                None if self.base + u64::from(operation.gap_cycles) > cycle => return,
+                Some(front_end) if self.front_end_waits(&front_end, &operation.action, cycle) => {
+                    return;
+                }
+                _ => {}
             }
             let mut pause_cycles = 0;
             match operation.action {
@@ -208,7 +262,9 @@ impl Driver {
                         what,
                         since: cycle,
                         offered: false,
+                        number: self.requested,
                     });
+                    self.requested += 1;
                 }
                 Action::Control(what) => {
                     if self.control.is_some() {
@@ -218,17 +274,47 @@ impl Driver {
                         what,
                         since: cycle,
                         offered: false,
+                        number: 0,
                     });
                 }
                 Action::Store(store) => stores.push(store),
                 Action::Drain if !self.is_quiet() => return,
                 Action::Drain => {}
                 Action::Idle { cycles } => pause_cycles = u64::from(cycles),
+                Action::Hold { link, cycles } => {
+                    self.held[link.index()] = cycle + u64::from(cycles);
+                }
             }
             self.next += 1;
             self.base = cycle + pause_cycles;
             self.last_progress = self.base;
         }
+    }
+
+    /// Whether the front end has still to wait with `action` in `cycle`.
+    fn front_end_waits(&self, front_end: &FrontEnd, action: &Action, cycle: u64) -> bool {
+        match action {
+            Action::Request(_) | Action::Store(_) => {
+                cycle < front_end.gap_over || self.window_is_closed(front_end)
+            }
+            Action::Control(_) => !self.is_quiet(),
+            Action::Drain | Action::Idle { .. } | Action::Hold { .. } => false,
+        }
+    }
+
+    /// Whether the next reference waits for a move of the twin's.
+    fn window_is_closed(&self, front_end: &FrontEnd) -> bool {
+        let offered = self.requests.iter().any(Option::is_some);
+        let oldest = self
+            .outstanding
+            .iter()
+            .flatten()
+            .map(|request| request.number)
+            .min();
+        offered
+            || self.control.is_some()
+            || self.control_unanswered.is_some()
+            || oldest.is_some_and(|number| number + front_end.window <= self.requested)
     }
 
     /// Takes note of what moved in `cycle`, which had these inputs and outputs.
@@ -257,6 +343,9 @@ impl Driver {
         {
             self.control_unanswered = Some((offer.what, cycle));
             self.last_progress = cycle;
+            if let Some(front_end) = &mut self.front_end {
+                front_end.gap_over = 0;
+            }
         }
         Ok(())
     }
@@ -281,13 +370,17 @@ impl Driver {
             && shown.req_ready != 0
             && let Some(offer) = self.requests[port].take()
         {
-            let id = self.next_id[port];
+            let id = pins.req_id;
             self.next_id[port] = id.wrapping_add(1);
             self.outstanding[port].push_back(Outstanding {
                 id,
                 request: offer.what,
                 accepted: cycle,
+                number: offer.number,
             });
+            if let Some(front_end) = &mut self.front_end {
+                front_end.gap_over = cycle + 1 + front_end.gap_cycles;
+            }
             self.last_progress = cycle;
         }
         Ok(())
@@ -302,11 +395,11 @@ impl Driver {
         let mut earliest = u64::MAX;
         for port in 0..self.ports {
             if self.requests[port].is_some_and(|offer| !offer.offered) {
-                earliest = earliest.min(self.stalls.next_ready(Link::Request(port as u8), cycle));
+                earliest = earliest.min(self.next_ready(Link::Request(port as u8), cycle));
             }
         }
         if self.control.is_some_and(|offer| !offer.offered) {
-            earliest = earliest.min(self.stalls.next_ready(Link::Control, cycle));
+            earliest = earliest.min(self.next_ready(Link::Control, cycle));
         }
         if !self.ended {
             earliest = earliest.min(self.next_operation(cycle, feed));
@@ -318,6 +411,16 @@ impl Driver {
         let Some(operation) = feed.get(self.next) else {
             return cycle;
         };
+        if let Some(front_end) = &self.front_end {
+            return match operation.action {
+                Action::Request(_) | Action::Store(_) if self.window_is_closed(front_end) => {
+                    u64::MAX
+                }
+                Action::Request(_) | Action::Store(_) => cycle.max(front_end.gap_over),
+                Action::Control(_) | Action::Drain if !self.is_quiet() => u64::MAX,
+                _ => cycle.max(self.base),
+            };
+        }
         let due = (self.base + u64::from(operation.gap_cycles)).max(cycle);
         let held = match operation.action {
             Action::Request(what) => {
@@ -325,7 +428,7 @@ impl Driver {
             }
             Action::Control(_) => self.control.is_some(),
             Action::Drain => !self.is_quiet(),
-            Action::Store(_) | Action::Idle { .. } => false,
+            Action::Store(_) | Action::Idle { .. } | Action::Hold { .. } => false,
         };
         if held { u64::MAX } else { due }
     }
@@ -476,7 +579,7 @@ mod tests {
     #[test]
     fn a_stall_delays_the_offer_and_never_withdraws_it() {
         let (mut driver, mut feed) = start(vec![read(0x10, 0)], 900);
-        let expected = driver.stalls().next_ready(Link::Request(1), 0);
+        let expected = driver.next_ready(Link::Request(1), 0);
         let mut seen = None;
         for cycle in 0..200 {
             let inputs = step(&mut driver, &mut feed, cycle, &Outputs::default());

@@ -9,9 +9,9 @@ use crate::arch::{Access, AccessKind};
 use crate::config::Config;
 use crate::trace::{Mapping, MappingError, MemoryReference};
 
-/// The port of fetches, and that of loads and stores.
+/// The port of fetches, and the first one of loads and stores.
 const FETCH_PORT: u8 = 0;
-const DATA_PORT: u8 = 1;
+const FIRST_DATA_PORT: u8 = 1;
 /// Privilege levels of user and supervisor accesses.
 const USER: u8 = 3;
 const SUPERVISOR: u8 = 0;
@@ -53,13 +53,47 @@ pub const fn privilege(config: &Config) -> u8 {
     }
 }
 
-/// What a reference asks, and of which port.
+/// What a reference asks, and of which port: data references of the first data port.
 #[inline]
 pub const fn access(reference: &MemoryReference, privilege: u8) -> (u8, Access) {
     let kind = reference.kind().access_kind();
     let port = match kind {
         AccessKind::Fetch => FETCH_PORT,
-        AccessKind::Read | AccessKind::Write => DATA_PORT,
+        AccessKind::Read | AccessKind::Write => FIRST_DATA_PORT,
     };
     (port, Access::new(kind, privilege))
+}
+
+/// What references ask, and of which port: fetches of port 0, data references of the data ports in turn (contract 13.1).
+#[derive(Debug, Clone, Copy)]
+pub struct Requester {
+    privilege: u8,
+    data_ports: u8,
+    /// The data port that is next.
+    turn: u8,
+}
+
+impl Requester {
+    /// The requester of a trace on the machine of `config`.
+    pub fn new(config: &Config) -> Self {
+        Self {
+            privilege: privilege(config),
+            data_ports: config.ports.data_ports as u8,
+            turn: 0,
+        }
+    }
+
+    /// The port and the access of the next reference.
+    #[inline]
+    pub fn next(&mut self, reference: &MemoryReference) -> (u8, Access) {
+        let (mut port, access) = access(reference, self.privilege);
+        if port != FETCH_PORT {
+            port += self.turn;
+            self.turn += 1;
+            if self.turn >= self.data_ports {
+                self.turn = 0;
+            }
+        }
+        (port, access)
+    }
 }

@@ -53,9 +53,13 @@ impl<T: Twin> Side<T> {
             // A cell outside memory was refused when the stimulus was checked against the configuration.
             let _ = memory.write_u64(*address, *value);
         }
+        let mut driver = Driver::new(config.ports() as usize, stalls);
+        if setup.front_end {
+            driver = driver.with_front_end(&config.front_end);
+        }
         let mut side = Self {
             twin,
-            driver: Driver::new(config.ports() as usize, stalls),
+            driver,
             memory,
             inputs: Inputs::default(),
             outputs: Outputs::default(),
@@ -88,7 +92,7 @@ impl<T: Twin> Side<T> {
         let cycle = self.cycle;
         self.driver
             .drive(cycle, feed, &mut self.inputs, &mut self.stores);
-        let stalled = self.driver.stalls().is_stalled(Link::Memory, cycle);
+        let stalled = self.driver.is_stalled(Link::Memory, cycle);
         self.inputs.memory = self.memory.inputs(cycle, stalled);
         for store in &self.stores {
             // As for the image.

@@ -3,13 +3,13 @@
 //! Contract: section 3 (what a requester owes the ports). SDM: none. Counterpart: `crate::trace`, which reads traces and places pages.
 //!
 //! The first operations bring the machine into the paging mode of the mapping, with the root that its rule gives. Then come the
-//! references in program order, back to back: fetches to port 0, loads and stores to port 1, as user-mode accesses if the mapping's pages
+//! references in program order, by the rule of the front end (contract 13.1): fetches to port 0, loads and stores to the data ports in turn, as user-mode accesses if the mapping's pages
 //! are user pages, else as supervisor ones. The table entries of a page that is touched for the first time are stored by another agent
 //! just before the request, so a trace is read once and in constant memory.
 
 use std::collections::VecDeque;
 
-use super::requester;
+use super::requester::{self, Requester};
 use super::stimulus::{Action, ConfigText, Operation, OperationSource, Request, Setup, Store};
 use crate::config::Config;
 use crate::trace::{
@@ -30,7 +30,7 @@ pub struct TraceSource {
     references: References<Box<dyn TraceReader>>,
     tables: LazyTables,
     pending: VecDeque<Operation>,
-    privilege: u8,
+    requester: Requester,
     /// References that may still be taken.
     left: u64,
     taken: u64,
@@ -58,7 +58,7 @@ impl TraceSource {
             references: References::new(reader),
             tables: LazyTables::new(mapping),
             pending,
-            privilege: requester::privilege(config),
+            requester: Requester::new(config),
             left: most,
             taken: 0,
             translations: 0,
@@ -72,6 +72,7 @@ impl TraceSource {
             about: vec![format!("references of {name}")],
             config: ConfigText::of(config),
             seed,
+            front_end: true,
             ..Setup::default()
         }
     }
@@ -109,7 +110,7 @@ impl TraceSource {
                 self.pending.push_back(Operation::now(Action::Store(store)));
             }
         }
-        let (port, access) = requester::access(part, self.privilege);
+        let (port, access) = self.requester.next(part);
         let request = Request {
             port,
             va: address,

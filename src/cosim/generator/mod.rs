@@ -9,6 +9,7 @@
 //! that pages collide in sets, alias, and change their size.
 
 pub mod prng;
+pub mod races;
 pub mod registers;
 mod scenes;
 mod stream;

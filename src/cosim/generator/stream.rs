@@ -54,6 +54,7 @@ impl RandomStream {
             config: ConfigText::of(&config),
             seed: prng.bits(),
             stalls,
+            front_end: false,
             image: world.image().clone(),
         };
         let generator = Generator::new(&config, world, prng, operations);

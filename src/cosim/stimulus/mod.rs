@@ -30,7 +30,7 @@ pub use lines::StimulusError;
 
 use std::collections::BTreeMap;
 
-use super::stall::StallRates;
+use super::stall::{Link, StallRates};
 use crate::arch::Access;
 use crate::model::mmu_pkg::{
     CTRL_INVLPG, CTRL_INVPCID, CTRL_MOV_CR0, CTRL_MOV_CR3, CTRL_MOV_CR4, CTRL_WRMSR_EFER,
@@ -135,6 +135,13 @@ pub enum Action {
         /// How many, counted from the operation's own cycle.
         cycles: u32,
     },
+    /// Stall a link, whatever its rate.
+    Hold {
+        /// Which.
+        link: Link,
+        /// In how many cycles, the operation's own included.
+        cycles: u32,
+    },
 }
 
 /// One step of a stimulus.
@@ -178,6 +185,8 @@ pub struct Setup {
     pub seed: u64,
     /// How often each link stalls.
     pub stalls: StallRates,
+    /// Operations are presented by the front end of the configuration (contract 13.1), and gaps count for nothing.
+    pub front_end: bool,
     /// Memory at cycle 0: address (a multiple of 8) to value. Cells that are not named hold 0.
     pub image: BTreeMap<u64, u64>,
 }

@@ -210,6 +210,10 @@ impl Parser {
                 words.expect_end(form)?;
             }
             "stall" => stall_line(&mut setup.stalls, words)?,
+            "front-end" => {
+                words.expect_end("front-end")?;
+                setup.front_end = true;
+            }
             _ => return Ok(false),
         }
         Ok(true)
@@ -322,6 +326,14 @@ impl Parser {
                 let cycles = gap_number(words.expect("a number of cycles", form)?)?;
                 words.expect_end(form)?;
                 Action::Idle { cycles }
+            }
+            "hold" => {
+                let form = "hold LINK CYCLES";
+                let name = words.expect("a link", form)?;
+                let link = Link::from_name(name.text).ok_or_else(|| no_link(&name, ""))?;
+                let cycles = gap_number(words.expect("a number of cycles", form)?)?;
+                words.expect_end(form)?;
+                Action::Hold { link, cycles }
             }
             name => {
                 let Some(kind) = ControlKind::ALL.into_iter().find(|k| k.name() == name) else {
@@ -441,15 +453,18 @@ fn stall_line(rates: &mut StallRates, words: &mut Words) -> Result<(), Trouble> 
     }
     match Link::from_name(name.text) {
         Some(link) => rates.set(link, permille),
-        None => {
-            let names: Vec<String> = Link::all().map(|link| link.to_string()).collect();
-            return Err(name.trouble(
-                format_args!("`{}` is not a link", clip(name.text)),
-                format_args!("links are all, {}", names.join(", ")),
-            ));
-        }
+        None => return Err(no_link(&name, "all, ")),
     }
     Ok(())
+}
+
+/// A word that should name a link; `also`: what else it might be.
+fn no_link(name: &Word, also: &str) -> Trouble {
+    let names: Vec<String> = Link::all().map(|link| link.to_string()).collect();
+    name.trouble(
+        format_args!("`{}` is not a link", clip(name.text)),
+        format_args!("links are {also}{}", names.join(", ")),
+    )
 }
 
 /// A request from the words after its kind.

@@ -35,6 +35,9 @@ pub fn write_setup(out: &mut dyn io::Write, setup: &Setup) -> io::Result<()> {
             writeln!(out, "stall {link} {permille}")?;
         }
     }
+    if setup.front_end {
+        writeln!(out, "front-end")?;
+    }
     for (address, value) in &setup.image {
         writeln!(out, "cell {address:#x} = {value:#x}")?;
     }
@@ -78,6 +81,7 @@ impl Display for Action {
             Self::Store(store) => write!(f, "store {:#x} = {:#x}", store.address, store.value),
             Self::Drain => f.write_str("drain"),
             Self::Idle { cycles } => write!(f, "idle {cycles}"),
+            Self::Hold { link, cycles } => write!(f, "hold {link} {cycles}"),
         }
     }
 }

@@ -57,7 +57,13 @@ fn operation() -> impl Strategy<Value = Operation> {
         })
     });
     let idle = (0u32..1_000_000).prop_map(|cycles| Action::Idle { cycles });
-    let action = prop_oneof![request(), control(), store, idle, Just(Action::Drain)];
+    let hold = (0..Link::COUNT, 0u32..1_000_000).prop_map(|(link, cycles)| Action::Hold {
+        link: Link::all()
+            .nth(link)
+            .expect("its number is below the count"),
+        cycles,
+    });
+    let action = prop_oneof![request(), control(), store, idle, hold, Just(Action::Drain)];
     (0u32..1_000_000, action).prop_map(|(gap_cycles, action)| Operation { gap_cycles, action })
 }
 
@@ -75,8 +81,9 @@ fn stimulus() -> impl Strategy<Value = Stimulus> {
         any::<bool>(),
     );
     let operations = prop::collection::vec(operation(), 0..40);
-    (about, config, any::<u64>(), stalls, image, operations).prop_map(
-        |(about, config, seed, stalls, image, operations)| {
+    let seed = any::<(u64, bool)>();
+    (about, config, seed, stalls, image, operations).prop_map(
+        |(about, config, (seed, front_end), stalls, image, operations)| {
             let (base, overrides, hash) = config;
             let mut rates = StallRates::NONE;
             for (link, permille) in Link::all().zip(stalls) {
@@ -93,6 +100,7 @@ fn stimulus() -> impl Strategy<Value = Stimulus> {
                     config,
                     seed,
                     stalls: rates,
+                    front_end,
                     image,
                 },
                 operations,
