@@ -252,7 +252,7 @@ fn write_wave(
         None => Ok(()),
         Some(error) => Err(CliError::new(
             error,
-            "name a file in a writable directory with --wave",
+            "name a file in a writable directory that has room with --wave",
         )),
     }
 }
