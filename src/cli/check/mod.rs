@@ -51,7 +51,7 @@ pub struct Args {
     #[arg(long, value_name = "A..B", value_parser = parse_seeds)]
     seeds: Option<(u64, u64)>,
     /// Random operations for each seed; with --trace, the most references that are taken
-    #[arg(long, value_name = "N", visible_alias = "count")]
+    #[arg(long, value_name = "N", visible_alias = "count", value_parser = clap::value_parser!(u64).range(1..))]
     ops: Option<u64>,
     /// The references of a trace instead of random operations (- is standard input); pages are placed by the machine's [mapping]
     #[arg(long, value_name = "FILE", conflicts_with = "seeds")]
@@ -68,6 +68,9 @@ pub struct Args {
     /// Which twins run; `model` holds the model alone against the reference
     #[arg(long, value_enum, default_value_t = On::Both)]
     on: On,
+    /// Where replay files are written
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    replays: PathBuf,
     #[command(flatten)]
     judging: JudgingArgs,
 }
@@ -98,12 +101,9 @@ pub(super) struct JudgingArgs {
     #[arg(long)]
     no_skip: bool,
     /// Let a comparator keep quiet, to prove that it is the one that catches a bug: responses, control, bus, fills, walks, lookups,
-    /// memory, assertions, hangs, provenance, staleness
+    /// memory, assertions, protocol, hangs, provenance, staleness
     #[arg(long, value_name = "COMPARATOR", value_parser = parse_comparator)]
     silence: Vec<Comparator>,
-    /// Where replay files are written
-    #[arg(long, value_name = "DIR", default_value = ".")]
-    replays: PathBuf,
 }
 
 impl JudgingArgs {
@@ -145,10 +145,10 @@ fn parse_minutes(text: &str) -> Result<f64, String> {
     let minutes: f64 = text
         .parse()
         .map_err(|_| "give a number of minutes, such as 0.5".to_owned())?;
-    if (0.0..=1e6).contains(&minutes) {
+    if minutes > 0.0 && minutes <= 1e6 {
         Ok(minutes)
     } else {
-        Err("give 0 to 1000000 minutes".to_owned())
+        Err("give more than 0 and at most 1000000 minutes".to_owned())
     }
 }
 
@@ -191,12 +191,10 @@ pub fn run(args: Args, context: &mut Context) -> Result<Outcome, CliError> {
         library.as_ref(),
         context,
     )?;
-    let failed = write_replays(
-        &args.judging.replays,
-        &loaded.config,
-        &summary.failures,
-        context,
-    );
+    if summary.counters.ops == 0 && summary.failures.is_empty() {
+        return Err(nothing_ran());
+    }
+    let failed = write_replays(&args.replays, &loaded.config, &summary.failures, context);
     // The floors speak of a run that came to its end.
     let missed = if failed.is_empty() {
         floors::missed(&loaded.config, &summary.counters)
@@ -229,6 +227,14 @@ pub fn run(args: Args, context: &mut Context) -> Result<Outcome, CliError> {
     } else {
         Outcome::Difference
     })
+}
+
+/// A run that compared nothing must not be taken for one that held.
+fn nothing_ran() -> CliError {
+    CliError::new(
+        "--minutes: time was up before anything was compared",
+        "give more minutes, or leave --minutes out",
+    )
 }
 
 fn campaign(

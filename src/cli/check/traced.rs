@@ -58,6 +58,9 @@ pub fn run(
     };
     let run = lockstep(args, config, &setup, source, library, &mut watch)?;
     drop(progress);
+    if run.report.operations == 0 && run.report.finding.is_none() && run.report.stopped {
+        return Err(super::nothing_ran());
+    }
     let failed: Vec<Failed> = match &run.report.finding {
         None => Vec::new(),
         Some(finding) => {
@@ -163,7 +166,6 @@ fn write_trace_replay(
         return None;
     }
     let replay = args
-        .judging
         .replays
         .join(format!("replay-{}-trace.stim", &config.hash()[..8]));
     let mut again = source(config, path, u64::MAX).ok()?;
