@@ -18,10 +18,11 @@ use super::config::ConfigArgs;
 use super::error::CliError;
 use super::machine::Machines;
 use super::output::Context;
+use super::trace::FormatArgs;
 use crate::config::Config;
 use crate::cosim::campaign::{self, Failure, Job, Plan, Settings, Summary};
 use crate::cosim::comparators::{Comparator, Silenced};
-use crate::cosim::divergence::{FirstDivergence, write_replay};
+use crate::cosim::divergence::{Finding, FirstDivergence, write_replay};
 use crate::cosim::floors;
 use crate::cosim::generator::RandomStream;
 use crate::cosim::lockstep::{Lockstep, Options, Pulse, Report};
@@ -56,6 +57,8 @@ pub struct Args {
     /// The references of a trace instead of random operations (- is standard input); pages are placed by the machine's [mapping]
     #[arg(long, value_name = "FILE", conflicts_with = "seeds")]
     trace: Option<PathBuf>,
+    #[command(flatten)]
+    format: FormatArgs,
     /// Stop after so many minutes
     #[arg(long, value_name = "M", value_parser = parse_minutes)]
     minutes: Option<f64>,
@@ -163,6 +166,12 @@ pub(super) type Library = ();
 /// The machine or the trace is refused, or there is no RTL.
 pub fn run(args: Args, context: &mut Context) -> Result<Outcome, CliError> {
     let loaded = args.machine.load()?;
+    if args.trace.is_none() && args.format.trace_format.is_some() {
+        return Err(CliError::new(
+            "--trace-format is of a trace, and there is none",
+            "name the trace with --trace, or leave out --trace-format",
+        ));
+    }
     let library = match args.on {
         On::Both => Some(Machines::open()?.library(&loaded.config, context)?),
         On::Model => None,
@@ -304,6 +313,17 @@ fn random_stream(
     }
 }
 
+/// What a replay file says about how it ended when it was written.
+pub(super) const FOUND: &str = "found: ";
+
+/// The line of a replay file's header that says what was found.
+pub(super) fn found_line(finding: &Finding) -> String {
+    format!(
+        "{FOUND}cycle {}, {}: model {}, rtl {}",
+        finding.cycle, finding.signal, finding.model, finding.rtl
+    )
+}
+
 /// Writes a replay file for each failure. That one cannot be written is said, and changes nothing about the difference.
 fn write_replays(
     directory: &Path,
@@ -317,11 +337,7 @@ fn write_replays(
             continue;
         };
         let mut stream = RandomStream::new(config, job.seed, job.stream, job.operations);
-        let found = format!(
-            "found: cycle {}, {}: model {}, rtl {}",
-            finding.cycle, finding.signal, finding.model, finding.rtl
-        );
-        stream.setup.about.push(found);
+        stream.setup.about.push(found_line(finding));
         let path = directory.join(format!(
             "replay-{}-{}-{}.stim",
             &config.hash()[..8],

@@ -44,7 +44,7 @@ pub fn run(
     let config = &loaded.config;
     let most = args.ops.unwrap_or(u64::MAX);
     let setup = TraceSource::setup(config, &path.display().to_string(), args.seed);
-    let source = source(config, path, most)?;
+    let source = source(args, config, path, most)?;
     let begin = Instant::now();
     let progress = context.progress(if most == u64::MAX { 0 } else { most }, "operations");
     let mut watch = |pulse: Pulse| {
@@ -103,8 +103,12 @@ pub fn run(
     })
 }
 
-fn source(config: &Config, path: &Path, most: u64) -> Result<TraceSource, CliError> {
-    let reader = open(path, OpenOptions::default())?;
+fn source(args: &Args, config: &Config, path: &Path, most: u64) -> Result<TraceSource, CliError> {
+    let options = OpenOptions {
+        format: args.format.trace_format,
+        ..OpenOptions::default()
+    };
+    let reader = open(path, options)?;
     TraceSource::new(config, reader, most).map_err(mapping_error)
 }
 
@@ -168,7 +172,7 @@ fn write_trace_replay(
     let replay = args
         .replays
         .join(format!("replay-{}-trace.stim", &config.hash()[..8]));
-    let mut again = source(config, path, u64::MAX).ok()?;
+    let mut again = source(args, config, path, u64::MAX).ok()?;
     match write_replay(&replay, setup, &mut again, report.operations) {
         Ok(()) => Some(replay),
         Err(error) => {
