@@ -199,6 +199,19 @@ fn bad_options_of_check_end_with_2() {
         &["check", "--seeds", "5..2"][..],
         &["check", "--seeds", "five"],
         &["check", "--minutes", "-1"],
+        &["check", "--minutes", "0"],
+        &["check", "--minutes", "1e-9", "--on", "model"],
+        &["check", "--ops", "0"],
+        &["check", "--trace-format", "binary", "--on", "model"],
+        &[
+            "check",
+            "--trace",
+            "traces/gcc10m.twt.zst",
+            "--trace-format",
+            "lackey",
+            "--on",
+            "model",
+        ],
         &["check", "--jobs", "0"],
         &["check", "--silence", "everything"],
         &["check", "--config", "preset:none"],
@@ -295,4 +308,37 @@ fn golden_says_what_is_wrong_with_a_stimulus_and_leaves_the_rest_alone() {
     assert_eq!(code(&output), 2);
     let output = twinwalk(&["golden", "--dir", "no-such-directory", "--on", "model"]);
     assert_eq!(code(&output), 2);
+}
+
+#[test]
+fn golden_blesses_nothing_in_the_name_of_both_where_there_is_no_rtl() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (name, snapshot) = scenario(directory.path());
+    // Not the machine that a build may have linked in.
+    let stimulus = snapshot.with_extension("stim");
+    let text = fs::read_to_string(&stimulus).expect("it is there");
+    let (first, rest) = text.split_once('\n').expect("lines");
+    fs::write(
+        &stimulus,
+        format!("{first}\nset memory.latency_cycles=51\n{rest}"),
+    )
+    .expect("it is written");
+    let without_tools = |arguments: &[&str]| {
+        Command::new(env!("CARGO_BIN_EXE_twinwalk"))
+            .args(arguments)
+            .env("PATH", directory.path())
+            .env("XDG_CACHE_HOME", directory.path().join("cache"))
+            .output()
+            .expect("the binary runs")
+    };
+    let output = without_tools(&["golden", "--dir", &name]);
+    assert_eq!(code(&output), 1, "{}", stderr(&output));
+    assert!(stderr(&output).contains("the model alone: "));
+    let output = without_tools(&["golden", "--dir", &name, "--bless"]);
+    assert_eq!(code(&output), 2, "{}", stdout(&output));
+    assert!(stderr(&output).contains("remedy: "), "{}", stderr(&output));
+    assert!(!snapshot.exists());
+    let output = without_tools(&["golden", "--dir", &name, "--bless", "--on", "model"]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    assert!(snapshot.exists());
 }

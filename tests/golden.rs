@@ -75,3 +75,23 @@ fn a_golden_stimulus_survives_being_written_and_read() {
         assert_eq!(again, stimulus, "{}", scenario.name);
     }
 }
+
+#[test]
+fn a_failing_snapshot_writes_nothing() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().to_owned();
+    let failed = std::panic::catch_unwind(|| {
+        let mut settings = insta::Settings::new();
+        settings.set_snapshot_path(path);
+        settings.set_prepend_module_to_snapshot(false);
+        settings.bind(|| insta::assert_snapshot!("new", "not blessed"));
+    });
+    assert!(failed.is_err(), "there is no such snapshot");
+    let left = std::fs::read_dir(directory.path())
+        .expect("a listing")
+        .count();
+    assert_eq!(
+        left, 0,
+        ".config/insta.yaml leaves writing to `twinwalk golden`"
+    );
+}

@@ -21,7 +21,8 @@ use crate::model::Mmu;
 ///
 /// For each TOPIC/SCENARIO.stim below the directory the trace beside it, SCENARIO.snap, must be reproduced to the byte by every
 /// implementation.
-/// Without RTL (no Verilator, or a build without the feature `rtl`) the model alone is compared, and the summary says so.
+/// Without RTL (no Verilator, or a build without the feature `rtl`) the model alone is compared, and the summary says so; nothing is blessed
+/// then, unless --on model asks for it.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Examples: twinwalk golden
@@ -33,7 +34,7 @@ pub struct Args {
     /// Compare, and write nothing (the default)
     #[arg(long, conflicts_with = "bless")]
     check: bool,
-    /// Write the traces that changed, after showing how; refused while the implementations differ
+    /// Write the traces that changed, after showing how; all refused while the implementations differ in any
     #[arg(long)]
     bless: bool,
     /// The directory with the scenarios
@@ -78,7 +79,12 @@ pub fn run(args: Args, context: &mut Context) -> Result<Outcome, CliError> {
             "give a part of a name as topic/scenario, or another directory with --dir",
         ));
     }
-    let rtl = match (args.on, Machines::open()) {
+    // What one twin does is not blessed in the name of both.
+    let on = match args.on {
+        On::Available if args.bless => On::Both,
+        on => on,
+    };
+    let rtl = match (on, Machines::open()) {
         (On::Model, _) => None,
         (_, Ok(machines)) => Some(machines),
         (On::Available, Err(error)) => {
@@ -88,7 +94,7 @@ pub fn run(args: Args, context: &mut Context) -> Result<Outcome, CliError> {
         (On::Both | On::Rtl, Err(error)) => return Err(error),
     };
     let rtl = match rtl {
-        Some(machines) => available(&scenarios, machines, args.on, context)?,
+        Some(machines) => available(&scenarios, machines, on, context)?,
         None => None,
     };
     compare(&args, &scenarios, rtl, context)
@@ -158,46 +164,57 @@ fn compare(
         .map(|implementation| implementation.name)
         .collect();
     let mut tally = Tally::default();
+    let mut changes = Vec::new();
     let progress = context.progress(scenarios.len() as u64, "traces");
     for scenario in scenarios {
         let verdict = suite::run(scenario, &mut implementations)?;
-        settle(args, scenario, verdict, &mut tally, context)?;
+        if let Some(trace) = settle(scenario, verdict, &mut tally, context)? {
+            changes.push((scenario, trace));
+        }
         progress.add(1);
     }
     drop(progress);
+    if args.bless && tally.failed > 0 {
+        context
+            .text("nothing is blessed while the implementations differ or a run goes wrong\n")?;
+    } else if args.bless {
+        for (scenario, trace) in changes {
+            suite::bless(scenario, &trace)?;
+            tally.blessed += 1;
+        }
+    }
     summarize(args, scenarios.len() as u64, &names, &tally, context)
 }
 
-/// Says what became of a scenario, and blesses it if that was asked for.
+/// Says what became of a scenario. Gives the trace that its snapshot should be, if it is not.
 fn settle(
-    args: &Args,
     scenario: &Scenario,
     verdict: Verdict,
     tally: &mut Tally,
     context: &mut Context,
-) -> Result<(), CliError> {
+) -> Result<Option<String>, CliError> {
     let name = &scenario.name;
-    let trace = match verdict {
+    Ok(match verdict {
         Verdict::Same => {
             tally.same += 1;
-            return Ok(());
+            None
         }
         Verdict::New { trace } => {
             tally.new += 1;
             context.text(&format!("{name}: no snapshot yet\n"))?;
-            trace
+            Some(trace)
         }
         Verdict::Changed { trace, diff } => {
             tally.changed += 1;
             context.text(&format!("{name}: changed (- snapshot, + now)\n{diff}"))?;
-            trace
+            Some(trace)
         }
         Verdict::Differ { diff } => {
             tally.failed += 1;
             context.text(&format!(
                 "{name}: model and RTL differ (- model, + rtl)\n{diff}"
             ))?;
-            return Ok(());
+            None
         }
         Verdict::Failed {
             implementation,
@@ -207,14 +224,9 @@ fn settle(
             context.text(&format!(
                 "{name}: the run went wrong on {implementation}\n{report}"
             ))?;
-            return Ok(());
+            None
         }
-    };
-    if args.bless {
-        suite::bless(scenario, &trace)?;
-        tally.blessed += 1;
-    }
-    Ok(())
+    })
 }
 
 fn summarize(

@@ -27,7 +27,7 @@ mod with_rtl {
 
     use super::{CliError, Config, Context};
     use crate::cosim::cache::Cache;
-    use crate::cosim::library::{Provider, Recipe, Step};
+    use crate::cosim::library::{LibraryError, Provider, Recipe, Step};
     use crate::cosim::rtl::{InitialRegisters, Library, Rtl};
     use crate::cosim::verilate::{Flags, Trace};
 
@@ -90,12 +90,9 @@ mod with_rtl {
                 Step::Verilate => context.note("verilating the RTL for this machine, once"),
                 Step::Compile => context.note("compiling it"),
             };
-            self.provider.library(&recipe, &mut say).map_err(|error| {
-                CliError::new(
-                    error,
-                    "this command runs the RTL: install Verilator 5.006 or later and g++ (on Debian: apt-get install verilator g++)",
-                )
-            })
+            self.provider
+                .library(&recipe, &mut say)
+                .map_err(|error| CliError::new(&error, remedy(&error)))
         }
 
         /// A machine of `library`, in reset; registers begin at random values drawn from `seed`.
@@ -109,6 +106,27 @@ mod with_rtl {
                     "remove the cache of machines (twinwalk in XDG_CACHE_HOME) and try again",
                 )
             })
+        }
+    }
+
+    /// What to do where a machine could not be built.
+    fn remedy(error: &LibraryError) -> &'static str {
+        match error {
+            LibraryError::Tool(_) => {
+                "this command runs the RTL: install Verilator 5.006 or later and g++ (on Debian: apt-get install verilator g++)"
+            }
+            LibraryError::Verilate { .. } | LibraryError::Patch { .. } => {
+                "use a Verilator that the RTL is tested with, 5.006 or later"
+            }
+            LibraryError::Compile { .. } => {
+                "make room there, or name another cache directory in XDG_CACHE_HOME; if that is not it, use a compiler for C++17"
+            }
+            LibraryError::Cache(_) | LibraryError::Write { .. } => {
+                "make room in the cache of machines, or name another directory in XDG_CACHE_HOME"
+            }
+            LibraryError::Load(_) => {
+                "remove the cache of machines (twinwalk in XDG_CACHE_HOME) and try again"
+            }
         }
     }
 

@@ -9,7 +9,7 @@ use clap::Args as ClapArgs;
 use serde_json::{Value as Json, json};
 
 use super::check::report::{counters_json, counters_table};
-use super::check::{JudgingArgs, Library, On};
+use super::check::{FOUND, JudgingArgs, Library, On, found_line};
 use super::error::CliError;
 use super::machine::Machines;
 use super::output::Context;
@@ -200,13 +200,13 @@ fn shrink_file(
     let path = smaller_path(&args.file);
     let operations = shrunk.stimulus.operations.clone();
     let count = operations.len() as u64;
-    write_replay(
-        &path,
-        &shrunk.stimulus.setup,
-        &mut operations.into_iter(),
-        count,
-    )
-    .map_err(|error| CliError::new(error, "make the directory of the file writable"))?;
+    // The smaller file parts in another cycle, and maybe at another signal, than the one that it was cut from.
+    let mut setup = shrunk.stimulus.setup.clone();
+    setup.about.retain(|line| !line.starts_with(FOUND));
+    let smaller = lockstep(&shrunk.stimulus, config, library, options)?;
+    setup.about.extend(smaller.finding.as_ref().map(found_line));
+    write_replay(&path, &setup, &mut operations.into_iter(), count)
+        .map_err(|error| CliError::new(error, "make the directory of the file writable"))?;
     Ok((path, shrunk))
 }
 
@@ -252,7 +252,7 @@ fn write_wave(
         None => Ok(()),
         Some(error) => Err(CliError::new(
             error,
-            "name a file in a writable directory with --wave",
+            "name a file in a writable directory that has room with --wave",
         )),
     }
 }

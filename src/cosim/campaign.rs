@@ -71,7 +71,7 @@ impl Plan {
         let stream = number.checked_rem(streams)?;
         let index = number / streams;
         let operations = (total - stream * STREAM_OPERATIONS).min(STREAM_OPERATIONS);
-        (index < seeds).then_some(Job {
+        (index < seeds).then(|| Job {
             number,
             seed: self.first_seed + index,
             stream,
@@ -343,6 +343,20 @@ mod tests {
             run(&plan, &settings, &|_, _| Err::<Report, _>("no machine")),
             Err("no machine")
         );
+    }
+
+    #[test]
+    fn the_last_of_all_seeds_can_be_run() {
+        let plan = Plan {
+            first_seed: u64::MAX,
+            last_seed: u64::MAX,
+            operations: Some(STREAM_OPERATIONS + 1),
+        };
+        let seeds: Vec<_> = (0..)
+            .map_while(|number| plan.job(number))
+            .map(|job| job.seed)
+            .collect();
+        assert_eq!(seeds, [u64::MAX; 2]);
     }
 
     #[test]

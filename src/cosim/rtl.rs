@@ -25,6 +25,7 @@ use crate::model::mmu_pkg::{Inputs, Outputs};
 
 mod error;
 mod loaded;
+mod room;
 mod wave;
 
 pub use error::RtlError;

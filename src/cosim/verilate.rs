@@ -355,8 +355,7 @@ pub fn compiler_version(program: &Path) -> Result<String, String> {
 
 fn missing(what: &str, program: &Path, package: &str, reason: &str) -> String {
     format!(
-        "{what} is needed and `{}` does not run ({reason}); install it (Debian: apt-get install {package}; \
-         `./bootstrap` installs all that is needed)",
+        "{what} is needed and `{}` does not run ({reason}); install it (Debian: apt-get install {package})",
         program.display()
     )
 }

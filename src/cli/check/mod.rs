@@ -18,10 +18,11 @@ use super::config::ConfigArgs;
 use super::error::CliError;
 use super::machine::Machines;
 use super::output::Context;
+use super::trace::FormatArgs;
 use crate::config::Config;
 use crate::cosim::campaign::{self, Failure, Job, Plan, Settings, Summary};
 use crate::cosim::comparators::{Comparator, Silenced};
-use crate::cosim::divergence::{FirstDivergence, write_replay};
+use crate::cosim::divergence::{Finding, FirstDivergence, write_replay};
 use crate::cosim::floors;
 use crate::cosim::generator::RandomStream;
 use crate::cosim::lockstep::{Lockstep, Options, Pulse, Report};
@@ -51,11 +52,13 @@ pub struct Args {
     #[arg(long, value_name = "A..B", value_parser = parse_seeds)]
     seeds: Option<(u64, u64)>,
     /// Random operations for each seed; with --trace, the most references of the trace that are taken
-    #[arg(long, value_name = "N", visible_alias = "count")]
+    #[arg(long, value_name = "N", visible_alias = "count", value_parser = clap::value_parser!(u64).range(1..))]
     ops: Option<u64>,
     /// The references of a trace instead of random operations (- is standard input); pages are placed by the machine's [mapping]
     #[arg(long, value_name = "FILE", conflicts_with = "seeds")]
     trace: Option<PathBuf>,
+    #[command(flatten)]
+    format: FormatArgs,
     /// Stop after so many minutes
     #[arg(long, value_name = "M", value_parser = parse_minutes)]
     minutes: Option<f64>,
@@ -68,6 +71,9 @@ pub struct Args {
     /// Which twins run; `model` holds the model alone against the reference
     #[arg(long, value_enum, default_value_t = On::Both)]
     on: On,
+    /// Where replay files are written
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    replays: PathBuf,
     #[command(flatten)]
     judging: JudgingArgs,
 }
@@ -98,12 +104,9 @@ pub(super) struct JudgingArgs {
     #[arg(long)]
     no_skip: bool,
     /// Let a comparator keep quiet, to prove that it is the one that catches a bug: responses, control, bus, fills, walks, lookups,
-    /// memory, assertions, hangs, provenance, staleness
+    /// memory, assertions, protocol, hangs, provenance, staleness
     #[arg(long, value_name = "COMPARATOR", value_parser = parse_comparator)]
     silence: Vec<Comparator>,
-    /// Where replay files are written
-    #[arg(long, value_name = "DIR", default_value = ".")]
-    replays: PathBuf,
 }
 
 impl JudgingArgs {
@@ -145,10 +148,10 @@ fn parse_minutes(text: &str) -> Result<f64, String> {
     let minutes: f64 = text
         .parse()
         .map_err(|_| "give a number of minutes, such as 0.5".to_owned())?;
-    if (0.0..=1e6).contains(&minutes) {
+    if minutes > 0.0 && minutes <= 1e6 {
         Ok(minutes)
     } else {
-        Err("give 0 to 1000000 minutes".to_owned())
+        Err("give more than 0 and at most 1000000 minutes".to_owned())
     }
 }
 
@@ -163,6 +166,12 @@ pub(super) type Library = ();
 /// The machine or the trace is refused, or there is no RTL.
 pub fn run(args: Args, context: &mut Context) -> Result<Outcome, CliError> {
     let loaded = args.machine.load()?;
+    if args.trace.is_none() && args.format.trace_format.is_some() {
+        return Err(CliError::new(
+            "--trace-format is of a trace, and there is none",
+            "name the trace with --trace, or leave out --trace-format",
+        ));
+    }
     let library = match args.on {
         On::Both => Some(Machines::open()?.library(&loaded.config, context)?),
         On::Model => None,
@@ -191,12 +200,10 @@ pub fn run(args: Args, context: &mut Context) -> Result<Outcome, CliError> {
         library.as_ref(),
         context,
     )?;
-    let failed = write_replays(
-        &args.judging.replays,
-        &loaded.config,
-        &summary.failures,
-        context,
-    );
+    if summary.counters.ops == 0 && summary.failures.is_empty() {
+        return Err(nothing_ran());
+    }
+    let failed = write_replays(&args.replays, &loaded.config, &summary.failures, context);
     // The floors speak of a run that came to its end.
     let missed = if failed.is_empty() {
         floors::missed(&loaded.config, &summary.counters)
@@ -229,6 +236,14 @@ pub fn run(args: Args, context: &mut Context) -> Result<Outcome, CliError> {
     } else {
         Outcome::Difference
     })
+}
+
+/// A run that compared nothing must not be taken for one that held.
+fn nothing_ran() -> CliError {
+    CliError::new(
+        "--minutes: time was up before anything was compared",
+        "give more minutes, or leave --minutes out",
+    )
 }
 
 fn campaign(
@@ -298,6 +313,17 @@ fn random_stream(
     }
 }
 
+/// What a replay file says about how it ended when it was written.
+pub(super) const FOUND: &str = "found: ";
+
+/// The line of a replay file's header that says what was found.
+pub(super) fn found_line(finding: &Finding) -> String {
+    format!(
+        "{FOUND}cycle {}, {}: model {}, rtl {}",
+        finding.cycle, finding.signal, finding.model, finding.rtl
+    )
+}
+
 /// Writes a replay file for each failure. That one cannot be written is said, and changes nothing about the difference.
 fn write_replays(
     directory: &Path,
@@ -311,11 +337,7 @@ fn write_replays(
             continue;
         };
         let mut stream = RandomStream::new(config, job.seed, job.stream, job.operations);
-        let found = format!(
-            "found: cycle {}, {}: model {}, rtl {}",
-            finding.cycle, finding.signal, finding.model, finding.rtl
-        );
-        stream.setup.about.push(found);
+        stream.setup.about.push(found_line(finding));
         let path = directory.join(format!(
             "replay-{}-{}-{}.stim",
             &config.hash()[..8],

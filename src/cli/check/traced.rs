@@ -44,7 +44,7 @@ pub fn run(
     let config = &loaded.config;
     let most = args.ops.unwrap_or(u64::MAX);
     let setup = TraceSource::setup(config, &path.display().to_string(), args.seed);
-    let source = source(config, path, most)?;
+    let source = source(args, config, path, most)?;
     let begin = Instant::now();
     let progress = context.progress(if most == u64::MAX { 0 } else { most }, "operations");
     let mut watch = |pulse: Pulse| {
@@ -58,6 +58,9 @@ pub fn run(
     };
     let run = lockstep(args, config, &setup, source, library, &mut watch)?;
     drop(progress);
+    if run.report.operations == 0 && run.report.finding.is_none() && run.report.stopped {
+        return Err(super::nothing_ran());
+    }
     let failed: Vec<Failed> = match &run.report.finding {
         None => Vec::new(),
         Some(finding) => {
@@ -101,8 +104,12 @@ pub fn run(
     })
 }
 
-fn source(config: &Config, path: &Path, most: u64) -> Result<TraceSource, CliError> {
-    let reader = open(path, OpenOptions::default())?;
+fn source(args: &Args, config: &Config, path: &Path, most: u64) -> Result<TraceSource, CliError> {
+    let options = OpenOptions {
+        format: args.format.trace_format,
+        ..OpenOptions::default()
+    };
+    let reader = open(path, options)?;
     TraceSource::new(config, reader, most).map_err(mapping_error)
 }
 
@@ -174,10 +181,9 @@ fn write_trace_replay(
         return None;
     }
     let replay = args
-        .judging
         .replays
         .join(format!("replay-{}-trace.stim", &config.hash()[..8]));
-    let mut again = source(config, path, u64::MAX).ok()?;
+    let mut again = source(args, config, path, u64::MAX).ok()?;
     match write_replay(&replay, setup, &mut again, report.operations) {
         Ok(()) => Some(replay),
         Err(error) => {

@@ -6,7 +6,7 @@ use std::ffi::{CStr, CString};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Rtl, RtlError};
+use super::{Rtl, RtlError, room};
 
 /// Bits of the table's `features`, as in `shim/twinwalk.h`.
 const FEATURE_VCD: u32 = 2;
@@ -47,8 +47,10 @@ impl Rtl {
     pub fn open_wave(&mut self, path: &Path) -> Result<(), RtlError> {
         self.close_wave()?;
         let temporary = temporary_beside(path)?;
-        let name = c_path(&temporary)?;
-        let opened = self.start_wave(&name, path, &temporary);
+        let opened = room::make_sure(path, room::FOR_A_BEGIN_BYTES)
+            .map_err(|source| cannot_write(path, source))
+            .and_then(|()| c_path(&temporary))
+            .and_then(|name| self.start_wave(&name, path, &temporary));
         if opened.is_err() {
             let _ = fs::remove_file(&temporary);
         }
@@ -83,10 +85,7 @@ impl Rtl {
         if let Err(source) = vcd.open(temporary) {
             // SAFETY: the handle is live.
             unsafe { (self.machine.api().wave_close)(self.machine.handle.as_ptr()) };
-            return Err(RtlError::Write {
-                path: path.to_owned(),
-                source,
-            });
+            return Err(cannot_write(path, source));
         }
         Ok(wave(Some(vcd)))
     }
@@ -123,18 +122,29 @@ impl Rtl {
     /// Ends the wave and gives the file its name. Without an open wave it does nothing.
     ///
     /// # Errors
-    /// If the file cannot get its name.
+    /// If the disk is full, or the file cannot get its name; then it is gone, and a file that had its name before is as it was.
     pub fn close_wave(&mut self) -> Result<(), RtlError> {
         let Some(wave) = self.wave.take() else {
             return Ok(());
         };
+        let room = room::make_sure(&wave.path, room::FOR_AN_END_BYTES);
+        if room.is_err() {
+            // What is there is of no use, and its room lets the runtime end the file in peace.
+            let _ = fs::File::create(&wave.temporary);
+        }
         // SAFETY: the handle is live.
         unsafe { (self.machine.api().wave_close)(self.machine.handle.as_ptr()) };
         #[cfg(feature = "rtl-static")]
         drop(wave.vcd);
-        fs::rename(&wave.temporary, &wave.path).map_err(|source| RtlError::Write {
-            path: wave.path,
-            source,
+        let closed = room
+            .and_then(|()| match self.wave_format() {
+                Some(WaveFormat::Fst) => room::whole_fst(&wave.temporary),
+                _ => Ok(()),
+            })
+            .and_then(|()| fs::rename(&wave.temporary, &wave.path));
+        closed.map_err(|source| {
+            let _ = fs::remove_file(&wave.temporary);
+            cannot_write(&wave.path, source)
         })
     }
 
@@ -154,9 +164,9 @@ impl Rtl {
             let _ = fs::remove_file(&temporary);
             return Err(RtlError::NotBuilt("coverage"));
         }
-        fs::rename(&temporary, path).map_err(|source| RtlError::Write {
-            path: path.to_owned(),
-            source,
+        fs::rename(&temporary, path).map_err(|source| {
+            let _ = fs::remove_file(&temporary);
+            cannot_write(path, source)
         })
     }
 }
@@ -167,10 +177,14 @@ fn temporary_beside(path: &Path) -> Result<PathBuf, RtlError> {
     let temporary = path.with_file_name(format!(".{name}.{}.partial", std::process::id()));
     match fs::File::create(&temporary) {
         Ok(_) => Ok(temporary),
-        Err(source) => Err(RtlError::Write {
-            path: path.to_owned(),
-            source,
-        }),
+        Err(source) => Err(cannot_write(path, source)),
+    }
+}
+
+fn cannot_write(path: &Path, source: std::io::Error) -> RtlError {
+    RtlError::Write {
+        path: path.to_owned(),
+        source,
     }
 }
 
