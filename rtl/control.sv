@@ -59,23 +59,17 @@ module control
     output mode_t        mode_o,
     /// Frame of the first paging structure.
     output frame_t       root_o,
-    /// Control is busy: nothing is looked up, and no walk starts or ends.
+    /// Control is busy: nothing is looked up, and nothing commits.
     output logic         busy_o,
     /// An invalidation begins in this cycle.
     output logic         begin_o,
-    // To the arrays: what is invalidated in this cycle.
-    /// An invalidation performs in the TLB arrays.
-    output logic         invalidate_o,
-    /// A step of the reset sweep.
-    output logic         initialise_o,
-    /// Which entries an invalidation concerns.
-    output match_rule_t  invalidate_rule_o,
+    /// A register is written in this cycle.
+    output logic         writes_o,
+    // To the arrays.
+    /// What is invalidated in the TLB arrays in this cycle.
+    output invalidation_t invalidation_o,
     /// Page number of an invalidation by page.
     output page_number_t invalidate_page_o,
-    /// PCID of an invalidation.
-    output pcid_t        invalidate_pcid_o,
-    /// Row of a sweep.
-    output row_t         invalidate_row_o,
     /// The paging-structure caches lose all entries; else, in a cycle in which an invalidation
     /// begins, those of the PCID.
     output logic         invalidate_psc_all_o
@@ -272,28 +266,26 @@ module control
 
   always_comb begin : drive_arrays
     begin_o = 1'b0;
-    invalidate_o = 1'b0;
-    initialise_o = 1'b0;
-    invalidate_rule_o = RuleContext;
+    invalidation_o = '0;
     invalidate_page_o = '0;
-    invalidate_pcid_o = '0;
-    invalidate_row_o = '0;
     invalidate_psc_all_o = 1'b0;
     if (invalidates) begin
       begin_o = 1'b1;
-      invalidate_o = 1'b1;
-      invalidate_rule_o = rule;
+      invalidation_o.performs = 1'b1;
+      invalidation_o.rule = rule;
+      invalidation_o.pcid = pcid;
       invalidate_page_o = page;
-      invalidate_pcid_o = pcid;
       invalidate_psc_all_o = psc_all;
     end else if (state_q == Sweep) begin
-      invalidate_o = !reset_sweep_q;
-      initialise_o = reset_sweep_q;
-      invalidate_rule_o = rule_q;
-      invalidate_pcid_o = pcid_q;
-      invalidate_row_o = row_q;
+      invalidation_o.performs = !reset_sweep_q;
+      invalidation_o.initialise = reset_sweep_q;
+      invalidation_o.rule = rule_q;
+      invalidation_o.pcid = pcid_q;
+      invalidation_o.row = row_q;
     end
   end
+
+  assign writes_o = performs && writes_register && !gp;
 
   // ---------------------------------------------------------------------------------------------
   // State
@@ -365,7 +357,7 @@ module control
       cr3_q  <= '0;
       cr4_q  <= '0;
       efer_q <= '0;
-    end else if (performs && !gp) begin
+    end else if (writes_o) begin
       case (op_q)
         CtrlMovCr0:    cr0_q <= data_q & Cr0Mask;
         CtrlMovCr3:    cr3_q <= data_q & Cr3Mask;

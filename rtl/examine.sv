@@ -1,6 +1,6 @@
 // EXAMINE of the walker: what one entry of a paging structure means for the walk.
 //
-// Contract: section 8.4. SDM: 4.5 (formats, reserved bits), 4.6 (rights), 4.7 (error code), 4.8
+// Contract: sections 8.4, 8.6 (prefetch). SDM: 4.5 (formats, reserved bits), 4.6 (rights), 4.7 (error code), 4.8
 // (accessed and dirty). Counterpart: in src/model part of walker.rs.
 //
 // Reserved bits are judged entry by entry; rights at the leaf only, over the whole path, so that a
@@ -31,6 +31,10 @@ module examine
     input  protection_t protection_i,
     /// EFER.NXE.
     input  logic        nxe_i,
+    /// The walk is that of the prefetch, which judges no rights and sets no bit.
+    input  logic        prefetch_i,
+    /// The prefetch has the right to fill.
+    input  logic        prefetch_may_fill_i,
     // To the walker.
     /// Verdict; none unless enabled.
     output verdict_e    verdict_o,
@@ -86,6 +90,8 @@ module examine
         verdict_o = VerdictPageFault;
       end else if (!leaf) begin
         verdict_o = entry_i[BitAccessed] ? VerdictDescend : VerdictSetBits;
+      end else if (prefetch_i) begin
+        verdict_o = entry_i[BitAccessed] ? VerdictTranslated : VerdictStopped;
       end else if (judgement.denied) begin
         verdict_o = VerdictPageFault;
         by_key = judgement.by_key;
@@ -94,6 +100,11 @@ module examine
         verdict_o = VerdictSetBits;
       end else begin
         verdict_o = VerdictTranslated;
+      end
+      // Whatever a prefetch meets that is not plainly a translation stops it.
+      if (prefetch_i && (!prefetch_may_fill_i || (verdict_o != VerdictDescend &&
+          verdict_o != VerdictTranslated))) begin
+        verdict_o = VerdictStopped;
       end
       if (verdict_o == VerdictPageFault) begin
         user_mode = is_user_mode(access_i.cpl, access_i.implicit_supervisor);

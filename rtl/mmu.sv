@@ -3,7 +3,8 @@
 // Contract: sections 2 (parameters), 3 (ports), 10 (monitor); the blocks implement the rest.
 // Counterpart: src/model/mmu.rs; the ports as plain data: src/model/mmu_pkg.rs.
 //
-//   requester <-> port (queues, L1 TLB) <-> stlb (miss entries, shared TLB) <-> walker <-> memory
+//   requester <-> port (queues) <-> miss_queue <-> stlb (shared TLB) | walkers <-> memory
+//                  |  ITLB or DTLB    |  commit: one response, fill or drop a cycle
 //   software <-> control, which invalidates the arrays of all the others
 //
 // Every output is a function of registers alone: no input reaches an output within a cycle.
@@ -17,10 +18,16 @@ module mmu
     parameter int unsigned PAGE_1G           = 1,
     /// CR4.LA57 may be set: 0 or 1.
     parameter int unsigned FIVE_LEVEL        = 1,
-    /// Data ports: 1.
+    /// Data ports, 1 or 2.
     parameter int unsigned DATA_PORTS        = 1,
     /// Requests accepted and not yet answered, per port, 1 to 16.
     parameter int unsigned QUEUE_ENTRIES     = 4,
+    /// Entries of the miss queue, 1 to 16.
+    parameter int unsigned MISS_QUEUE_ENTRIES = 8,
+    /// Page walkers, 1 to 4.
+    parameter int unsigned WALKERS           = 2,
+    /// The page after one that was walked is prefetched: 0 or 1.
+    parameter int unsigned PREFETCH_NEXT_PAGE = 0,
     /// Cycles from accept to look-up, fetch port, 1 to 63.
     parameter int unsigned ITLB_HIT_CYCLES   = 1,
     /// Cycles from accept to look-up, data ports, 1 to 63.
@@ -72,9 +79,7 @@ module mmu
     /// Entries of the paging-structure cache of PDEs, 0 (none) to 64.
     parameter int unsigned PSC_PDE_ENTRIES   = 32,
     /// Ports: port 0 fetches, the others read and write.
-    localparam int unsigned PORTS             = 1 + DATA_PORTS,
-    /// Page walkers.
-    localparam int unsigned WALKERS           = 1
+    localparam int unsigned PORTS             = 1 + DATA_PORTS
 ) (
     /// Clock.
     input  logic        clk_i,
@@ -158,7 +163,7 @@ module mmu
     input  logic        mem_req_ready_i,
     /// 0 read, 1 write, 2 compare-and-set.
     output logic [1:0]  mem_req_op_o,
-    /// Id: that of the walker, 0.
+    /// Id: the number of the walker.
     output logic [7:0]  mem_req_id_o,
     /// Physical address, divisible by 8.
     output logic [51:0] mem_req_addr_o,
@@ -184,16 +189,24 @@ module mmu
     input  logic        mem_resp_last_i,
     // To the monitor: look-ups.
     /// Code of the look-up in the port's L1 level, 0 if none performs.
-    output logic [2:0]  mon_lookup_o             [PORTS],
+    output logic [3:0]  mon_lookup_o             [PORTS],
+    /// Entry of the miss queue that it takes or has.
+    output logic [3:0]  mon_lookup_entry_o       [PORTS],
+    /// It is that of a request in RETRY.
+    output logic        mon_lookup_retry_o       [PORTS],
     /// Code of the look-up in the STLB.
     output logic [2:0]  mon_stlb_lookup_o,
     /// Its port.
     output logic [1:0]  mon_stlb_port_o,
+    /// Its entry of the miss queue, 16 for the prefetch.
+    output logic [4:0]  mon_stlb_entry_o,
     // To the monitor: walkers.
-    /// 1 start, 2 restart, 3 translated, 4 page fault, 5 bus error.
+    /// 1 start, 2 restart, 3 translated, 4 page fault, 5 bus error, 6 stopped.
     output logic [2:0]  mon_walk_op_o            [WALKERS],
     /// Its port.
     output logic [1:0]  mon_walk_port_o          [WALKERS],
+    /// Its entry of the miss queue, 16 for the prefetch.
+    output logic [4:0]  mon_walk_entry_o         [WALKERS],
     /// Level of the cached entry at which a walk begins.
     output logic [2:0]  mon_walk_psc_level_o     [WALKERS],
     /// A translation had the right to fill.
@@ -229,7 +242,14 @@ module mmu
     /// Tag that the filled way held.
     output logic [63:0] mon_psc_victim_tag_o     [PscLevels],
     /// Data that the filled way held.
-    output logic [63:0] mon_psc_victim_data_o    [PscLevels]
+    output logic [63:0] mon_psc_victim_data_o    [PscLevels],
+    // To the monitor: what the queues hold, in every cycle.
+    /// Entries of the miss queue.
+    output logic [31:0] mon_miss_o               [MISS_QUEUE_ENTRIES],
+    /// Walkers.
+    output logic [31:0] mon_walker_o             [WALKERS],
+    /// The prefetch.
+    output logic [63:0] mon_prefetch_o
 );
 
   // ---------------------------------------------------------------------------------------------
@@ -241,7 +261,9 @@ module mmu
   endfunction
 
   localparam bit NumbersAreLegal = MAXPHYADDR >= 36 && MAXPHYADDR <= 52 && PAGE_1G <= 1 &&
-      FIVE_LEVEL <= 1 && DATA_PORTS == 1 && QUEUE_ENTRIES >= 1 && QUEUE_ENTRIES <= 16;
+      FIVE_LEVEL <= 1 && DATA_PORTS >= 1 && DATA_PORTS <= 2 && QUEUE_ENTRIES >= 1 &&
+      QUEUE_ENTRIES <= 16 && MISS_QUEUE_ENTRIES >= 1 && MISS_QUEUE_ENTRIES <= 16 && WALKERS >= 1 &&
+      WALKERS <= 4 && PREFETCH_NEXT_PAGE <= 1;
   localparam bit LatenciesAreLegal = ITLB_HIT_CYCLES >= 1 && ITLB_HIT_CYCLES <= 63 &&
       DTLB_HIT_CYCLES >= 1 && DTLB_HIT_CYCLES <= 63 && STLB_HIT_CYCLES >= 1 &&
       STLB_HIT_CYCLES <= 63;
@@ -284,14 +306,11 @@ module mmu
 
   localparam int unsigned SweepCycles = sweep_cycles();
 
-  // Parameters of the L1 level of a port: element 0 the ITLB, element 1 the DTLB.
-  localparam int unsigned HitCycles[2] = '{ITLB_HIT_CYCLES, DTLB_HIT_CYCLES};
-  localparam int unsigned Sets4K[2] = '{ITLB_4K_SETS, DTLB_4K_SETS};
-  localparam int unsigned Ways4K[2] = '{ITLB_4K_WAYS, DTLB_4K_WAYS};
-  localparam int unsigned Sets2M[2] = '{ITLB_2M_SETS, DTLB_2M_SETS};
-  localparam int unsigned Ways2M[2] = '{ITLB_2M_WAYS, DTLB_2M_WAYS};
-  localparam int unsigned Sets1G[2] = '{ITLB_1G_SETS, DTLB_1G_SETS};
-  localparam int unsigned Ways1G[2] = '{ITLB_1G_WAYS, DTLB_1G_WAYS};
+  // Page sizes that a level of L1 has an array for, one bit a size: element 0 the ITLB, 1 the DTLB.
+  localparam logic [PageSizes-1:0] HeldSizes[2] = '{
+      {ITLB_1G_WAYS > 0, ITLB_2M_WAYS > 0, ITLB_4K_WAYS > 0},
+      {DTLB_1G_WAYS > 0, DTLB_2M_WAYS > 0, DTLB_4K_WAYS > 0}
+  };
 
   // ---------------------------------------------------------------------------------------------
   // Control
@@ -303,12 +322,9 @@ module mmu
   frame_t       root;
   logic         busy;
   logic         revoke;
-  logic         control_invalidates;
-  logic         initialise;
-  match_rule_t  control_rule;
+  logic         writes;
+  invalidation_t control_invalidation;
   page_number_t control_page;
-  pcid_t        control_pcid;
-  row_t         control_row;
   logic         psc_all;
 
   control #(
@@ -338,60 +354,71 @@ module mmu
       .root_o              (root),
       .busy_o              (busy),
       .begin_o             (revoke),
-      .invalidate_o        (control_invalidates),
-      .initialise_o        (initialise),
-      .invalidate_rule_o   (control_rule),
+      .writes_o            (writes),
+      .invalidation_o      (control_invalidation),
       .invalidate_page_o   (control_page),
-      .invalidate_pcid_o   (control_pcid),
-      .invalidate_row_o    (control_row),
       .invalidate_psc_all_o(psc_all)
   );
 
   // ---------------------------------------------------------------------------------------------
-  // Invalidations: of control, or a drop of the walker; never both, as a drop waits for control
+  // Invalidations: of control, or a drop of a walker; never both, as a drop waits for control
   // ---------------------------------------------------------------------------------------------
 
-  logic         drop;
-  page_number_t drop_page;
-  logic         invalidate;
-  match_rule_t  rule;
-  page_number_t page;
-  pcid_t        pcid;
+  commit_t       commit;
+  page_number_t  commit_page;
+  invalidation_t invalidation;
+  page_number_t  invalidate_page;
 
   always_comb begin : choose_invalidation
-    invalidate = control_invalidates;
-    rule = control_rule;
-    page = control_page;
-    pcid = control_pcid;
-    if (drop) begin
-      invalidate = 1'b1;
-      rule = '{by_page: 1'b1, any_pcid: 1'b0, globals: 1'b1};
-      page = drop_page;
-      pcid = mode.pcid;
+    invalidation = control_invalidation;
+    invalidate_page = control_page;
+    if (commit.drop) begin
+      invalidation.performs = 1'b1;
+      invalidation.rule = '{by_page: 1'b1, any_pcid: 1'b0, globals: 1'b1};
+      invalidation.pcid = mode.pcid;
+      invalidate_page = commit_page;
     end
   end
 
   // ---------------------------------------------------------------------------------------------
-  // Ports
+  // Ports, and what they look up in their L1 level
   // ---------------------------------------------------------------------------------------------
 
-  lookup_e      lookup        [PORTS];
+  logic         retry         [PORTS];
+  logic [63:0]  retry_va      [PORTS];
+  request_t     retry_request [PORTS];
+  logic         refused       [PORTS];
+  lookup_e      code          [PORTS];
+  logic         lookup        [PORTS];
   logic [63:0]  lookup_va     [PORTS];
+  page_number_t lookup_page   [PORTS];
   request_t     lookup_request[PORTS];
-  logic         miss_free     [PORTS];
-  logic         respond       [PORTS];
-  response_t    response      [PORTS];
-  translation_t translation   [PORTS];
-  logic [63:0]  fault_va      [PORTS];
-  logic         fill          [PORTS];
-  page_size_e   fill_size     [PORTS];
-  tlb_tag_t     fill_tag      [PORTS];
-  tlb_data_t    fill_data     [PORTS];
+  access_t      lookup_access [PORTS];
+  lookup_e      level_code    [PORTS];
+  tlb_data_t    level_data    [PORTS];
+
+  logic         respond;
+  port_number_t respond_port;
+  response_t    response;
+  translation_t translation;
+  logic [63:0]  fault_va;
+  fill_t        l1_fill;
+  fill_t        stlb_fill;
+  tlb_tag_t     fill_tag;
+  fill_t        level_fill[2];
+
+  // A level is filled if it has an array for the page.
+  always_comb begin : choose_level
+    for (int unsigned l = 0; l < 2; l++) begin
+      level_fill[l] = l1_fill;
+      if ((respond_port != '0) != (l != 0) || !HeldSizes[l][l1_fill.page_size]) begin
+        level_fill[l].performs = 1'b0;
+      end
+    end
+  end
 
   for (genvar p = 0; p < PORTS; p++) begin : gen_port
-    /// L1 level of the port, and the monitor's first array of that level.
     localparam int unsigned Level = p == 0 ? 0 : 1;
-    localparam int unsigned First = Level * PageSizes;
 
     response_t    shown;
     translation_t shown_translation;
@@ -399,13 +426,7 @@ module mmu
     port #(
         .PORT         (p),
         .QUEUE_ENTRIES(QUEUE_ENTRIES),
-        .HIT_CYCLES   (HitCycles[Level]),
-        .SETS_4K      (Sets4K[Level]),
-        .WAYS_4K      (Ways4K[Level]),
-        .SETS_2M      (Sets2M[Level]),
-        .WAYS_2M      (Ways2M[Level]),
-        .SETS_1G      (Sets1G[Level]),
-        .WAYS_1G      (Ways1G[Level])
+        .HIT_CYCLES   (Level == 0 ? ITLB_HIT_CYCLES : DTLB_HIT_CYCLES)
     ) u_port (
         .clk_i,
         .rst_ni,
@@ -426,40 +447,28 @@ module mmu
         .fault_va_o               (resp_va_o[p]),
         .paging_i                 (mode.paging),
         .la57_i                   (mode.la57),
-        .pcid_i                   (mode.pcid),
-        .protection_i             (mode.protection),
         .accept_i                 (accept),
         .busy_i                   (busy),
         .idle_o                   (port_idle[p]),
-        .drop_i                   (drop),
-        .miss_free_i              (miss_free[p]),
+        .retry_i                  (retry[p]),
+        .retry_va_i               (retry_va[p]),
+        .retry_request_i          (retry_request[p]),
+        .code_o                   (code[p]),
+        .refused_i                (refused[p]),
+        .hold_i                   (commit.drop || level_fill[Level].performs),
         .lookup_o                 (lookup[p]),
         .lookup_va_o              (lookup_va[p]),
         .lookup_request_o         (lookup_request[p]),
-        .miss_respond_i           (respond[p]),
-        .miss_response_i          (response[p]),
-        .miss_translation_i       (translation[p]),
-        .miss_fault_va_i          (fault_va[p]),
-        .fill_i                   (fill[p]),
-        .fill_size_i              (fill_size[p]),
-        .fill_tag_i               (fill_tag[p]),
-        .fill_data_i              (fill_data[p]),
-        .invalidate_i             (invalidate),
-        .initialise_i             (initialise),
-        .invalidate_rule_i        (rule),
-        .invalidate_page_i        (page),
-        .invalidate_pcid_i        (pcid),
-        .invalidate_row_i         (control_row),
-        .mon_op_o                 (mon_tlb_op_o[First+:PageSizes]),
-        .mon_set_o                (mon_tlb_set_o[First+:PageSizes]),
-        .mon_way_o                (mon_tlb_way_o[First+:PageSizes]),
-        .mon_removed_o            (mon_tlb_removed_o[First+:PageSizes]),
-        .mon_tag_o                (mon_tlb_tag_o[First+:PageSizes]),
-        .mon_data_o               (mon_tlb_data_o[First+:PageSizes]),
-        .mon_victim_tag_o         (mon_tlb_victim_tag_o[First+:PageSizes]),
-        .mon_victim_data_o        (mon_tlb_victim_data_o[First+:PageSizes])
+        .level_code_i             (level_code[p]),
+        .level_data_i             (level_data[p]),
+        .respond_i                (respond && respond_port == port_number_t'(p)),
+        .commit_response_i        (response),
+        .commit_translation_i     (translation),
+        .commit_fault_va_i        (fault_va)
     );
 
+    assign lookup_page[p] = lookup_va[p][56:12];
+    assign lookup_access[p] = lookup_request[p].access;
     assign resp_id_o[p] = shown.id;
     assign resp_status_o[p] = shown.status;
     assign resp_error_code_o[p] = shown.error_code;
@@ -468,31 +477,159 @@ module mmu
     assign resp_pwt_o[p] = shown_translation.memory_type.pwt;
     assign resp_pcd_o[p] = shown_translation.memory_type.pcd;
     assign resp_pat_o[p] = shown_translation.memory_type.pat;
-    assign mon_lookup_o[p] = lookup[p];
   end
 
+  // What only the STLB keeps of a match.
+  tlb_tag_t unused_itlb_tag[1];
+  tlb_tag_t unused_dtlb_tag[DATA_PORTS];
+
+  tlb_level #(
+      .SETS_4K (ITLB_4K_SETS),
+      .WAYS_4K (ITLB_4K_WAYS),
+      .SETS_2M (ITLB_2M_SETS),
+      .WAYS_2M (ITLB_2M_WAYS),
+      .SETS_1G (ITLB_1G_SETS),
+      .WAYS_1G (ITLB_1G_WAYS),
+      .CHANNELS(1)
+  ) u_itlb (
+      .clk_i,
+      .rst_ni,
+      .lookup_i         (lookup[0+:1]),
+      .page_number_i    (lookup_page[0+:1]),
+      .access_i         (lookup_access[0+:1]),
+      .probe_i          (1'b0),
+      .pcid_i           (mode.pcid),
+      .protection_i     (mode.protection),
+      .code_o           (level_code[0+:1]),
+      .tag_o            (unused_itlb_tag),
+      .data_o           (level_data[0+:1]),
+      .fill_i           (level_fill[0]),
+      .fill_tag_i       (fill_tag),
+      .invalidation_i   (invalidation),
+      .invalidate_page_i(invalidate_page),
+      .mon_op_o         (mon_tlb_op_o[0+:PageSizes]),
+      .mon_set_o        (mon_tlb_set_o[0+:PageSizes]),
+      .mon_way_o        (mon_tlb_way_o[0+:PageSizes]),
+      .mon_removed_o    (mon_tlb_removed_o[0+:PageSizes]),
+      .mon_tag_o        (mon_tlb_tag_o[0+:PageSizes]),
+      .mon_data_o       (mon_tlb_data_o[0+:PageSizes]),
+      .mon_victim_tag_o (mon_tlb_victim_tag_o[0+:PageSizes]),
+      .mon_victim_data_o(mon_tlb_victim_data_o[0+:PageSizes])
+  );
+
+  tlb_level #(
+      .SETS_4K (DTLB_4K_SETS),
+      .WAYS_4K (DTLB_4K_WAYS),
+      .SETS_2M (DTLB_2M_SETS),
+      .WAYS_2M (DTLB_2M_WAYS),
+      .SETS_1G (DTLB_1G_SETS),
+      .WAYS_1G (DTLB_1G_WAYS),
+      .CHANNELS(DATA_PORTS)
+  ) u_dtlb (
+      .clk_i,
+      .rst_ni,
+      .lookup_i         (lookup[1+:DATA_PORTS]),
+      .page_number_i    (lookup_page[1+:DATA_PORTS]),
+      .access_i         (lookup_access[1+:DATA_PORTS]),
+      .probe_i          (1'b0),
+      .pcid_i           (mode.pcid),
+      .protection_i     (mode.protection),
+      .code_o           (level_code[1+:DATA_PORTS]),
+      .tag_o            (unused_dtlb_tag),
+      .data_o           (level_data[1+:DATA_PORTS]),
+      .fill_i           (level_fill[1]),
+      .fill_tag_i       (fill_tag),
+      .invalidation_i   (invalidation),
+      .invalidate_page_i(invalidate_page),
+      .mon_op_o         (mon_tlb_op_o[3+:PageSizes]),
+      .mon_set_o        (mon_tlb_set_o[3+:PageSizes]),
+      .mon_way_o        (mon_tlb_way_o[3+:PageSizes]),
+      .mon_removed_o    (mon_tlb_removed_o[3+:PageSizes]),
+      .mon_tag_o        (mon_tlb_tag_o[3+:PageSizes]),
+      .mon_data_o       (mon_tlb_data_o[3+:PageSizes]),
+      .mon_victim_tag_o (mon_tlb_victim_tag_o[3+:PageSizes]),
+      .mon_victim_data_o(mon_tlb_victim_data_o[3+:PageSizes])
+  );
+
   // ---------------------------------------------------------------------------------------------
-  // Miss entries and STLB
+  // Miss queue
   // ---------------------------------------------------------------------------------------------
 
-  logic         wants_walk [PORTS];
-  logic         from_cr3   [PORTS];
-  logic         may_fill   [PORTS];
-  page_number_t miss_page  [PORTS];
-  access_t      miss_access[PORTS];
-  logic         walk_take  [PORTS];
-  logic [1:0]   walk_port;
-  logic         walk_done;
-  walk_end_e    walk_end;
-  logic [15:0]  walk_error_code;
-  page_size_e   walk_size;
-  tlb_tag_t     walk_tag;
-  tlb_data_t    walk_data;
+  logic [MISS_QUEUE_ENTRIES-1:0] wants_stlb;
+  logic                          stlb_take;
+  entry_t                        stlb_entry;
+  port_number_t                  stlb_port;
+  page_number_t                  stlb_page;
+  access_t                       stlb_access;
+  logic [MISS_QUEUE_ENTRIES-1:0] wants_walk;
+  logic                          walk_take;
+  entry_t                        walk_entry;
+  page_number_t                  walk_page;
+  access_t                       walk_access;
+  logic                          walk_from_cr3;
+  logic [WALKERS-1:0]            restart;
+  owner_t                        owner[WALKERS];
+  miss_t                         commit_miss;
+  logic [63:0]                   commit_va;
 
-  localparam int unsigned FirstOfStlb = 2 * PageSizes;
+  miss_queue #(
+      .PORTS  (PORTS),
+      .ENTRIES(MISS_QUEUE_ENTRIES),
+      .WALKERS(WALKERS)
+  ) u_miss_queue (
+      .clk_i,
+      .rst_ni,
+      .retry_o         (retry),
+      .retry_va_o      (retry_va),
+      .retry_request_o (retry_request),
+      .lookup_i        (code),
+      .lookup_va_i     (lookup_va),
+      .lookup_request_i(lookup_request),
+      .refused_o       (refused),
+      .wants_stlb_o    (wants_stlb),
+      .stlb_take_i     (stlb_take),
+      .stlb_entry_i    (stlb_entry),
+      .stlb_port_o     (stlb_port),
+      .stlb_page_o     (stlb_page),
+      .stlb_access_o   (stlb_access),
+      .wants_walk_o    (wants_walk),
+      .walk_take_i     (walk_take),
+      .walk_entry_i    (walk_entry),
+      .walk_page_o     (walk_page),
+      .walk_access_o   (walk_access),
+      .walk_from_cr3_o (walk_from_cr3),
+      .restart_i       (restart),
+      .owner_i         (owner),
+      .commit_i        (commit),
+      .commit_miss_o   (commit_miss),
+      .commit_va_o     (commit_va),
+      .revoke_i        (revoke),
+      .mon_lookup_o,
+      .mon_lookup_entry_o,
+      .mon_lookup_retry_o,
+      .mon_miss_o
+  );
+
+  // ---------------------------------------------------------------------------------------------
+  // STLB and prefetch
+  // ---------------------------------------------------------------------------------------------
+
+  logic         prefetch_wants_probe;
+  logic         prefetch_probe;
+  logic         prefetch_probe_hit;
+  logic         prefetch_wants_walk;
+  logic         prefetch_walk_take;
+  page_number_t prefetch_page;
+  logic         prefetch_may_fill;
+  logic         passed_over;
+  logic         due;
+  entry_t       due_entry;
+  lookup_e      due_code;
+  tlb_tag_t     due_tag;
+  tlb_data_t    due_data;
 
   stlb #(
-      .PORTS          (PORTS),
+      .ENTRIES        (MISS_QUEUE_ENTRIES),
       .STLB_HIT_CYCLES(STLB_HIT_CYCLES),
       .SETS_4K        (STLB_4K_SETS),
       .WAYS_4K        (STLB_4K_WAYS),
@@ -503,105 +640,128 @@ module mmu
   ) u_stlb (
       .clk_i,
       .rst_ni,
-      .lookup_i         (lookup),
-      .lookup_va_i      (lookup_va),
-      .lookup_request_i (lookup_request),
-      .free_o           (miss_free),
-      .respond_o        (respond),
-      .response_o       (response),
-      .translation_o    (translation),
-      .fault_va_o       (fault_va),
-      .fill_o           (fill),
-      .fill_size_o      (fill_size),
-      .fill_tag_o       (fill_tag),
-      .fill_data_o      (fill_data),
-      .wants_walk_o     (wants_walk),
-      .from_cr3_o       (from_cr3),
-      .may_fill_o       (may_fill),
-      .page_o           (miss_page),
-      .access_o         (miss_access),
-      .walk_take_i      (walk_take),
-      .walk_port_i      (walk_port),
-      .walk_done_i      (walk_done),
-      .walk_end_i       (walk_end),
-      .walk_error_code_i(walk_error_code),
-      .walk_size_i      (walk_size),
-      .walk_tag_i       (walk_tag),
-      .walk_data_i      (walk_data),
+      .wants_i          (wants_stlb),
+      .take_o           (stlb_take),
+      .entry_o          (stlb_entry),
+      .port_i           (stlb_port),
+      .page_i           (stlb_page),
+      .access_i         (stlb_access),
+      .wants_probe_i    (prefetch_wants_probe),
+      .probe_page_i     (prefetch_page),
+      .probe_o          (prefetch_probe),
+      .probe_hit_o      (prefetch_probe_hit),
+      .commit_i         (commit),
+      .passed_over_o    (passed_over),
+      .due_o            (due),
+      .due_entry_o      (due_entry),
+      .due_code_o       (due_code),
+      .due_tag_o        (due_tag),
+      .due_data_o       (due_data),
+      .fill_i           (stlb_fill),
+      .fill_tag_i       (fill_tag),
       .pcid_i           (mode.pcid),
       .protection_i     (mode.protection),
       .busy_i           (busy),
-      .drop_i           (drop),
-      .revoke_i         (revoke),
-      .invalidate_i     (invalidate),
-      .initialise_i     (initialise),
-      .invalidate_rule_i(rule),
-      .invalidate_page_i(page),
-      .invalidate_pcid_i(pcid),
-      .invalidate_row_i (control_row),
+      .invalidation_i   (invalidation),
+      .invalidate_page_i(invalidate_page),
       .mon_stlb_lookup_o,
       .mon_stlb_port_o,
-      .mon_op_o         (mon_tlb_op_o[FirstOfStlb+:PageSizes]),
-      .mon_set_o        (mon_tlb_set_o[FirstOfStlb+:PageSizes]),
-      .mon_way_o        (mon_tlb_way_o[FirstOfStlb+:PageSizes]),
-      .mon_removed_o    (mon_tlb_removed_o[FirstOfStlb+:PageSizes]),
-      .mon_tag_o        (mon_tlb_tag_o[FirstOfStlb+:PageSizes]),
-      .mon_data_o       (mon_tlb_data_o[FirstOfStlb+:PageSizes]),
-      .mon_victim_tag_o (mon_tlb_victim_tag_o[FirstOfStlb+:PageSizes]),
-      .mon_victim_data_o(mon_tlb_victim_data_o[FirstOfStlb+:PageSizes])
+      .mon_stlb_entry_o,
+      .mon_op_o         (mon_tlb_op_o[6+:PageSizes]),
+      .mon_set_o        (mon_tlb_set_o[6+:PageSizes]),
+      .mon_way_o        (mon_tlb_way_o[6+:PageSizes]),
+      .mon_removed_o    (mon_tlb_removed_o[6+:PageSizes]),
+      .mon_tag_o        (mon_tlb_tag_o[6+:PageSizes]),
+      .mon_data_o       (mon_tlb_data_o[6+:PageSizes]),
+      .mon_victim_tag_o (mon_tlb_victim_tag_o[6+:PageSizes]),
+      .mon_victim_data_o(mon_tlb_victim_data_o[6+:PageSizes])
+  );
+
+  prefetch u_prefetch (
+      .clk_i,
+      .rst_ni,
+      .trigger_i     (PREFETCH_NEXT_PAGE != 0 && stlb_fill.performs && commit.frees),
+      .page_i        (fill_tag.page_number),
+      .page_size_i   (stlb_fill.page_size),
+      .done_i        (commit.done && commit.owner == OwnerPrefetch),
+      .la57_i        (mode.la57),
+      .revoke_i      (revoke || writes || commit.drop),
+      .wants_probe_o (prefetch_wants_probe),
+      .probe_i       (prefetch_probe),
+      .probe_hit_i   (prefetch_probe_hit),
+      .wants_walk_o  (prefetch_wants_walk),
+      .walk_take_i   (prefetch_walk_take),
+      .page_o        (prefetch_page),
+      .may_fill_o    (prefetch_may_fill),
+      .mon_prefetch_o
   );
 
   // ---------------------------------------------------------------------------------------------
-  // Walker
+  // Walkers and commit
   // ---------------------------------------------------------------------------------------------
 
-  mem_op_e mem_req_op;
+  walk_t              walk      [WALKERS];
+  page_number_t       walked    [WALKERS];
+  logic [63:0]        leaf      [WALKERS];
+  logic [WALKERS-1:0] commit_walker;
 
-  walker #(
-      .PORTS            (PORTS),
+  walkers #(
+      .WALKERS          (WALKERS),
+      .ENTRIES          (MISS_QUEUE_ENTRIES),
       .MAXPHYADDR       (MAXPHYADDR),
       .PAGE_1G          (PAGE_1G),
       .PSC_PDE_ENTRIES  (PSC_PDE_ENTRIES),
       .PSC_PDPTE_ENTRIES(PSC_PDPTE_ENTRIES),
       .PSC_PML4E_ENTRIES(PSC_PML4E_ENTRIES),
       .PSC_PML5E_ENTRIES(PSC_PML5E_ENTRIES)
-  ) u_walker (
+  ) u_walkers (
       .clk_i,
       .rst_ni,
       .wants_walk_i         (wants_walk),
-      .from_cr3_i           (from_cr3),
-      .may_fill_i           (may_fill),
-      .page_i               (miss_page),
-      .access_i             (miss_access),
       .take_o               (walk_take),
-      .port_o               (walk_port),
-      .done_o               (walk_done),
-      .end_o                (walk_end),
-      .error_code_o         (walk_error_code),
-      .size_o               (walk_size),
-      .tag_o                (walk_tag),
-      .data_o               (walk_data),
-      .drop_o               (drop),
-      .drop_page_o          (drop_page),
+      .entry_o              (walk_entry),
+      .page_i               (walk_page),
+      .access_i             (walk_access),
+      .from_cr3_i           (walk_from_cr3),
+      .restart_o            (restart),
+      .owner_o              (owner),
+      .prefetch_wants_i     (prefetch_wants_walk),
+      .prefetch_take_o      (prefetch_walk_take),
+      .prefetch_page_i      (prefetch_page),
+      .prefetch_may_fill_i  (prefetch_may_fill),
+      .walk_o               (walk),
+      .page_o               (walked),
+      .leaf_o               (leaf),
+      .walker_i             (commit_walker),
+      .commit_i             (commit),
+      .commit_page_i        (commit_page),
+      .fill_i               (stlb_fill.performs),
       .mode_i               (mode),
       .root_i               (root),
       .busy_i               (busy),
       .psc_invalidate_i     (revoke),
       .psc_invalidate_all_i (psc_all),
-      .psc_invalidate_pcid_i(control_pcid),
+      .psc_invalidate_pcid_i(control_invalidation.pcid),
       .mem_req_valid_o,
       .mem_req_ready_i,
-      .mem_req_op_o         (mem_req_op),
+      .mem_req_op_o,
+      .mem_req_id_o,
       .mem_req_addr_o,
+      .mem_req_beats_o,
+      .mem_req_be_o,
       .mem_req_wdata_o,
       .mem_req_expected_o,
       .mem_resp_valid_i,
+      .mem_resp_id_i,
       .mem_resp_data_i,
       .mem_resp_error_i,
-      .mon_walk_op_o        (mon_walk_op_o[0]),
-      .mon_walk_port_o      (mon_walk_port_o[0]),
-      .mon_walk_psc_level_o (mon_walk_psc_level_o[0]),
-      .mon_walk_filled_o    (mon_walk_filled_o[0]),
+      .mon_port_i           (commit_miss.port),
+      .mon_walk_op_o,
+      .mon_walk_port_o,
+      .mon_walk_entry_o,
+      .mon_walk_psc_level_o,
+      .mon_walk_filled_o,
+      .mon_walker_o,
       .mon_psc_op_o,
       .mon_psc_way_o,
       .mon_psc_removed_o,
@@ -611,12 +771,39 @@ module mmu
       .mon_psc_victim_data_o
   );
 
-  // The walker is the only master: its id is 0, and it moves one whole word at a time.
-  assign mem_req_op_o = mem_req_op;
-  assign mem_req_id_o = '0;
-  assign mem_req_beats_o = 8'(mem_req_valid_o);
-  assign mem_req_be_o = mem_req_valid_o ? 8'hff : 8'h00;
   assign mem_resp_ready_o = 1'b1;
+
+  commit #(
+      .WALKERS(WALKERS)
+  ) u_commit (
+      .clk_i,
+      .rst_ni,
+      .busy_i             (busy),
+      .mode_i             (mode),
+      .walk_i             (walk),
+      .page_i             (walked),
+      .leaf_i             (leaf),
+      .walker_o           (commit_walker),
+      .page_o             (commit_page),
+      .passed_over_i      (passed_over),
+      .due_i              (due),
+      .due_entry_i        (due_entry),
+      .due_code_i         (due_code),
+      .due_tag_i          (due_tag),
+      .due_data_i         (due_data),
+      .miss_i             (commit_miss),
+      .va_i               (commit_va),
+      .prefetch_may_fill_i(prefetch_may_fill),
+      .commit_o           (commit),
+      .respond_o          (respond),
+      .port_o             (respond_port),
+      .response_o         (response),
+      .translation_o      (translation),
+      .fault_va_o         (fault_va),
+      .l1_fill_o          (l1_fill),
+      .stlb_fill_o        (stlb_fill),
+      .fill_tag_o         (fill_tag)
+  );
 
 `ifndef SYNTHESIS
   for (genvar p = 0; p < PORTS; p++) begin : gen_port_links
@@ -680,14 +867,9 @@ module mmu
   );
 
   always_ff @(posedge clk_i) begin : assertions
-    if (rst_ni && drop) begin
-      a_drop_waits_while_control_is_busy :
-      assert (!busy)
-      else $error("a drop performs while control is busy");
-    end
     if (rst_ni && mem_resp_valid_i) begin
-      a_memory_response_is_the_one_beat_of_the_walker :
-      assert (mem_resp_id_i == '0 && mem_resp_last_i)
+      a_memory_response_is_one_beat :
+      assert (mem_resp_last_i)
       else $error("response of id %0d, last %b", mem_resp_id_i, mem_resp_last_i);
     end
   end

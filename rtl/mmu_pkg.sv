@@ -34,6 +34,13 @@ package mmu_pkg;
   typedef logic [11:0] row_t;
   /// What an invalidation or a fill took away, one bit a way.
   typedef logic [63:0] ways_t;
+  /// Number of a port: 0 fetches, 1 and up read and write.
+  typedef logic [1:0] port_number_t;
+  /// Number of an entry of the miss queue.
+  typedef logic [3:0] entry_t;
+  /// What a walker works for: an entry of the miss queue, or the prefetch.
+  typedef logic [4:0] owner_t;
+  parameter owner_t OwnerPrefetch = 5'd16;
 
   // ---------------------------------------------------------------------------------------------
   // Codes (values are part of the contract where they show at a port)
@@ -61,17 +68,49 @@ package mmu_pkg;
     Size1G = 2'd2
   } page_size_e;
 
-  /// What a look-up found (contract 6 and 7.1).
-  typedef enum logic [2:0] {
-    LookupNone       = 3'd0,
-    LookupHit4K      = 3'd1,
-    LookupHit2M      = 3'd2,
-    LookupHit1G      = 3'd3,
-    LookupMiss       = 3'd4,
-    LookupDenied     = 3'd5,
-    LookupDirtyClear = 3'd6,
-    LookupBypass     = 3'd7
+  /// What a look-up found (contract 6 and 7.2).
+  typedef enum logic [3:0] {
+    LookupNone       = 4'd0,
+    LookupHit4K      = 4'd1,
+    LookupHit2M      = 4'd2,
+    LookupHit1G      = 4'd3,
+    LookupMiss       = 4'd4,
+    LookupDenied     = 4'd5,
+    LookupDirtyClear = 4'd6,
+    LookupBypass     = 4'd7,
+    LookupMerged     = 4'd8
   } lookup_e;
+
+  /// State of an entry of the miss queue (contract 7).
+  typedef enum logic [2:0] {
+    MissFree     = 3'd0,
+    MissStlbWait = 3'd1,
+    MissStlbBusy = 3'd2,
+    MissWalkWait = 3'd3,
+    MissWalking  = 3'd4,
+    MissWaiting  = 3'd5,
+    MissRetry    = 3'd6
+  } miss_state_e;
+
+  /// State of a walker (contract 8).
+  typedef enum logic [2:0] {
+    WalkerIdle     = 3'd0,
+    WalkerStart    = 3'd1,
+    WalkerRead     = 3'd2,
+    WalkerReadWait = 3'd3,
+    WalkerExamine  = 3'd4,
+    WalkerCas      = 3'd5,
+    WalkerCasWait  = 3'd6,
+    WalkerDone     = 3'd7
+  } walker_state_e;
+
+  /// State of the prefetch (contract 8.6).
+  typedef enum logic [1:0] {
+    PrefetchFree     = 2'd0,
+    PrefetchProbe    = 2'd1,
+    PrefetchWalkWait = 2'd2,
+    PrefetchWalking  = 2'd3
+  } prefetch_state_e;
 
   /// Control operation.
   typedef enum logic [2:0] {
@@ -96,7 +135,8 @@ package mmu_pkg;
     WalkRestart    = 3'd2,
     WalkTranslated = 3'd3,
     WalkPageFault  = 3'd4,
-    WalkBusError   = 3'd5
+    WalkBusError   = 3'd5,
+    WalkStopped    = 3'd6
   } walk_event_e;
 
   /// Array event on the monitor.
@@ -129,7 +169,8 @@ package mmu_pkg;
   typedef enum logic [1:0] {
     WalkEndTranslated = 2'd0,
     WalkEndPageFault  = 2'd1,
-    WalkEndBusError   = 2'd2
+    WalkEndBusError   = 2'd2,
+    WalkEndStopped    = 2'd3
   } walk_end_e;
 
   /// What the walker makes of the entry that it examines (contract 8.4).
@@ -139,7 +180,8 @@ package mmu_pkg;
     VerdictSetBits,
     VerdictTranslated,
     VerdictPageFault,
-    VerdictBusError
+    VerdictBusError,
+    VerdictStopped
   } verdict_e;
 
   // ---------------------------------------------------------------------------------------------
@@ -219,6 +261,27 @@ package mmu_pkg;
     logic globals;
   } match_rule_t;
 
+  /// What is invalidated, or initialised, in the TLB arrays in a cycle. An invalidation by page goes
+  /// with a page number beside it.
+  typedef struct packed {
+    /// An invalidation, or a drop, performs.
+    logic        performs;
+    /// A step of the reset sweep: the rows become empty and get their first ranks.
+    logic        initialise;
+    /// Which entries it concerns.
+    match_rule_t rule;
+    pcid_t       pcid;
+    /// Row of a sweep.
+    row_t        row;
+  } invalidation_t;
+
+  /// A fill of a TLB level. The tag of the new entry goes beside it.
+  typedef struct packed {
+    logic       performs;
+    page_size_e page_size;
+    tlb_data_t  data;
+  } fill_t;
+
   /// Tag of an entry of a paging-structure cache (contract 4.2).
   typedef struct packed {
     pcid_t       pcid;
@@ -230,6 +293,51 @@ package mmu_pkg;
     rights_t rights;
     frame_t  frame;
   } psc_data_t;
+
+  /// What the commit wants to know of an entry of the miss queue, beside its address.
+  typedef struct packed {
+    port_number_t port;
+    logic [7:0]   id;
+    /// It has the right to fill.
+    logic         may_fill;
+  } miss_t;
+
+  /// What a walker shows of its walk, beside its address and the kept entry.
+  typedef struct packed {
+    /// In START, or in DONE: it wants to commit.
+    logic        starts;
+    logic        done;
+    /// The walk begins at CR3, and whether that is a restart.
+    logic        from_cr3;
+    logic        restarted;
+    owner_t      owner;
+    /// How it ended.
+    walk_end_e   ending;
+    logic [15:0] error_code;
+    /// Level of the entry, and rights of the path: of a translation those of the leaf.
+    logic [2:0]  level;
+    rights_t     rights;
+    /// Levels recorded as read, numbered as the paging-structure caches.
+    logic [3:0]  read_levels;
+  } walk_t;
+
+  /// What commits in a cycle (contract 7.4), and for whom.
+  typedef struct packed {
+    /// START or DONE of a walker, or the result of a look-up in the STLB.
+    logic        start;
+    logic        done;
+    logic        result;
+    /// The entry of the miss queue, or the prefetch.
+    owner_t      owner;
+    /// A drop performs.
+    logic        drop;
+    /// The entry of the miss queue becomes FREE, or WALK_WAIT (and whether with from_cr3).
+    logic        frees;
+    logic        to_walk_wait;
+    logic        from_cr3;
+    /// The paging-structure caches are looked up.
+    logic        psc_lookup;
+  } commit_t;
 
   /// First part of a response.
   typedef struct packed {

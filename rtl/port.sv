@@ -1,10 +1,10 @@
-// One port: its request and response queues, and the look-up in its L1 level.
+// One port: its request and response queues, and what it looks up in its L1 level.
 //
-// Contract: sections 5 (queues), 6 (look-up). SDM: 4.1.1 (paging off), 4.5 (canonical addresses).
+// Contract: sections 5 (queues), 6 (candidate, look-up). SDM: 4.1.1 (paging off), 4.5 (canonical addresses).
 // Counterpart: src/model/port.rs.
 //
-// Requests are looked up, and responses given, in the order of acceptance: while the port's miss
-// entry is in use nothing is looked up.
+// Requests are looked up in the order of acceptance, but one in RETRY comes before them; they are
+// answered as they get ready. The arrays stand beside the ports, because data ports share theirs.
 
 module port
   import mmu_pkg::*;
@@ -14,19 +14,7 @@ module port
     /// Requests accepted and not yet answered, 1 to 16.
     parameter int unsigned QUEUE_ENTRIES = 4,
     /// Cycles from the accept to the first cycle in which a request may be looked up, 1 to 63.
-    parameter int unsigned HIT_CYCLES    = 1,
-    /// Sets of the array of 4 KiB pages.
-    parameter int unsigned SETS_4K       = 8,
-    /// Ways of the array of 4 KiB pages.
-    parameter int unsigned WAYS_4K       = 8,
-    /// Sets of the array of 2 MiB pages.
-    parameter int unsigned SETS_2M       = 1,
-    /// Ways of the array of 2 MiB pages.
-    parameter int unsigned WAYS_2M       = 8,
-    /// Sets of the array of 1 GiB pages.
-    parameter int unsigned SETS_1G       = 1,
-    /// Ways of the array of 1 GiB pages.
-    parameter int unsigned WAYS_1G       = 4
+    parameter int unsigned HIT_CYCLES    = 1
 ) (
     /// Clock.
     input  logic         clk_i,
@@ -69,74 +57,45 @@ module port
     input  logic         paging_i,
     /// CR4.LA57.
     input  logic         la57_i,
-    /// Current PCID.
-    input  pcid_t        pcid_i,
-    /// Control register bits that decide whether an access is allowed.
-    input  protection_t  protection_i,
     /// Requests may be accepted.
     input  logic         accept_i,
     /// Control is busy.
     input  logic         busy_i,
     /// No request is outstanding.
     output logic         idle_o,
-    // From the walker.
-    /// A drop performs.
-    input  logic         drop_i,
-    // From and to the miss entry of the port.
-    /// The miss entry is FREE.
-    input  logic         miss_free_i,
+    // From and to the miss queue.
+    /// The candidate is a request in RETRY.
+    input  logic         retry_i,
+    /// Its address.
+    input  logic [63:0]  retry_va_i,
+    /// That request.
+    input  request_t     retry_request_i,
     /// Code of the look-up of this cycle, 0 if none performs.
-    output lookup_e      lookup_o,
-    /// Address of the request that is looked up.
+    output lookup_e      code_o,
+    /// The request that was looked up finds no entry of the miss queue: nothing performs.
+    input  logic         refused_i,
+    // From and to the L1 level.
+    /// A drop, or a fill of the level, performs: nothing is looked up.
+    input  logic         hold_i,
+    /// The arrays are looked up.
+    output logic         lookup_o,
+    /// Address of the candidate.
     output logic [63:0]  lookup_va_o,
-    /// The request that is looked up.
+    /// The candidate.
     output request_t     lookup_request_o,
+    /// Code of the look-up.
+    input  lookup_e      level_code_i,
+    /// Data of the matching entry.
+    input  tlb_data_t    level_data_i,
+    // From the commit.
     /// A response is pushed in this cycle.
-    input  logic         miss_respond_i,
+    input  logic         respond_i,
     /// Id, status and error code of that response.
-    input  response_t    miss_response_i,
+    input  response_t    commit_response_i,
     /// Translation of that response.
-    input  translation_t miss_translation_i,
+    input  translation_t commit_translation_i,
     /// Faulting address of that response.
-    input  logic [63:0]  miss_fault_va_i,
-    /// The L1 level is filled in this cycle.
-    input  logic         fill_i,
-    /// Page size of the fill.
-    input  page_size_e   fill_size_i,
-    /// Tag of the new entry.
-    input  tlb_tag_t     fill_tag_i,
-    /// Data of the new entry.
-    input  tlb_data_t    fill_data_i,
-    // From control and walker: invalidations and drops.
-    /// The arrays are invalidated in this cycle.
-    input  logic         invalidate_i,
-    /// A step of the reset sweep.
-    input  logic         initialise_i,
-    /// Which entries an invalidation concerns.
-    input  match_rule_t  invalidate_rule_i,
-    /// Page number of an invalidation by page.
-    input  page_number_t invalidate_page_i,
-    /// PCID of an invalidation.
-    input  pcid_t        invalidate_pcid_i,
-    /// Row of a sweep.
-    input  row_t         invalidate_row_i,
-    // To the monitor, one element a page size (see tlb.sv).
-    /// Fill, or an invalidation that removes something.
-    output logic [1:0]   mon_op_o         [PageSizes],
-    /// Set.
-    output row_t         mon_set_o        [PageSizes],
-    /// Way that is filled.
-    output logic [5:0]   mon_way_o        [PageSizes],
-    /// Ways that lose what they held.
-    output ways_t        mon_removed_o    [PageSizes],
-    /// Tag of the new entry.
-    output logic [63:0]  mon_tag_o        [PageSizes],
-    /// Data of the new entry.
-    output logic [63:0]  mon_data_o       [PageSizes],
-    /// Tag that the filled way held.
-    output logic [63:0]  mon_victim_tag_o [PageSizes],
-    /// Data that the filled way held.
-    output logic [63:0]  mon_victim_data_o[PageSizes]
+    input  logic [63:0]  commit_fault_va_i
 );
 
   localparam int unsigned IndexWidth = QUEUE_ENTRIES > 1 ? $clog2(QUEUE_ENTRIES) : 1;
@@ -161,7 +120,8 @@ module port
   count_t      outstanding_q;
 
   logic accept;
-  logic lookup;
+  logic performs;
+  logic leaves;
   logic ripens;
   logic respond;
   logic resp_taken;
@@ -170,20 +130,14 @@ module port
   assign accept = req_valid_i && req_ready_o;
   assign idle_o = outstanding_q == '0;
 
-  // A request ripens HIT_CYCLES - 1 cycles after the accept: its mark moves down a line of that
-  // many stages.
-  if (HIT_CYCLES == 1) begin : gen_ripe_at_once
-    assign ripens = accept;
-  end else begin : gen_ripening
-    logic [HIT_CYCLES-2:0] age_q;
-
-    always_ff @(posedge clk_i) begin : age
-      if (!rst_ni) age_q <= '0;
-      else age_q <= (age_q << 1) | (HIT_CYCLES - 1)'(accept);
-    end
-
-    assign ripens = age_q[HIT_CYCLES-2];
-  end
+  delay_line #(
+      .CYCLES(HIT_CYCLES)
+  ) u_ripening (
+      .clk_i,
+      .rst_ni,
+      .mark_i(accept),
+      .mark_o(ripens)
+  );
 
   always_ff @(posedge clk_i) begin : request_memory
     if (accept) begin
@@ -209,8 +163,8 @@ module port
       outstanding_q <= '0;
     end else begin
       if (accept) req_write_q <= next_index(req_write_q);
-      if (lookup) req_read_q <= next_index(req_read_q);
-      ripe_q <= ripe_q + count_t'(ripens) - count_t'(lookup);
+      if (leaves) req_read_q <= next_index(req_read_q);
+      ripe_q <= ripe_q + count_t'(ripens) - count_t'(leaves);
       outstanding_q <= outstanding_q + count_t'(accept) - count_t'(resp_taken);
     end
   end
@@ -219,69 +173,35 @@ module port
   // Look-up
   // ---------------------------------------------------------------------------------------------
 
-  logic      bypass;
-  logic      general_protection;
-  lookup_e   level_code;
-  tlb_data_t data;
-  // What only the STLB keeps of a match.
-  tlb_tag_t  unused_tag;
-  logic      unused_data;
-  assign unused_data = ^{data.key, data.dirty, data.rights};
+  logic bypass;
+  logic general_protection;
+  // What only the look-up itself and the STLB make use of.
+  logic unused_data;
+  assign unused_data = ^{level_data_i.key, level_data_i.dirty, level_data_i.rights};
 
-  assign lookup = ripe_q != '0 && miss_free_i && !busy_i && !drop_i && !fill_i;
+  assign performs = (retry_i || ripe_q != '0) && !busy_i && !hold_i && !respond_i;
+  assign leaves = performs && !retry_i && !refused_i;
 
-  always_comb begin : choose_request
+  always_comb begin : choose_candidate
     lookup_va_o = '0;
     lookup_request_o = '0;
     bypass = 1'b0;
     general_protection = 1'b0;
-    if (lookup) begin
-      lookup_va_o = req_va_q[req_read_q];
-      lookup_request_o = req_q[req_read_q];
-      general_protection = paging_i && !is_canonical(lookup_va_o[63:47], la57_i);
-      bypass = !paging_i || general_protection;
+    if (performs) begin
+      if (retry_i) begin
+        lookup_va_o = retry_va_i;
+        lookup_request_o = retry_request_i;
+      end else begin
+        lookup_va_o = req_va_q[req_read_q];
+        lookup_request_o = req_q[req_read_q];
+        general_protection = paging_i && !is_canonical(lookup_va_o[63:47], la57_i);
+        bypass = !paging_i || general_protection;
+      end
     end
   end
 
-  assign lookup_o = bypass ? LookupBypass : level_code;
-
-  tlb_level #(
-      .SETS_4K(SETS_4K),
-      .WAYS_4K(WAYS_4K),
-      .SETS_2M(SETS_2M),
-      .WAYS_2M(WAYS_2M),
-      .SETS_1G(SETS_1G),
-      .WAYS_1G(WAYS_1G)
-  ) u_level (
-      .clk_i,
-      .rst_ni,
-      .lookup_i     (lookup && !bypass),
-      .page_number_i(lookup_va_o[56:12]),
-      .access_i     (lookup_request_o.access),
-      .pcid_i,
-      .protection_i,
-      .code_o       (level_code),
-      .tag_o        (unused_tag),
-      .data_o       (data),
-      .fill_i,
-      .fill_size_i,
-      .fill_tag_i,
-      .fill_data_i,
-      .invalidate_i,
-      .initialise_i,
-      .invalidate_rule_i,
-      .invalidate_page_i,
-      .invalidate_pcid_i,
-      .invalidate_row_i,
-      .mon_op_o,
-      .mon_set_o,
-      .mon_way_o,
-      .mon_removed_o,
-      .mon_tag_o,
-      .mon_data_o,
-      .mon_victim_tag_o,
-      .mon_victim_data_o
-  );
+  assign lookup_o = performs && !bypass;
+  assign code_o = bypass ? LookupBypass : level_code_i;
 
   // ---------------------------------------------------------------------------------------------
   // Response queue
@@ -295,19 +215,24 @@ module port
 
   response_t    response;
   translation_t translation;
+  logic [63:0]  fault_va;
 
   assign resp_valid_o = resp_count_q != '0;
   assign resp_taken = resp_valid_o && resp_ready_i;
 
-  // The response of this cycle: of the look-up, or of the miss entry, which allows no look-up.
+  // The response of this cycle: of the commit, which allows no look-up, or of the look-up.
   always_comb begin : choose_response
-    respond = miss_respond_i;
-    response = miss_response_i;
-    translation = miss_translation_i;
-    if (lookup) begin
+    respond = respond_i;
+    response = '0;
+    translation = '0;
+    fault_va = '0;
+    if (respond_i) begin
+      response = commit_response_i;
+      translation = commit_translation_i;
+      fault_va = commit_fault_va_i;
+    end else if (performs) begin
       response = '{id: lookup_request_o.id, status: StatusTranslated, error_code: '0};
-      translation = '0;
-      case (lookup_o)
+      case (code_o)
         LookupBypass: begin
           respond = 1'b1;
           if (general_protection) response.status = StatusGeneralProtection;
@@ -315,7 +240,7 @@ module port
         end
         LookupHit4K, LookupHit2M, LookupHit1G: begin
           respond = 1'b1;
-          translation = translate(data.memory_type, data.frame, size_of(lookup_o),
+          translation = translate(level_data_i.memory_type, level_data_i.frame, size_of(code_o),
                                   lookup_va_o[29:0]);
         end
         default: ;
@@ -327,7 +252,7 @@ module port
     if (respond) begin
       resp_q[resp_write_q] <= response;
       resp_translation_q[resp_write_q] <= translation;
-      resp_fault_va_q[resp_write_q] <= lookup ? '0 : miss_fault_va_i;
+      resp_fault_va_q[resp_write_q] <= fault_va;
     end
   end
 
@@ -376,14 +301,20 @@ module port
       assert (32'(outstanding_q) < QUEUE_ENTRIES)
       else $error("a request is accepted while %0d are outstanding", outstanding_q);
     end
-    if (rst_ni && lookup) begin
+    if (rst_ni && leaves) begin
       the_request_queue_does_not_underflow :
       assert (ripe_q != '0 && ripe_q <= outstanding_q)
       else $error("%0d of %0d outstanding requests are ripe", ripe_q, outstanding_q);
+    end
+    if (rst_ni && performs) begin
+      a_request_in_retry_is_looked_up_with_paging_on :
+      assert (!retry_i || paging_i)
+      else $error("a request in RETRY is looked up while CR0.PG is 0");
 
-      a_look_up_and_a_miss_entry_never_respond_at_once :
-      assert (!miss_respond_i)
-      else $error("a look-up performs while the miss entry responds");
+      only_a_request_that_needs_an_entry_is_refused :
+      assert (!refused_i || (!retry_i && (code_o == LookupMiss || code_o == LookupDenied ||
+              code_o == LookupDirtyClear)))
+      else $error("a request is refused, retry %b, code %0d", retry_i, code_o);
     end
     if (rst_ni && respond) begin
       the_response_queue_does_not_overflow :

@@ -137,17 +137,22 @@ module psc
     end
   end
 
+  logic touches[1];
+  way_t touched_entry[1];
+  assign touches[0] = touch_i || op_i == PscFill;
+  assign touched_entry[0] = op_i == PscFill ? target : first_concerned;
+
   lru #(
       .SETS(1),
       .WAYS(ENTRIES)
   ) u_lru (
       .clk_i,
       .rst_ni,
-      .row_i       (1'b0),
+      .row_i       ('{1'b0}),
       .initialise_i(!rst_ni),
       .pick_i      (op_i == PscFill),
-      .touch_i     (touch_i || op_i == PscFill),
-      .way_i       (op_i == PscFill ? target : first_concerned),
+      .touch_i     (touches),
+      .way_i       (touched_entry),
       .oldest_o    (oldest)
   );
 

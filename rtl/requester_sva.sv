@@ -1,9 +1,10 @@
 // Checks of one port's requests and responses as pairs: ids, and the requester's obligations.
 //
-// Contract: sections 3 (obligations of the requester) and 5 (order of responses).
+// Contract: sections 3 (obligations of the requester) and 5 (responses).
 // Counterpart: none; src/cosim checks the model's side.
 //
-// The ids of outstanding requests are kept in order of acceptance, beside the design's own queues.
+// The ids of outstanding requests are kept beside the design's own queues. Responses come in any
+// order, each to a request that is outstanding.
 // Not proved here: that every request is answered at last.
 
 module requester_sva
@@ -42,38 +43,42 @@ module requester_sva
   logic [7:0]               id_q[QUEUE_ENTRIES];
   /// The element is the id of an outstanding request.
   logic [QUEUE_ENTRIES-1:0] used_q;
-  index_t                   newest_q, oldest_q;
 
-  function automatic index_t next_index(index_t index);
-    return 32'(index) == QUEUE_ENTRIES - 1 ? '0 : index + index_t'(1);
-  endfunction
-
-  logic id_is_new;
+  logic   id_is_new;
+  index_t free;
+  logic   is_outstanding;
+  index_t answered;
 
   always_comb begin : compare_ids
     id_is_new = 1'b1;
+    free = '0;
+    is_outstanding = 1'b0;
+    answered = '0;
     if (accept_i) begin
       for (int unsigned i = 0; i < QUEUE_ENTRIES; i++) begin
-        if (used_q[i] && id_q[i] == id_i) id_is_new = 1'b0;
+        if (!used_q[i]) free = index_t'(i);
+        else if (id_q[i] == id_i) id_is_new = 1'b0;
+      end
+    end
+    if (respond_i) begin
+      for (int unsigned i = 0; i < QUEUE_ENTRIES; i++) begin
+        if (used_q[i] && id_q[i] == response_id_i) begin
+          is_outstanding = 1'b1;
+          answered = index_t'(i);
+        end
       end
     end
   end
 
   always_ff @(posedge clk_i) begin : ids
     if (!rst_ni) begin
-      used_q   <= '0;
-      newest_q <= '0;
-      oldest_q <= '0;
+      used_q <= '0;
     end else begin
       if (accept_i) begin
-        id_q[newest_q]   <= id_i;
-        used_q[newest_q] <= 1'b1;
-        newest_q         <= next_index(newest_q);
+        id_q[free]   <= id_i;
+        used_q[free] <= 1'b1;
       end
-      if (respond_i) begin
-        used_q[oldest_q] <= 1'b0;
-        oldest_q         <= next_index(oldest_q);
-      end
+      if (respond_i && is_outstanding) used_q[answered] <= 1'b0;
     end
   end
 
@@ -84,7 +89,7 @@ module requester_sva
       else $error("port %0d: id %0d is outstanding already", PORT, id_i);
 
       a_request_fits_a_free_place :
-      assert (!used_q[newest_q])
+      assert (!used_q[free])
       else $error("port %0d: more than %0d requests are outstanding", PORT, QUEUE_ENTRIES);
 
       a_request_has_1_to_64_bytes_within_one_page :
@@ -97,8 +102,8 @@ module requester_sva
       else $error("port %0d: request of kind %0d", PORT, kind_i);
     end
     if (rst_ni && respond_i) begin
-      the_oldest_outstanding_request_is_answered_once :
-      assert (used_q[oldest_q] && id_q[oldest_q] == response_id_i)
+      a_response_answers_an_outstanding_request :
+      assert (is_outstanding)
       else $error("port %0d: response to id %0d", PORT, response_id_i);
     end
   end

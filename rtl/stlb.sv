@@ -1,16 +1,16 @@
-// Miss entries of all ports and the second-level TLB that they share.
+// The second-level TLB, which all ports share: its look-ups, and their results in order.
 //
-// Contract: section 7 (miss entries, look-up, result), 7.3 (fill of L1 and STLB), 10 (monitor).
+// Contract: sections 7.2 (look-up, passed_over), 7.3 (result), 8.6 (probe), 10 (monitor).
 // Counterpart: src/model/stlb.rs.
 //
-// One entry a cycle is looked up. A request leaves by way of an STLB hit or of the walker, and in
-// the same cycle its response goes to the port and the entry to the port's L1 level.
+// One entry of the miss queue a cycle is looked up. What was found waits its latency, and then for
+// its commit, behind what was looked up before.
 
 module stlb
   import mmu_pkg::*;
 #(
-    /// Ports of the machine.
-    parameter int unsigned PORTS           = 2,
+    /// Entries of the miss queue.
+    parameter int unsigned ENTRIES         = 8,
     /// Cycles from a look-up to its result, 1 to 63.
     parameter int unsigned STLB_HIT_CYCLES = 7,
     /// Sets of the array of 4 KiB pages.
@@ -27,90 +27,68 @@ module stlb
     parameter int unsigned WAYS_1G         = 4
 ) (
     /// Clock.
-    input  logic         clk_i,
+    input  logic               clk_i,
     /// Synchronous reset, active low.
-    input  logic         rst_ni,
-    // From the ports: the look-ups of this cycle.
-    /// Code of the look-up.
-    input  lookup_e      lookup_i         [PORTS],
-    /// Address of the request.
-    input  logic [63:0]  lookup_va_i      [PORTS],
-    /// The request.
-    input  request_t     lookup_request_i [PORTS],
-    // To the ports.
-    /// The port's miss entry is FREE.
-    output logic         free_o           [PORTS],
-    /// A response is pushed in this cycle.
-    output logic         respond_o        [PORTS],
-    /// Id, status and error code of the response.
-    output response_t    response_o       [PORTS],
-    /// Translation of the response, 0 unless translated.
-    output translation_t translation_o    [PORTS],
-    /// Faulting address of the response, 0 unless a page fault.
-    output logic [63:0]  fault_va_o       [PORTS],
-    /// The port's L1 level is filled in this cycle.
-    output logic         fill_o           [PORTS],
-    /// Page size of the fill.
-    output page_size_e   fill_size_o      [PORTS],
+    input  logic               rst_ni,
+    // From and to the miss queue.
+    /// The entry waits for a look-up.
+    input  logic [ENTRIES-1:0] wants_i,
+    /// An entry is looked up in this cycle.
+    output logic               take_o,
+    /// Its number.
+    output entry_t             entry_o,
+    /// Its port.
+    input  port_number_t       port_i,
+    /// Its page number.
+    input  page_number_t       page_i,
+    /// Its access.
+    input  access_t            access_i,
+    // From and to the prefetch.
+    /// The prefetch waits to be looked for.
+    input  logic               wants_probe_i,
+    /// Its page number.
+    input  page_number_t       probe_page_i,
+    /// It is looked for in this cycle.
+    output logic               probe_o,
+    /// Its page is there.
+    output logic               probe_hit_o,
+    // From and to the commit.
+    /// What commits in this cycle.
+    input  commit_t            commit_i,
+    /// A look-up had to give way: only a result may commit.
+    output logic               passed_over_o,
+    /// A result is due.
+    output logic               due_o,
+    /// Its entry of the miss queue.
+    output entry_t             due_entry_o,
+    /// What was found: code,
+    output lookup_e            due_code_o,
+    /// tag,
+    output tlb_tag_t           due_tag_o,
+    /// data.
+    output tlb_data_t          due_data_o,
+    /// The level is filled.
+    input  fill_t              fill_i,
     /// Tag of the new entry.
-    output tlb_tag_t     fill_tag_o       [PORTS],
-    /// Data of the new entry.
-    output tlb_data_t    fill_data_o      [PORTS],
-    // From and to the walker.
-    /// The port's miss entry waits for a walk.
-    output logic         wants_walk_o     [PORTS],
-    /// The walk is to begin at CR3.
-    output logic         from_cr3_o       [PORTS],
-    /// The miss entry has the right to fill.
-    output logic         may_fill_o       [PORTS],
-    /// Page number of the request.
-    output page_number_t page_o           [PORTS],
-    /// Access of the request.
-    output access_t      access_o         [PORTS],
-    /// The walker takes the miss entry in this cycle.
-    input  logic         walk_take_i      [PORTS],
-    /// The port that the walker works for.
-    input  logic [1:0]   walk_port_i,
-    /// DONE performs.
-    input  logic         walk_done_i,
-    /// How the walk ended.
-    input  walk_end_e    walk_end_i,
-    /// Error code of a page fault.
-    input  logic [15:0]  walk_error_code_i,
-    /// Page size of a translation.
-    input  page_size_e   walk_size_i,
-    /// Tag of a translation.
-    input  tlb_tag_t     walk_tag_i,
-    /// Data of a translation.
-    input  tlb_data_t    walk_data_i,
-    // From control and walker: control registers, invalidations and drops.
+    input  tlb_tag_t           fill_tag_i,
+    // From control and commit.
     /// Current PCID.
-    input  pcid_t        pcid_i,
+    input  pcid_t              pcid_i,
     /// Control register bits.
-    input  protection_t  protection_i,
+    input  protection_t        protection_i,
     /// Control is busy.
-    input  logic         busy_i,
-    /// The walker drops an address in this cycle.
-    input  logic         drop_i,
-    /// An invalidation begins in this cycle: all rights to fill are lost.
-    input  logic         revoke_i,
-    /// The arrays are invalidated in this cycle.
-    input  logic         invalidate_i,
-    /// A step of the reset sweep.
-    input  logic         initialise_i,
-    /// Which entries an invalidation concerns.
-    input  match_rule_t  invalidate_rule_i,
+    input  logic               busy_i,
+    /// What is invalidated, or initialised.
+    input  invalidation_t      invalidation_i,
     /// Page number of an invalidation by page.
-    input  page_number_t invalidate_page_i,
-    /// PCID of an invalidation.
-    input  pcid_t        invalidate_pcid_i,
-    /// Row of a sweep.
-    input  row_t         invalidate_row_i,
+    input  page_number_t       invalidate_page_i,
     // To the monitor.
     /// Code of the look-up of this cycle.
-    output logic [2:0]   mon_stlb_lookup_o,
+    output logic [2:0]         mon_stlb_lookup_o,
     /// Its port.
-    output logic [1:0]   mon_stlb_port_o,
+    output port_number_t       mon_stlb_port_o,
+    /// Its entry of the miss queue, or the prefetch.
+    output owner_t             mon_stlb_entry_o,
     /// Fill, or an invalidation that removes something, one element a page size.
     output logic [1:0]   mon_op_o         [PageSizes],
     /// Set.
@@ -129,51 +107,63 @@ module stlb
     output logic [63:0]  mon_victim_data_o[PageSizes]
 );
 
+  localparam int unsigned IndexWidth = ENTRIES > 1 ? $clog2(ENTRIES) : 1;
+  localparam int unsigned CountWidth = $clog2(ENTRIES + 1);
+  typedef logic [IndexWidth-1:0] index_t;
+  typedef logic [CountWidth-1:0] count_t;
+
+  function automatic index_t next_index(index_t index);
+    return 32'(index) == ENTRIES - 1 ? '0 : index + index_t'(1);
+  endfunction
+
+  // What becomes of the entry of the miss queue is not this block's.
+  logic unused_commit;
+  assign unused_commit = ^commit_i;
+
   // ---------------------------------------------------------------------------------------------
-  // Look-up: of the entries that wait, the one of the lowest port
+  // Look-up: of the entries that wait the first in cyclic order, else the prefetch
   // ---------------------------------------------------------------------------------------------
 
-  logic         wants_stlb[PORTS];
-  logic         stlb_take [PORTS];
-  logic         lookup;
-  logic [1:0]   lookup_port;
-  page_number_t lookup_page;
-  access_t      lookup_access;
-  lookup_e      code;
-  tlb_tag_t     tag;
-  tlb_data_t    data;
+  logic   gives_way;
+  logic   may_look_up;
+  index_t chosen;
 
-  always_comb begin : choose_entry
-    lookup = 1'b0;
-    lookup_port = '0;
-    lookup_page = '0;
-    lookup_access = '0;
-    stlb_take = '{default: 1'b0};
-    if (!busy_i && !walk_done_i && !drop_i) begin
-      for (int unsigned p = 0; p < PORTS; p++) begin
-        if (wants_stlb[p] && !lookup) begin
-          lookup = 1'b1;
-          lookup_port = 2'(p);
-          lookup_page = page_o[p];
-          lookup_access = access_o[p];
-          stlb_take[p] = 1'b1;
-        end
-      end
-    end
+  assign gives_way = commit_i.done || commit_i.drop;
+  assign may_look_up = !busy_i && !gives_way;
+
+  arbiter #(
+      .COUNT(ENTRIES)
+  ) u_arbiter (
+      .clk_i,
+      .rst_ni,
+      .request_i(may_look_up ? wants_i : '0),
+      .take_i   (take_o),
+      .valid_o  (take_o),
+      .index_o  (chosen)
+  );
+
+  assign entry_o = entry_t'(chosen);
+  assign probe_o = wants_probe_i && may_look_up && wants_i == '0;
+
+  // A look-up that had to give way does not have to do so twice.
+  logic passed_over_q;
+  assign passed_over_o = passed_over_q;
+
+  always_ff @(posedge clk_i) begin : passed_over
+    if (!rst_ni) passed_over_q <= 1'b0;
+    else if (!busy_i) passed_over_q <= wants_i != '0 && gives_way;
   end
 
-  assign mon_stlb_lookup_o = code;
-  assign mon_stlb_port_o = lookup_port;
+  logic         lookup[1];
+  page_number_t page  [1];
+  access_t      access[1];
+  lookup_e      code  [1];
+  tlb_tag_t     tag   [1];
+  tlb_data_t    data  [1];
 
-  logic walk_done[PORTS];
-  logic walk_fills;
-
-  always_comb begin : choose_fill
-    walk_fills = 1'b0;
-    if (walk_done_i && walk_end_i == WalkEndTranslated) begin
-      for (int unsigned p = 0; p < PORTS; p++) walk_fills |= walk_done[p] && may_fill_o[p];
-    end
-  end
+  assign lookup[0] = take_o || probe_o;
+  assign page[0] = probe_o ? probe_page_i : page_i;
+  assign access[0] = access_i;
 
   tlb_level #(
       .SETS_4K(SETS_4K),
@@ -186,23 +176,18 @@ module stlb
       .clk_i,
       .rst_ni,
       .lookup_i     (lookup),
-      .page_number_i(lookup_page),
-      .access_i     (lookup_access),
+      .page_number_i(page),
+      .access_i     (access),
+      .probe_i      (probe_o),
       .pcid_i,
       .protection_i,
       .code_o       (code),
       .tag_o        (tag),
       .data_o       (data),
-      .fill_i       (walk_fills),
-      .fill_size_i  (walk_size_i),
-      .fill_tag_i   (walk_tag_i),
-      .fill_data_i  (walk_data_i),
-      .invalidate_i,
-      .initialise_i,
-      .invalidate_rule_i,
+      .fill_i,
+      .fill_tag_i,
+      .invalidation_i,
       .invalidate_page_i,
-      .invalidate_pcid_i,
-      .invalidate_row_i,
       .mon_op_o,
       .mon_set_o,
       .mon_way_o,
@@ -213,53 +198,90 @@ module stlb
       .mon_victim_data_o
   );
 
-  // ---------------------------------------------------------------------------------------------
-  // Miss entries
-  // ---------------------------------------------------------------------------------------------
+  assign probe_hit_o = probe_o && code[0] != LookupMiss;
 
-  for (genvar p = 0; p < PORTS; p++) begin : gen_entry
-    logic is_walking;
-    assign is_walking = walk_port_i == 2'(p);
-    assign walk_done[p] = walk_done_i && is_walking;
-
-    miss_entry #(
-        .STLB_HIT_CYCLES(STLB_HIT_CYCLES)
-    ) u_miss_entry (
-        .clk_i,
-        .rst_ni,
-        .lookup_i        (lookup_i[p]),
-        .lookup_va_i     (lookup_va_i[p]),
-        .lookup_request_i(lookup_request_i[p]),
-        .busy_i,
-        .drop_i,
-        .revoke_i        (revoke_i || (drop_i && !is_walking)),
-        .wants_stlb_o    (wants_stlb[p]),
-        .stlb_take_i     (stlb_take[p]),
-        .stlb_code_i     (code),
-        .stlb_tag_i      (tag),
-        .stlb_data_i     (data),
-        .wants_walk_o    (wants_walk_o[p]),
-        .from_cr3_o      (from_cr3_o[p]),
-        .may_fill_o      (may_fill_o[p]),
-        .walk_take_i     (walk_take_i[p]),
-        .walk_done_i     (walk_done[p]),
-        .walk_end_i,
-        .walk_error_code_i,
-        .walk_size_i,
-        .walk_tag_i,
-        .walk_data_i,
-        .page_o          (page_o[p]),
-        .access_o        (access_o[p]),
-        .free_o          (free_o[p]),
-        .respond_o       (respond_o[p]),
-        .response_o      (response_o[p]),
-        .translation_o   (translation_o[p]),
-        .fault_va_o      (fault_va_o[p]),
-        .fill_o          (fill_o[p]),
-        .fill_size_o     (fill_size_o[p]),
-        .fill_tag_o      (fill_tag_o[p]),
-        .fill_data_o     (fill_data_o[p])
-    );
+  always_comb begin : monitor
+    mon_stlb_lookup_o = 3'(code[0]);
+    mon_stlb_port_o = port_i;
+    mon_stlb_entry_o = probe_o ? OwnerPrefetch : owner_t'(entry_o);
   end
+
+  // ---------------------------------------------------------------------------------------------
+  // Results, in order of look-up
+  // ---------------------------------------------------------------------------------------------
+
+  entry_t    entry_q[ENTRIES];
+  lookup_e   code_q [ENTRIES];
+  tlb_tag_t  tag_q  [ENTRIES];
+  tlb_data_t data_q [ENTRIES];
+  index_t    write_q, read_q;
+  /// Results whose latency is over: the oldest ones.
+  count_t    due_q;
+  logic      ripens;
+
+  delay_line #(
+      .CYCLES(STLB_HIT_CYCLES)
+  ) u_ripening (
+      .clk_i,
+      .rst_ni,
+      .mark_i(take_o),
+      .mark_o(ripens)
+  );
+
+  always_ff @(posedge clk_i) begin : result_memory
+    if (take_o) begin
+      entry_q[write_q] <= entry_o;
+      code_q[write_q]  <= code[0];
+      tag_q[write_q]   <= tag[0];
+      data_q[write_q]  <= data[0];
+    end
+  end
+
+  always_ff @(posedge clk_i) begin : results
+    if (!rst_ni) begin
+      write_q <= '0;
+      read_q  <= '0;
+      due_q   <= '0;
+    end else begin
+      if (take_o) write_q <= next_index(write_q);
+      if (commit_i.result) read_q <= next_index(read_q);
+      due_q <= due_q + count_t'(ripens) - count_t'(commit_i.result);
+    end
+  end
+
+  assign due_o = due_q != '0;
+
+  always_comb begin : show_result
+    due_entry_o = '0;
+    due_code_o = LookupNone;
+    due_tag_o = '0;
+    due_data_o = '0;
+    if (due_o) begin
+      due_entry_o = entry_q[read_q];
+      due_code_o = code_q[read_q];
+      due_tag_o = tag_q[read_q];
+      due_data_o = data_q[read_q];
+    end
+  end
+
+`ifndef SYNTHESIS
+  always_ff @(posedge clk_i) begin : assertions
+    if (rst_ni && commit_i.result) begin
+      a_result_commits_only_when_it_is_due :
+      assert (due_o && owner_t'(due_entry_o) == commit_i.owner)
+      else $error("the result of %0d commits, due %b: %0d", commit_i.owner, due_o, due_entry_o);
+    end
+    if (rst_ni && passed_over_q) begin
+      a_look_up_gives_way_once_only :
+      assert (busy_i || !gives_way)
+      else $error("a DONE or a drop performs though a look-up was passed over");
+    end
+    if (rst_ni && probe_o) begin
+      a_probe_never_takes_the_place_of_a_request :
+      assert (!take_o)
+      else $error("a probe and a look-up at once");
+    end
+  end
+`endif
 
 endmodule

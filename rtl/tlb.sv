@@ -3,7 +3,8 @@
 // Contract: sections 4.1, 4.4 (entries, matching), 7.3 (fill), 8.5 (drop), 9 (invalidation), 10
 // (monitor). SDM: 4.10.2 (what an entry holds, global pages). Counterpart: src/model/tlb.rs.
 //
-// At most one operation performs in a cycle, on one row. All of them ask the same question of every
+// At most one operation performs in a cycle, on one row, but that with two channels two look-ups may
+// perform at once: the second channel does nothing else. All operations ask the same question of every
 // way of the row: is it valid and concerned, by page number, PCID and global bit? What differs is
 // the rule: a look-up wants an entry that serves the address, a fill those that conflict, an
 // invalidation those that it removes. The matching is evaluated only when something performs.
@@ -18,32 +19,34 @@ module tlb
     /// Ways, 1 to 64.
     parameter int unsigned WAYS      = 4,
     /// Page size of all entries: 0 = 4 KiB, 1 = 2 MiB, 2 = 1 GiB.
-    parameter int unsigned PAGE_SIZE = 0
+    parameter int unsigned PAGE_SIZE = 0,
+    /// Look-ups in one cycle at most: 1 or 2.
+    parameter int unsigned CHANNELS  = 1
 ) (
     /// Clock.
     input  logic        clk_i,
     /// Synchronous reset, active low: only arms the assertions.
     input  logic        rst_ni,
     // From the level: what performs in this cycle.
-    /// Operation.
-    input  tlb_op_e     op_i,
+    /// Operation; of a channel but the first none, or a look-up.
+    input  tlb_op_e     op_i   [CHANNELS],
     /// Which entries it concerns.
     input  match_rule_t rule_i,
     /// Page number and PCID that it is about; of a fill the new tag.
-    input  tlb_tag_t    tag_i,
+    input  tlb_tag_t    tag_i  [CHANNELS],
     /// Row of an operation that is not by page. An array without such a row does nothing.
     input  row_t        row_i,
     /// Data of the new entry of a fill.
     input  tlb_data_t   data_i,
     /// The way that a look-up found is touched.
-    input  logic        touch_i,
+    input  logic        touch_i[CHANNELS],
     // To the level: what a look-up found.
     /// A way matches.
-    output logic        hit_o,
+    output logic        hit_o  [CHANNELS],
     /// Tag of the matching entry, else 0.
-    output tlb_tag_t    tag_o,
+    output tlb_tag_t    tag_o  [CHANNELS],
     /// Data of the matching entry, else 0.
-    output tlb_data_t   data_o,
+    output tlb_data_t   data_o [CHANNELS],
     // To the monitor: what performs in this cycle.
     /// Fill, or an invalidation that removes something.
     output logic [1:0]  mon_op_o,
@@ -122,35 +125,40 @@ module tlb
   // Row and ways that the operation concerns
   // ---------------------------------------------------------------------------------------------
 
-  logic [RowWidth-1:0] row;
-  logic                performs;
-  kept_tag_t           wanted;
-  mask_t               valid;
-  mask_t               concerned;
+  typedef logic [RowWidth-1:0] array_row_t;
+
+  array_row_t row      [CHANNELS];
+  logic       performs [CHANNELS];
+  kept_tag_t  wanted   [CHANNELS];
+  mask_t      valid    [CHANNELS];
+  mask_t      concerned[CHANNELS];
   /// The concerned way of the lowest number.
-  way_t                first_concerned;
+  way_t       first_concerned[CHANNELS];
 
   always_comb begin : match_ways
-    row = '0;
-    performs = 1'b0;
-    wanted = '0;
-    valid = '0;
-    concerned = '0;
-    first_concerned = '0;
-    if (op_i != TlbNone) begin
-      performs = rule_i.by_page || 32'(row_i) < SETS;
-      row = rule_i.by_page ? tag_i.page_number[Shift+:RowWidth] : row_i[RowWidth-1:0];
-      row &= RowWidth'(SETS - 1);
-      wanted.global_page = tag_i.global_page;
-      wanted.pcid = tag_i.pcid;
-      wanted.page = tag_i.page_number[44:Shift];
-      // What the memory holds before its initialisation does not matter.
-      if (performs && op_i != TlbInitialise) begin
-        valid = valid_q[row];
-        for (int unsigned w = 0; w < WAYS; w++) begin
-          if (valid[w] && is_concerned(tag_q[row][w], rule_i, wanted.page, wanted.pcid)) begin
-            if (concerned == '0) first_concerned = way_t'(w);
-            concerned[w] = 1'b1;
+    for (int unsigned c = 0; c < CHANNELS; c++) begin
+      row[c] = '0;
+      performs[c] = 1'b0;
+      wanted[c] = '0;
+      valid[c] = '0;
+      concerned[c] = '0;
+      first_concerned[c] = '0;
+      if (op_i[c] != TlbNone) begin
+        performs[c] = rule_i.by_page || 32'(row_i) < SETS;
+        row[c] = rule_i.by_page ? tag_i[c].page_number[Shift+:RowWidth] : row_i[RowWidth-1:0];
+        row[c] &= RowWidth'(SETS - 1);
+        wanted[c].global_page = tag_i[c].global_page;
+        wanted[c].pcid = tag_i[c].pcid;
+        wanted[c].page = tag_i[c].page_number[44:Shift];
+        // What the memory holds before its initialisation does not matter.
+        if (performs[c] && op_i[c] != TlbInitialise) begin
+          valid[c] = valid_q[row[c]];
+          for (int unsigned w = 0; w < WAYS; w++) begin
+            if (valid[c][w] && is_concerned(tag_q[row[c]][w], rule_i, wanted[c].page,
+                                            wanted[c].pcid)) begin
+              if (concerned[c] == '0) first_concerned[c] = way_t'(w);
+              concerned[c][w] = 1'b1;
+            end
           end
         end
       end
@@ -162,13 +170,15 @@ module tlb
   // ---------------------------------------------------------------------------------------------
 
   always_comb begin : look_up
-    hit_o  = 1'b0;
-    tag_o  = '0;
-    data_o = '0;
-    if (op_i == TlbLookup && concerned != '0) begin
-      hit_o  = 1'b1;
-      tag_o  = whole_tag(tag_q[row][first_concerned]);
-      data_o = whole_data(data_q[row][first_concerned]);
+    for (int unsigned c = 0; c < CHANNELS; c++) begin
+      hit_o[c]  = 1'b0;
+      tag_o[c]  = '0;
+      data_o[c] = '0;
+      if (op_i[c] == TlbLookup && concerned[c] != '0) begin
+        hit_o[c]  = 1'b1;
+        tag_o[c]  = whole_tag(tag_q[row[c]][first_concerned[c]]);
+        data_o[c] = whole_data(data_q[row[c]][first_concerned[c]]);
+      end
     end
   end
 
@@ -176,38 +186,54 @@ module tlb
   // Fill: the lowest way in conflict, else the lowest that is free, else the least recently used
   // ---------------------------------------------------------------------------------------------
 
+  logic  fills;
   way_t  oldest;
   way_t  target;
   mask_t target_mask;
   /// What these ways held is lost.
   mask_t replaced;
 
+  assign fills = op_i[0] == TlbFill;
+
   always_comb begin : choose_target
     target = '0;
     target_mask = '0;
     replaced = '0;
-    if (op_i == TlbFill) begin
-      if (concerned != '0) target = first_concerned;
-      else if (&valid) target = oldest;
+    if (fills) begin
+      if (concerned[0] != '0) target = first_concerned[0];
+      else if (&valid[0]) target = oldest;
       else begin
-        for (int unsigned w = WAYS; w > 0; w--) if (!valid[w-1]) target = way_t'(w - 1);
+        for (int unsigned w = WAYS; w > 0; w--) if (!valid[0][w-1]) target = way_t'(w - 1);
       end
       target_mask = mask_t'(1) << target;
-      replaced = concerned | (valid & target_mask);
+      replaced = concerned[0] | (valid[0] & target_mask);
+    end
+  end
+
+  logic touches[CHANNELS];
+  way_t touched_way[CHANNELS];
+
+  always_comb begin : choose_touches
+    touches = touch_i;
+    touched_way = first_concerned;
+    if (fills) begin
+      touches[0] = 1'b1;
+      touched_way[0] = target;
     end
   end
 
   lru #(
-      .SETS(SETS),
-      .WAYS(WAYS)
+      .SETS    (SETS),
+      .WAYS    (WAYS),
+      .CHANNELS(CHANNELS)
   ) u_lru (
       .clk_i,
       .rst_ni,
       .row_i       (row),
-      .initialise_i(performs && op_i == TlbInitialise),
-      .pick_i      (op_i == TlbFill),
-      .touch_i     (touch_i || op_i == TlbFill),
-      .way_i       (op_i == TlbFill ? target : first_concerned),
+      .initialise_i(performs[0] && op_i[0] == TlbInitialise),
+      .pick_i      (fills),
+      .touch_i     (touches),
+      .way_i       (touched_way),
       .oldest_o    (oldest)
   );
 
@@ -216,10 +242,12 @@ module tlb
   // ---------------------------------------------------------------------------------------------
 
   always_ff @(posedge clk_i) begin : entries
-    if (performs && op_i != TlbLookup) valid_q[row] <= (valid & ~concerned) | target_mask;
-    if (op_i == TlbFill) begin
-      tag_q[row][target] <= wanted;
-      data_q[row][target] <= '{
+    if (performs[0] && op_i[0] != TlbLookup) begin
+      valid_q[row[0]] <= (valid[0] & ~concerned[0]) | target_mask;
+    end
+    if (fills) begin
+      tag_q[row[0]][target] <= wanted[0];
+      data_q[row[0]][target] <= '{
           memory_type: data_i.memory_type,
           key: data_i.key,
           dirty: data_i.dirty,
@@ -242,42 +270,52 @@ module tlb
     mon_data_o = '0;
     mon_victim_tag_o = '0;
     mon_victim_data_o = '0;
-    if (op_i == TlbFill) begin
+    if (fills) begin
       mon_op_o = ArrayFill;
-      mon_set_o = row_t'(row);
+      mon_set_o = row_t'(row[0]);
       mon_way_o = 6'(target);
       mon_removed_o = ways_t'(replaced);
-      mon_tag_o = 64'(tag_i);
+      mon_tag_o = 64'(tag_i[0]);
       mon_data_o = 64'(data_i);
-      if (valid[target]) begin
-        mon_victim_tag_o  = 64'(whole_tag(tag_q[row][target]));
-        mon_victim_data_o = 64'(whole_data(data_q[row][target]));
+      if (valid[0][target]) begin
+        mon_victim_tag_o  = 64'(whole_tag(tag_q[row[0]][target]));
+        mon_victim_data_o = 64'(whole_data(data_q[row[0]][target]));
       end
-    end else if (op_i == TlbInvalidate && concerned != '0) begin
+    end else if (op_i[0] == TlbInvalidate && concerned[0] != '0) begin
       mon_op_o = ArrayInvalidate;
-      mon_set_o = row_t'(row);
-      mon_removed_o = ways_t'(concerned);
+      mon_set_o = row_t'(row[0]);
+      mon_removed_o = ways_t'(concerned[0]);
     end
   end
 
 `ifndef SYNTHESIS
   always_ff @(posedge clk_i) begin : assertions
-    if (rst_ni && (op_i != TlbNone || touch_i)) begin
-      if (touch_i) begin
-        only_a_way_that_matched_a_look_up_is_touched :
-        assert (op_i == TlbLookup && hit_o)
-        else $error("a way is touched without a look-up that matched");
+    for (int unsigned c = 0; c < CHANNELS; c++) begin
+      if (rst_ni && (op_i[c] != TlbNone || touch_i[c])) begin
+        if (touch_i[c]) begin
+          only_a_way_that_matched_a_look_up_is_touched :
+          assert (op_i[c] == TlbLookup && hit_o[c])
+          else $error("a way is touched without a look-up that matched");
+        end
+        if (op_i[c] == TlbLookup) begin
+          at_most_one_way_matches_a_look_up :
+          assert ((concerned[c] & (concerned[c] - mask_t'(1))) == '0)
+          else begin
+            $error("ways %h of set %0d match page %h at once", concerned[c], row[c],
+                   tag_i[c].page_number);
+          end
+        end
+        if (c > 0) begin
+          a_further_channel_looks_up_only :
+          assert (op_i[c] == TlbLookup && (op_i[0] == TlbNone || op_i[0] == TlbLookup))
+          else $error("operation %0d beside operation %0d", op_i[c], op_i[0]);
+        end
       end
-      if (op_i == TlbLookup) begin
-        at_most_one_way_matches_a_look_up :
-        assert ((concerned & (concerned - mask_t'(1))) == '0)
-        else $error("ways %h of set %0d match page %h at once", concerned, row, tag_i.page_number);
-      end
-      if (op_i == TlbFill) begin
-        a_filled_entry_is_aligned_to_its_page_size :
-        assert (tag_i == whole_tag(wanted) && data_i.frame == (data_i.frame >> Shift) << Shift)
-        else $error("tag %h or frame %h has bits inside the page", tag_i, data_i.frame);
-      end
+    end
+    if (rst_ni && fills) begin
+      a_filled_entry_is_aligned_to_its_page_size :
+      assert (tag_i[0] == whole_tag(wanted[0]) && data_i.frame == (data_i.frame >> Shift) << Shift)
+      else $error("tag %h or frame %h has bits inside the page", tag_i[0], data_i.frame);
     end
   end
 `endif

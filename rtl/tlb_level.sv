@@ -1,9 +1,10 @@
 // One TLB level: an array for each page size that the level holds, looked up at once.
 //
-// Contract: sections 6 and 7.1 (look-up and its codes 1 to 6), 7.3 (fill). SDM: 4.6, 4.10.2.
+// Contract: sections 6 and 7.2 (look-up and its codes 1 to 6), 7.5 (fill), 8.6 (probe). SDM: 4.6, 4.10.2.
 // Counterpart: in src/model the three arrays and their look-up are part of tlb.rs.
 //
-// An array with 0 ways does not exist: it never matches and takes no fill.
+// An array with 0 ways does not exist: it never matches and takes no fill. With two channels two
+// addresses are looked up at once, and that of channel 0 is the first to touch.
 
 module tlb_level
   import mmu_pkg::*;
@@ -19,52 +20,44 @@ module tlb_level
     /// Sets of the array of 1 GiB pages.
     parameter int unsigned SETS_1G = 1,
     /// Ways of the array of 1 GiB pages.
-    parameter int unsigned WAYS_1G = 4
+    parameter int unsigned WAYS_1G = 4,
+    /// Look-ups in one cycle at most: 1 or 2.
+    parameter int unsigned CHANNELS = 1
 ) (
     /// Clock.
     input  logic         clk_i,
     /// Synchronous reset, active low: only arms the assertions.
     input  logic         rst_ni,
-    // From the owner of the level: the look-up of this cycle.
+    // From the owner of the level: the look-ups of this cycle.
     /// A look-up performs.
-    input  logic         lookup_i,
+    input  logic         lookup_i     [CHANNELS],
     /// Page number of the address.
-    input  page_number_t page_number_i,
+    input  page_number_t page_number_i[CHANNELS],
     /// Access that is looked up.
-    input  access_t      access_i,
+    input  access_t      access_i     [CHANNELS],
+    /// Look-ups are probes: a match is a hit, whatever its rights, and touches nothing.
+    input  logic         probe_i,
     /// Current PCID.
     input  pcid_t        pcid_i,
     /// Control register bits.
     input  protection_t  protection_i,
     // To the owner: what the look-up found.
     /// Code of the look-up, 0 if none performs.
-    output lookup_e      code_o,
+    output lookup_e      code_o       [CHANNELS],
     /// Tag of the matching entry, else 0.
-    output tlb_tag_t     tag_o,
+    output tlb_tag_t     tag_o        [CHANNELS],
     /// Data of the matching entry, else 0.
-    output tlb_data_t    data_o,
-    // From miss entries: the fill of this cycle.
+    output tlb_data_t    data_o       [CHANNELS],
+    // From the commit: the fill of this cycle.
     /// A fill performs in the array of the page size, if the level has one.
-    input  logic         fill_i,
-    /// Page size.
-    input  page_size_e   fill_size_i,
+    input  fill_t        fill_i,
     /// Tag of the new entry.
     input  tlb_tag_t     fill_tag_i,
-    /// Data of the new entry.
-    input  tlb_data_t    fill_data_i,
-    // From control and walker: the invalidation or drop of this cycle.
-    /// An invalidation performs.
-    input  logic         invalidate_i,
-    /// The rows become empty and get their first ranks: a step of the reset sweep.
-    input  logic         initialise_i,
-    /// Which entries an invalidation concerns.
-    input  match_rule_t  invalidate_rule_i,
+    // From control and commit: the invalidation or drop of this cycle.
+    /// What is invalidated, or initialised.
+    input  invalidation_t invalidation_i,
     /// Page number of an invalidation by page.
     input  page_number_t invalidate_page_i,
-    /// PCID of an invalidation.
-    input  pcid_t        invalidate_pcid_i,
-    /// Row of a sweep.
-    input  row_t         invalidate_row_i,
     // To the monitor, one element a page size (see tlb.sv).
     /// Fill, or an invalidation that removes something.
     output logic [1:0]   mon_op_o         [PageSizes],
@@ -92,31 +85,35 @@ module tlb_level
   // nothing is looked up in the cycle of a drop or of a fill of the same level.
   // ---------------------------------------------------------------------------------------------
 
-  tlb_op_e     op;
+  tlb_op_e     op [CHANNELS];
   match_rule_t rule;
-  tlb_tag_t    tag;
+  tlb_tag_t    tag[CHANNELS];
 
   always_comb begin : choose_operation
-    op   = TlbNone;
-    rule = '0;
-    tag  = '0;
-    if (initialise_i) begin
-      op = TlbInitialise;
-    end else if (invalidate_i) begin
-      op = TlbInvalidate;
-      rule = invalidate_rule_i;
-      tag.pcid = invalidate_pcid_i;
-      tag.page_number = invalidate_page_i;
-    end else if (fill_i) begin
+    // The rule of a look-up: an entry that serves the address.
+    rule = '{by_page: 1'b1, any_pcid: 1'b0, globals: 1'b1};
+    for (int unsigned c = 0; c < CHANNELS; c++) begin
+      op[c]  = TlbNone;
+      tag[c] = '0;
+      if (lookup_i[c]) begin
+        op[c] = TlbLookup;
+        tag[c].pcid = pcid_i;
+        tag[c].page_number = page_number_i[c];
+      end
+    end
+    if (invalidation_i.initialise) begin
+      op[0] = TlbInitialise;
+      rule.by_page = 1'b0;
+    end else if (invalidation_i.performs) begin
+      op[0] = TlbInvalidate;
+      rule = invalidation_i.rule;
+      tag[0].pcid = invalidation_i.pcid;
+      tag[0].page_number = invalidate_page_i;
+    end else if (fill_i.performs) begin
       // Two entries conflict if one address could match both.
-      op   = TlbFill;
-      rule = '{by_page: 1'b1, any_pcid: fill_tag_i.global_page, globals: 1'b1};
-      tag  = fill_tag_i;
-    end else if (lookup_i) begin
-      op = TlbLookup;
-      rule = '{by_page: 1'b1, any_pcid: 1'b0, globals: 1'b1};
-      tag.pcid = pcid_i;
-      tag.page_number = page_number_i;
+      op[0] = TlbFill;
+      rule.any_pcid = fill_tag_i.global_page;
+      tag[0] = fill_tag_i;
     end
   end
 
@@ -124,28 +121,33 @@ module tlb_level
   // The arrays
   // ---------------------------------------------------------------------------------------------
 
-  logic      hit     [PageSizes];
-  tlb_tag_t  hit_tag [PageSizes];
-  tlb_data_t hit_data[PageSizes];
-  logic      touch   [PageSizes];
+  logic      hit     [PageSizes][CHANNELS];
+  tlb_tag_t  hit_tag [PageSizes][CHANNELS];
+  tlb_data_t hit_data[PageSizes][CHANNELS];
+  logic      touch   [PageSizes][CHANNELS];
 
   for (genvar s = 0; s < PageSizes; s++) begin : gen_array
     if (Ways[s] > 0) begin : gen_present
-      tlb_op_e array_op;
-      assign array_op = op == TlbFill && fill_size_i != page_size_e'(s) ? TlbNone : op;
+      tlb_op_e array_op[CHANNELS];
+
+      always_comb begin : choose_array_operation
+        array_op = op;
+        if (op[0] == TlbFill && fill_i.page_size != page_size_e'(s)) array_op[0] = TlbNone;
+      end
 
       tlb #(
           .SETS     (Sets[s]),
           .WAYS     (Ways[s]),
-          .PAGE_SIZE(s)
+          .PAGE_SIZE(s),
+          .CHANNELS (CHANNELS)
       ) u_tlb (
           .clk_i,
           .rst_ni,
           .op_i             (array_op),
           .rule_i           (rule),
           .tag_i            (tag),
-          .row_i            (invalidate_row_i),
-          .data_i           (fill_data_i),
+          .row_i            (invalidation_i.row),
+          .data_i           (fill_i.data),
           .touch_i          (touch[s]),
           .hit_o            (hit[s]),
           .tag_o            (hit_tag[s]),
@@ -162,10 +164,10 @@ module tlb_level
     end else begin : gen_absent
       logic unused_operation;
       assign unused_operation =
-          ^{op, rule, tag, fill_size_i, fill_data_i, invalidate_row_i, touch[s]};
-      assign hit[s] = 1'b0;
-      assign hit_tag[s] = '0;
-      assign hit_data[s] = '0;
+          ^{op[CHANNELS-1], rule, tag[CHANNELS-1], fill_i, invalidation_i.row, touch[s][0]};
+      assign hit[s] = '{default: 1'b0};
+      assign hit_tag[s] = '{default: '0};
+      assign hit_data[s] = '{default: '0};
       assign mon_op_o[s] = ArrayNone;
       assign mon_set_o[s] = '0;
       assign mon_way_o[s] = '0;
@@ -182,53 +184,48 @@ module tlb_level
   // ---------------------------------------------------------------------------------------------
 
   always_comb begin : find_outcome
-    lookup_e hit_code;
-    logic    denied;
-    logic    unused_by_key;
-    denied = 1'b0;
-    unused_by_key = 1'b0;
-    hit_code = LookupNone;
-    code_o = LookupNone;
-    tag_o = '0;
-    data_o = '0;
-    touch = '{default: 1'b0};
-    if (op == TlbLookup) begin
-      if (hit[Size4K]) begin
-        hit_code = LookupHit4K;
-        tag_o = hit_tag[Size4K];
-        data_o = hit_data[Size4K];
-      end else if (hit[Size2M]) begin
-        hit_code = LookupHit2M;
-        tag_o = hit_tag[Size2M];
-        data_o = hit_data[Size2M];
-      end else if (hit[Size1G]) begin
-        hit_code = LookupHit1G;
-        tag_o = hit_tag[Size1G];
-        data_o = hit_data[Size1G];
-      end
-
-      {denied, unused_by_key} = judge(access_i, protection_i, data_o.rights, data_o.key);
-      if (hit_code == LookupNone) begin
-        code_o = LookupMiss;
-      end else if (denied) begin
-        code_o = LookupDenied;
-      end else if (access_i.kind == KindWrite && !data_o.dirty) begin
-        code_o = LookupDirtyClear;
-      end else begin
-        code_o = hit_code;
-        touch[size_of(hit_code)] = 1'b1;
+    page_size_e page_size;
+    logic       denied;
+    logic       unused_by_key;
+    touch = '{default: '{default: 1'b0}};
+    for (int unsigned c = 0; c < CHANNELS; c++) begin
+      page_size = Size4K;
+      denied = 1'b0;
+      unused_by_key = 1'b0;
+      code_o[c] = LookupNone;
+      tag_o[c] = '0;
+      data_o[c] = '0;
+      if (op[c] == TlbLookup) begin
+        code_o[c] = LookupMiss;
+        for (int unsigned s = PageSizes; s > 0; s--) begin
+          if (hit[s-1][c]) begin
+            page_size = page_size_e'(s - 1);
+            code_o[c] = lookup_e'(s);
+            tag_o[c]  = hit_tag[s-1][c];
+            data_o[c] = hit_data[s-1][c];
+          end
+        end
+        if (code_o[c] != LookupMiss && !probe_i) begin
+          {denied, unused_by_key} = judge(access_i[c], protection_i, data_o[c].rights,
+                                          data_o[c].key);
+          if (denied) code_o[c] = LookupDenied;
+          else if (access_i[c].kind == KindWrite && !data_o[c].dirty) code_o[c] = LookupDirtyClear;
+          else touch[page_size][c] = 1'b1;
+        end
       end
     end
   end
 
 `ifndef SYNTHESIS
   always_ff @(posedge clk_i) begin : assertions
-    if (rst_ni && op != TlbNone) begin
+    if (rst_ni && (invalidation_i.performs || invalidation_i.initialise || fill_i.performs)) begin
       one_operation_performs_in_a_level_in_a_cycle :
-      assert (32'(lookup_i) + 32'(fill_i) + 32'(invalidate_i) + 32'(initialise_i) == 1)
+      assert (32'(invalidation_i.performs) + 32'(invalidation_i.initialise) +
+              32'(fill_i.performs) == 1 && !lookup_i[0] && !lookup_i[CHANNELS-1])
       else begin
-        $error("look-up %b, fill %b, invalidation %b, initialisation %b meet", lookup_i, fill_i,
-               invalidate_i, initialise_i);
+        $error("look-up %b, fill %b, invalidation %b, initialisation %b meet",
+               lookup_i[0] || lookup_i[CHANNELS-1], fill_i.performs, invalidation_i.performs,
+               invalidation_i.initialise);
       end
     end
   end
