@@ -10,6 +10,7 @@
 //! changed since, its entry is the most recent of its set, and hitting it again changes nothing but counts.
 
 use super::memory::Memory;
+use super::miss_queue::{MissEntry, MissState};
 use super::mmu::Mmu;
 use super::mmu_pkg::{
     LOOKUP_BYPASS, LOOKUP_DENIED, LOOKUP_HIT_4K, LOOKUP_MISS, LOOKUP_NONE, MemoryOut,
@@ -17,8 +18,8 @@ use super::mmu_pkg::{
 };
 use super::monitor::Unseen;
 use super::port::{LookUp, Request, Response};
+use super::prefetch::PrefetchState;
 use super::spec::{STLB, Spec};
-use super::stlb::{MissEntry, MissState};
 use super::walker::WalkState;
 
 /// What became of a request that was alone in the machine.
@@ -40,6 +41,9 @@ pub struct Alone {
     pub compare_and_sets: u32,
 }
 
+/// The entry of the miss queue and the walker that a request takes when all are free.
+const ENTRY: usize = 0;
+const WALKER: usize = 0;
 /// A page that cannot be: virtual page numbers have 52 bits.
 const NO_PAGE: u64 = u64::MAX;
 /// A context that cannot be: bits 31:4 of one are 0.
@@ -127,8 +131,8 @@ impl Mmu {
     /// Translates `request`, which `port` accepts in cycle `now`, and whose response is transferred as soon as it is valid; the machine
     /// is then in the cycle after.
     ///
-    /// Everything is as if the cycles had been ticked, with a memory that is never stalled. The machine must be at rest
-    /// ([`Mmu::is_at_rest`]), no response of `memory` under way, `now` not in the past, and `port` one that exists.
+    /// Everything is as if the cycles had been ticked, with a memory that is never stalled. A prefetch that a walk triggered may be under
+    /// way then. The machine must be at rest ([`Mmu::is_at_rest`]), no response of `memory` under way, `now` not in the past, and `port` one that exists.
     #[inline]
     pub fn translate_alone(
         &mut self,
@@ -154,7 +158,7 @@ impl Mmu {
             pa: recent.frame | request.va & 0xfff,
             va: 0,
         };
-        self.statistics.count_look_up(level, first_level);
+        self.statistics.count_look_up(level, first_level, false);
         let looked_up_at = now + self.spec.hit_cycles[level];
         self.answered_alone(Alone {
             first_level,
@@ -184,14 +188,14 @@ impl Mmu {
         let level = Spec::first_level(port);
         let looked_up_at = now + self.spec.hit_cycles[level];
         if let Some(response) = self.bypass(request) {
-            self.statistics.count_look_up(level, LOOKUP_BYPASS);
+            self.statistics.count_look_up(level, LOOKUP_BYPASS, false);
             return self.answered_alone(Alone {
                 first_level: LOOKUP_BYPASS,
                 ..Alone::new(response, now, looked_up_at)
             });
         }
         let found = self.look_up_level(level, request);
-        self.statistics.count_look_up(level, found.code);
+        self.statistics.count_look_up(level, found.code, false);
         let alone = if found.code < LOOKUP_MISS {
             self.recent.remember(level, request, &found);
             let response = Response::translated(request, found.size, found.entry);
@@ -216,14 +220,17 @@ impl Mmu {
         now: u64,
     ) -> Alone {
         let level = Spec::first_level(port);
+        self.statistics.count_only_miss();
+        let mut entry = MissEntry::missed(port, *request, code);
         let mut to_walk_at = now + self.spec.hit_cycles[level];
-        let mut last_code = code;
         let mut stlb = LOOKUP_NONE;
         if code == LOOKUP_MISS {
+            self.miss_queue.stlb_order.choose(ENTRY);
             let found = self.look_up_level(STLB, request);
-            self.statistics.count_look_up(STLB, found.code);
+            self.statistics.count_look_up(STLB, found.code, false);
             // STLB_WAIT in the cycle after the look-up in the first level.
             let result_at = to_walk_at + 1 + self.spec.hit_cycles[STLB];
+            self.commit_order.choose(self.spec.walkers);
             if found.code < LOOKUP_MISS {
                 self.fill_array(level, found.size, found.entry, &mut Unseen);
                 let response = Response::translated(request, found.size, found.entry);
@@ -233,16 +240,15 @@ impl Mmu {
                 };
             }
             to_walk_at = result_at;
-            last_code = found.code;
+            entry.from_cr3 = found.code == LOOKUP_DENIED;
             stlb = found.code;
         }
-        self.miss[port] = MissEntry {
-            from_cr3: last_code == LOOKUP_DENIED,
-            ..MissEntry::new(*request, MissState::Walking)
-        };
-        self.walker.take(port);
+        entry.state = MissState::Walking;
+        self.miss_queue.set(ENTRY, entry);
+        self.miss_queue.walk_order.choose(ENTRY);
+        self.walkers[WALKER].take(ENTRY, request.va);
         // WALK_WAIT, and the walker in IDLE, in the cycle after; START in the next.
-        let walk = self.walk_alone(request, memory, to_walk_at + 2);
+        let walk = self.walk_alone(memory, to_walk_at + 2);
         Alone {
             stlb,
             accepted_at: now,
@@ -251,18 +257,19 @@ impl Mmu {
     }
 
     /// The walk of the miss that the walker has taken, from START in cycle `start` on.
-    fn walk_alone(&mut self, request: &Request, memory: &mut Memory, start: u64) -> Alone {
+    fn walk_alone(&mut self, memory: &mut Memory, start: u64) -> Alone {
         debug_assert!(memory.next_event().is_none());
         let (mut memory_reads, mut compare_and_sets) = (0, 0);
         let mut cycle = start;
-        while self.walker.state() != WalkState::Done {
-            match self.walker.state() {
+        while self.walkers[WALKER].state() != WalkState::Done {
+            match self.walkers[WALKER].state() {
                 WalkState::Start => {
-                    self.start_walk(cycle, &mut Unseen);
+                    self.commit_order.choose(WALKER);
+                    self.start_walk(WALKER, cycle, &mut Unseen);
                     cycle += 1;
                 }
                 WalkState::Examine => {
-                    self.examine();
+                    self.examine(WALKER, false);
                     cycle += 1;
                 }
                 // READ and CAS; nothing waits here, since memory is asked at once.
@@ -270,21 +277,33 @@ impl Mmu {
                     let compare_and_set = state == WalkState::Cas;
                     compare_and_sets += u32::from(compare_and_set);
                     memory_reads += u32::from(!compare_and_set);
-                    self.statistics.count_memory_request(compare_and_set);
                     let mut transaction = MemoryOut::default();
-                    self.walker.show(request.va, &mut transaction);
-                    self.walker.requested();
+                    self.walkers[WALKER].show(&mut transaction);
+                    self.walk_requested(WALKER);
                     let access = memory.accept(&transaction);
-                    self.walk_answered(access.data, access.error);
+                    self.walk_answered(WALKER, access.data, access.error);
                     cycle += access.delay_cycles + 1;
                 }
             }
         }
-        let (_, response) = self.end_walk(cycle, &mut Unseen);
+        self.commit_order.choose(WALKER);
+        let ended = self.end_walk(WALKER, cycle, &mut Unseen);
+        // A walker that has an entry of the miss queue always answers.
+        let response = ended.map_or(Response::NONE, |(_, response)| response);
+        self.probe_alone(cycle + 1);
         Alone {
             memory_reads,
             compare_and_sets,
             ..Alone::new(response, start, cycle)
+        }
+    }
+
+    /// The cycle after a walk, in which its response is transferred, and the prefetch that it triggered, if any, has its probe.
+    fn probe_alone(&mut self, cycle: u64) {
+        if self.prefetch.state() == PrefetchState::Probe {
+            self.statistics.cycles = cycle;
+            self.statistics.count_state(1, false, true, false);
+            self.probe(&mut Unseen);
         }
     }
 }

@@ -22,7 +22,15 @@ impl Statistics {
         let Self {
             itlb, dtlb, stlb, ..
         } = self;
-        let taken = itlb.lookups + itlb.bypassed + dtlb.lookups + dtlb.bypassed;
+        let retries = itlb.retries + dtlb.retries;
+        let looked_up = itlb.lookups + itlb.bypassed + dtlb.lookups + dtlb.bypassed;
+        let Some(taken) = looked_up.checked_sub(retries) else {
+            return Err(format!(
+                "{retries} of only {looked_up} look-ups were retries"
+            ));
+        };
+        let merged = itlb.merged + dtlb.merged;
+        within("merged misses", merged, "retries", retries, outstanding)?;
         within(
             "requests",
             self.requests,
@@ -40,13 +48,15 @@ impl Statistics {
         )?;
         let refused = itlb.denied + itlb.dirty_clear + dtlb.denied + dtlb.dirty_clear;
         let to_walk = stlb.misses + refused;
+        let walks_of_requests = self.walks_of_requests();
         within(
             "misses to walk",
             to_walk,
-            "walks started",
-            self.walks.started,
+            "walks of requests started",
+            walks_of_requests,
             outstanding,
         )?;
+        self.check_prefetches()?;
         self.check_walks(outstanding)?;
         self.check_arrays()?;
         let faults: u64 = self.responses.page_faults_by_code.iter().sum();
@@ -80,23 +90,24 @@ impl Statistics {
                 by_size,
                 0,
             )?;
-            if level.misses < level.denied + level.dirty_clear {
+            if level.misses < level.denied + level.dirty_clear + level.merged {
                 return Err(format!(
-                    "{name}: only {} misses, of which {} denied and {} with D clear",
-                    level.misses, level.denied, level.dirty_clear
+                    "{name}: only {} misses, of which {} denied, {} with D clear and {} merged",
+                    level.misses, level.denied, level.dirty_clear, level.merged
                 ));
             }
         }
-        if self.stlb.bypassed != 0 {
-            return Err("stlb: requests bypassed it".to_owned());
+        if self.stlb.bypassed + self.stlb.merged + self.stlb.retries != 0 {
+            return Err("stlb: requests bypassed it, merged or were retried there".to_owned());
         }
         Ok(())
     }
 
     fn check_walks(&self, outstanding: u64) -> Result<(), String> {
         let walks = &self.walks;
-        let ended = walks.completed + walks.faulted + walks.aborted;
-        let in_flight = outstanding.min(self.capacity.walkers);
+        let ended = walks.completed + walks.faulted + walks.aborted + walks.stopped;
+        // One walk may be that of a prefetch.
+        let in_flight = (outstanding + 1).min(self.capacity.walkers);
         within(
             "walks started",
             walks.started,
@@ -104,7 +115,7 @@ impl Statistics {
             ended,
             in_flight,
         )?;
-        let under_way = u64::from(self.walking_since.is_some());
+        let under_way = self.walking_since.iter().flatten().count() as u64;
         within(
             "walks started",
             walks.started,
@@ -121,7 +132,8 @@ impl Statistics {
                 walks.restarted, walks.started
             ));
         }
-        if walks.memory_reads > 5 * begun || walks.memory_reads + under_way < ended {
+        if walks.memory_reads > 5 * begun || walks.memory_reads + under_way + walks.stopped < ended
+        {
             return Err(format!(
                 "{} reads cannot be of {begun} walks and restarts",
                 walks.memory_reads
@@ -149,6 +161,32 @@ impl Statistics {
             errors,
             outstanding,
         )
+    }
+
+    /// Walks that are not of prefetches.
+    const fn walks_of_requests(&self) -> u64 {
+        self.walks.started.saturating_sub(self.prefetches.walked)
+    }
+
+    /// A prefetch that is triggered ends in its probe, in a walk, or is given up before.
+    fn check_prefetches(&self) -> Result<(), String> {
+        let prefetches = &self.prefetches;
+        let ended = prefetches.probe_hits + prefetches.walked;
+        if ended > prefetches.triggered || prefetches.walked > self.walks.started {
+            return Err(format!(
+                "{} prefetches found in the STLB and {} walked, of {} triggered and {} walks",
+                prefetches.probe_hits, prefetches.walked, prefetches.triggered, self.walks.started
+            ));
+        }
+        if prefetches.stopped + prefetches.filled > prefetches.walked
+            || prefetches.stopped != self.walks.stopped
+        {
+            return Err(format!(
+                "{} prefetches stopped and {} filled, of {} walked, with {} walks stopped",
+                prefetches.stopped, prefetches.filled, prefetches.walked, self.walks.stopped
+            ));
+        }
+        Ok(())
     }
 
     fn check_arrays(&self) -> Result<(), String> {

@@ -225,12 +225,14 @@ impl Mmu {
     fn perform_control(&mut self, sink: &mut impl Sink) {
         let invalidation = self.control.execute(&self.spec.capabilities);
         self.control.state = ControlState::Resp;
+        let writes = self.control.operation.writes_register() && !self.control.general_protection;
+        if writes || !invalidation.is_none() {
+            self.prefetch.end_or_lose_right();
+        }
         if invalidation.is_none() {
             return;
         }
-        for entry in &mut self.miss {
-            entry.right_to_fill = false;
-        }
+        self.miss_queue.take_rights(None);
         for cache in 0..PSC_LEVELS {
             let event = self.psc.invalidate(cache, &invalidation);
             sink.psc(cache, &event);

@@ -85,8 +85,58 @@ impl OneAtATime {
     #[inline]
     pub fn translate(&mut self, port: usize, request: &Request) -> Alone {
         let now = self.mmu.now();
+        if !self.mmu.is_at_rest() {
+            return self.translate_ticking(port, request);
+        }
         self.mmu
             .translate_alone(port, request, &mut self.memory, now)
+    }
+
+    fn translate_ticking(&mut self, port: usize, request: &Request) -> Alone {
+        let accepted_at = self.mmu.now();
+        let mut inputs = Inputs {
+            rst_n: 1,
+            ..Inputs::default()
+        };
+        inputs.ports[port] = request.presented();
+        let mut alone = Alone {
+            response: crate::model::Response::NONE,
+            accepted_at,
+            responded_at: 0,
+            first_level: 0,
+            stlb: 0,
+            memory_reads: 0,
+            compare_and_sets: 0,
+        };
+        loop {
+            let now = self.mmu.now();
+            inputs.memory = self.memory.inputs(now, false);
+            inputs.ports[port].resp_ready = 1;
+            let mut outputs = Outputs::default();
+            self.mmu.tick(&inputs, &mut outputs);
+            self.memory.step(now, &inputs.memory, &outputs.memory);
+            inputs.ports[port].req_valid = 0;
+            let monitor = &outputs.monitor;
+            if monitor.lookup[port] != 0 {
+                alone.first_level = monitor.lookup[port];
+            }
+            if monitor.stlb_lookup != 0 && monitor.stlb_entry != 16 {
+                alone.stlb = monitor.stlb_lookup;
+            }
+            if outputs.memory.req_valid != 0 {
+                let prefetch =
+                    outputs.queues.walker[usize::from(outputs.memory.req_id)] >> 3 & 31 == 16;
+                if !prefetch {
+                    alone.memory_reads += u32::from(outputs.memory.req_op == 0);
+                    alone.compare_and_sets += u32::from(outputs.memory.req_op == 2);
+                }
+            }
+            if outputs.ports[port].resp_valid != 0 {
+                alone.response = crate::model::Response::shown(&outputs.ports[port]);
+                alone.responded_at = now;
+                return alone;
+            }
+        }
     }
 
     /// The next control operation; whether it raised #GP.
@@ -120,7 +170,9 @@ impl OneAtATime {
         };
         inputs.memory = self.memory.inputs(self.mmu.now(), false);
         let mut outputs = Outputs::default();
+        let now = self.mmu.now();
         self.mmu.tick(&inputs, &mut outputs);
+        self.memory.step(now, &inputs.memory, &outputs.memory);
         outputs
     }
 

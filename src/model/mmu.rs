@@ -8,15 +8,20 @@
 use crate::config::Config;
 
 use super::alone::Recents;
+use super::commit::Commit;
 use super::control::{Control, ControlState};
-use super::mmu_pkg::{Inputs, MAX_PORTS, Outputs};
+use super::cyclic::Cyclic;
+use super::memory_port::MemoryPort;
+use super::miss_queue::{MissQueue, MissState, States};
+use super::mmu_pkg::{Inputs, MAX_PORTS, MAX_WALKERS, MemoryIn, Outputs, PREFETCH_ENTRY};
+use super::monitor::Sink;
 use super::port::{Port, Request};
+use super::prefetch::{Prefetch, PrefetchState};
 use super::psc::PscCaches;
 use super::spec::Spec;
 use super::statistics::Statistics;
-use super::stlb::{MissEntry, MissState};
 use super::tlb::TlbArray;
-use super::walker::{End, WalkState, Walker};
+use super::walker::{WalkState, Walker};
 
 /// The cycle model of the machine.
 ///
@@ -31,8 +36,13 @@ pub struct Mmu {
     /// ITLB, DTLB, STLB: each an array for every page size, some of them absent.
     pub(super) tlb: [[TlbArray; 3]; 3],
     pub(super) psc: PscCaches,
-    pub(super) miss: [MissEntry; MAX_PORTS],
-    pub(super) walker: Walker,
+    pub(super) miss_queue: MissQueue,
+    /// Those that the machine does not have stay idle.
+    pub(super) walkers: [Walker; MAX_WALKERS],
+    /// Walkers, and behind them the results of the STLB, as they commit (contract 7.4).
+    pub(super) commit_order: Cyclic,
+    pub(super) memory_port: MemoryPort,
+    pub(super) prefetch: Prefetch,
     pub(super) control: Control,
     pub(super) statistics: Statistics,
     pub(super) recent: Recents,
@@ -40,20 +50,39 @@ pub struct Mmu {
 
 /// What is decided at the start of a cycle, from the state alone.
 pub(super) struct Cycle {
-    /// The state of each miss entry.
-    pub miss: [MissState; MAX_PORTS],
+    /// The state of each entry of the miss queue.
+    pub states: States,
+    /// The states of the walkers.
+    pub walkers: [WalkState; MAX_WALKERS],
+    pub prefetch: Prefetch,
     /// Control performs in PEND.
     pub control_performs: bool,
     /// Control is busy (contract 9).
     pub busy: bool,
+    /// What commits (contract 7.4).
+    pub commit: Option<Commit>,
     /// A drop performs (contract 8.5).
     pub drop: bool,
-    /// The walker performs DONE.
+    /// DONE of a walker commits.
     pub done: bool,
-    /// The result of the STLB performs for this port (contract 7.2).
-    pub result: [bool; MAX_PORTS],
+    /// What commits pushes a response to this port.
+    pub pushes_to: Option<usize>,
     /// An array of this level is filled; drawn up for ITLB and DTLB only.
     pub fills_level: [bool; 2],
+    /// A bit for the entry of the miss queue that becomes FREE by what commits.
+    pub freed: u32,
+    /// This walker takes this entry of the miss queue, or [`PREFETCH_ENTRY`].
+    pub grant: Option<(usize, usize)>,
+    /// The walker whose request the memory port shows.
+    pub shown: Option<usize>,
+}
+
+impl Cycle {
+    /// Whether the STLB must not be looked up because of a DONE or a drop.
+    #[inline]
+    pub const fn stlb_is_held_up(&self) -> bool {
+        self.done || self.drop
+    }
 }
 
 impl Mmu {
@@ -69,8 +98,11 @@ impl Mmu {
             ports: std::array::from_fn(|_| Port::new()),
             tlb,
             psc: PscCaches::new(spec.psc_entries),
-            miss: [MissEntry::FREE; MAX_PORTS],
-            walker: Walker::new(spec.ports),
+            miss_queue: MissQueue::new(spec.miss_queue_entries),
+            walkers: [Walker::IDLE; MAX_WALKERS],
+            commit_order: Cyclic::new(spec.walkers + 1),
+            memory_port: MemoryPort::new(spec.walkers),
+            prefetch: Prefetch::FREE,
             control: Control::new(&spec.capabilities),
             statistics: Statistics::new(config),
             recent: Recents::NONE,
@@ -87,14 +119,8 @@ impl Mmu {
         if inputs.rst_n == 0 && self.now == 0 {
             return;
         }
-        let cycle = self.decide();
         self.recent.forget();
-        let monitor = &mut outputs.monitor;
-        self.look_up_first_levels(&cycle, monitor);
-        self.look_up_stlb(&cycle, monitor);
-        self.finish_stlb(&cycle, monitor);
-        self.step_walker(&cycle, &inputs.memory, monitor);
-        self.step_control(&cycle, monitor);
+        self.perform(&inputs.memory, &mut outputs.monitor);
         self.transfer(inputs, outputs);
         if inputs.rst_n == 0 {
             self.reset();
@@ -104,9 +130,36 @@ impl Mmu {
         }
     }
 
-    /// Drives every output but the monitor, whose fields stay as they are: what the state shows in this cycle.
+    /// Everything that performs in this cycle but the transfers of requests, responses and control operations, given what memory drives.
+    #[inline]
+    pub(super) fn perform(&mut self, memory: &MemoryIn, sink: &mut impl Sink) {
+        let cycle = self.decide();
+        self.count_state(1);
+        self.look_up_first_levels(&cycle, sink);
+        self.look_up_stlb(&cycle, sink);
+        self.step_probe(&cycle, sink);
+        self.perform_commit(&cycle, sink);
+        self.grant_walker(&cycle);
+        self.step_walkers(&cycle, memory);
+        self.step_control(&cycle, sink);
+    }
+
+    /// Counts what is counted by what the state is, for that many cycles in which it stays so.
+    #[inline]
+    fn count_state(&mut self, cycles: u64) {
+        let full = !self.miss_queue.states().any(MissState::Free);
+        let probing = self.prefetch.state() == PrefetchState::Probe;
+        let walking = self
+            .walkers
+            .iter()
+            .filter(|walker| walker.state() != WalkState::Idle);
+        let parallel = walking.count() >= 2;
+        self.statistics.count_state(cycles, full, probing, parallel);
+    }
+
+    /// Drives every output but the monitor of what performs, whose fields stay as they are: what the state shows in this cycle.
     ///
-    /// In a cycle that [`Mmu::next_event`] declares quiet the monitor is 0, so that this, onto zeroed outputs, is all that
+    /// In a cycle that [`Mmu::next_event`] declares quiet nothing performs, so that this, onto zeroed outputs, is all that
     /// [`Mmu::tick`] would show.
     pub fn show(&self, outputs: &mut Outputs) {
         let open = self.control.lets_requests_in();
@@ -115,54 +168,71 @@ impl Mmu {
             self.ports[port].show(open, self.spec.queue_entries, shown);
         }
         self.control.show(&mut outputs.control);
-        let va = self.miss[self.walker.port()].request.va;
-        self.walker.show(va, &mut outputs.memory);
+        outputs.memory.resp_ready = 1;
+        if let Some(walker) = self.shown_walker() {
+            self.walkers[walker].show(&mut outputs.memory);
+            outputs.memory.req_id = walker as u8;
+        }
+        self.miss_queue.show(&mut outputs.queues);
+        for (word, walker) in outputs.queues.walker.iter_mut().zip(&self.walkers) {
+            *word = walker.word();
+        }
+        self.prefetch.show(&mut outputs.queues);
+    }
+
+    /// The walker whose request the memory port shows.
+    #[inline]
+    pub(super) fn shown_walker(&self) -> Option<usize> {
+        let mut wanting = 0;
+        for (number, walker) in self.walkers.iter().enumerate() {
+            let wants = matches!(walker.state(), WalkState::Read | WalkState::Cas);
+            wanting |= u32::from(wants) << number;
+        }
+        self.memory_port.shown(wanting)
     }
 
     /// Draws the decisions of this cycle from the state.
     pub(super) fn decide(&self) -> Cycle {
-        let none_outstanding = self.ports.iter().all(|port| port.outstanding() == 0);
-        let control_performs = self.control.performs(none_outstanding);
+        let control_performs = self.control.performs(self.none_outstanding());
         let mut cycle = Cycle {
-            miss: std::array::from_fn(|port| self.miss[port].state),
+            states: *self.miss_queue.states(),
+            walkers: std::array::from_fn(|number| self.walkers[number].state()),
+            prefetch: self.prefetch,
             control_performs,
             busy: control_performs || self.control.state() == ControlState::Sweep,
+            commit: None,
             drop: false,
             done: false,
-            result: [false; MAX_PORTS],
+            pushes_to: None,
             fills_level: [false; 2],
+            freed: 0,
+            grant: None,
+            shown: self.shown_walker(),
         };
-        if cycle.busy {
-            return cycle;
+        if !cycle.busy {
+            cycle.commit = self.decide_commit(&cycle.walkers);
+            self.decide_effects(&mut cycle);
         }
-        let walked = self.walker.port();
-        match self.walker.state() {
-            WalkState::Start => cycle.drop = self.miss[walked].from_cr3,
-            WalkState::Done => {
-                cycle.done = true;
-                match self.walker.end() {
-                    Some(End::PageFault(_)) => cycle.drop = true,
-                    Some(End::Translated(size)) => {
-                        let level = Spec::first_level(walked);
-                        cycle.fills_level[level] = self.miss[walked].right_to_fill
-                            && self.tlb[level][size as usize].is_present();
-                    }
-                    Some(End::BusError) | None => {}
-                }
-            }
-            _ => {}
-        }
-        if !cycle.drop {
-            for (port, entry) in self.miss.iter().enumerate() {
-                if entry.result_is_due(self.now) {
-                    cycle.result[port] = true;
-                    let level = Spec::first_level(port);
-                    cycle.fills_level[level] |= entry.result_fills()
-                        && self.tlb[level][entry.found.size as usize].is_present();
-                }
-            }
-        }
+        cycle.grant = self.decide_grant(&cycle);
         cycle
+    }
+
+    /// Contract 8.1 and 8.6: the walker that is granted, and what it takes.
+    fn decide_grant(&self, cycle: &Cycle) -> Option<(usize, usize)> {
+        let waiting = cycle.states.of(MissState::WalkWait);
+        let prefetch = cycle.prefetch.state() == PrefetchState::WalkWait;
+        if waiting == 0 && !(prefetch && !cycle.busy && !cycle.drop) {
+            return None;
+        }
+        let walkers = &cycle.walkers[..self.spec.walkers];
+        let walker = walkers.iter().position(|state| *state == WalkState::Idle)?;
+        let entry = self.miss_queue.walk_order.next_of(waiting);
+        Some((walker, entry.unwrap_or(usize::from(PREFETCH_ENTRY))))
+    }
+
+    #[inline]
+    fn none_outstanding(&self) -> bool {
+        self.ports.iter().all(|port| port.outstanding() == 0)
     }
 
     /// The transfers of this cycle on all links but that to memory, which are the walker's.
@@ -198,8 +268,11 @@ impl Mmu {
             array.reset();
         }
         self.psc.reset();
-        self.miss = [MissEntry::FREE; MAX_PORTS];
-        self.walker = Walker::new(self.spec.ports);
+        self.miss_queue = MissQueue::new(self.spec.miss_queue_entries);
+        self.walkers = [Walker::IDLE; MAX_WALKERS];
+        self.commit_order = Cyclic::new(self.spec.walkers + 1);
+        self.memory_port = MemoryPort::new(self.spec.walkers);
+        self.prefetch = Prefetch::FREE;
         self.control = Control::new(&self.spec.capabilities);
         self.statistics.reset();
         self.recent.forget();
@@ -213,38 +286,78 @@ impl Mmu {
         if self.control.in_reset_sweep() {
             return Some(self.spec.sweep_cycles - 1 - self.control.row());
         }
-        let none_outstanding = self.ports.iter().all(|port| port.outstanding() == 0);
-        let control_acts =
-            self.control.state() == ControlState::Sweep || self.control.performs(none_outstanding);
-        let walker_acts = match self.walker.state() {
-            WalkState::Start | WalkState::Examine | WalkState::Done => true,
-            WalkState::Idle => self
-                .miss
-                .iter()
-                .any(|entry| entry.state == MissState::WalkWait),
-            WalkState::Read | WalkState::ReadWait | WalkState::Cas | WalkState::CasWait => false,
-        };
-        if control_acts || walker_acts {
+        if self.control_acts() || self.walkers_act() || self.miss_queue_acts() {
             return Some(0);
         }
-        let next_of_port = |port: usize| match self.miss[port].state {
-            MissState::Free => self.ports[port].look_up_from(),
-            MissState::StlbWait => Some(self.now),
-            MissState::StlbBusy => Some(self.miss[port].result_from),
-            MissState::WalkWait | MissState::Walking => None,
-        };
-        (0..self.spec.ports)
-            .filter_map(next_of_port)
-            .min()
-            .map(|at| at.saturating_sub(self.now))
+        let result = self.miss_queue.oldest_result();
+        let mut next = result.map(|number| self.miss_queue.entry(number).result_from);
+        let full = !self.miss_queue.states().any(MissState::Free);
+        let first = self.miss_queue.first();
+        for port in 0..self.spec.ports {
+            let Some(from) = self.ports[port].look_up_from() else {
+                continue;
+            };
+            // To refuse the port that is served first, or another while that one is refused, changes nothing.
+            let nothing = full
+                && self.would_be_refused(port)
+                && (port == first || self.is_refused_by(first, from));
+            if !nothing {
+                next = Some(next.map_or(from, |at| at.min(from)));
+            }
+        }
+        next.map(|at| at.saturating_sub(self.now))
+    }
+
+    /// Whether the oldest request of `port` is refused in this cycle and in `cycle`, if that is later, while no entry of the miss queue is
+    /// FREE.
+    fn is_refused_by(&self, port: usize, cycle: u64) -> bool {
+        let from = self.ports[port].look_up_from();
+        from.is_some_and(|from| from <= cycle.max(self.now)) && self.would_be_refused(port)
+    }
+
+    /// Whether control performs or sweeps in this cycle.
+    fn control_acts(&self) -> bool {
+        self.control.state() == ControlState::Sweep
+            || self.control.performs(self.none_outstanding())
+    }
+
+    /// Whether in this cycle a walker does anything but wait for memory, or is taken.
+    fn walkers_act(&self) -> bool {
+        let waited_for = self.miss_queue.states().any(MissState::WalkWait)
+            || self.prefetch.state() == PrefetchState::WalkWait;
+        self.walkers[..self.spec.walkers]
+            .iter()
+            .any(|walker| match walker.state() {
+                WalkState::Idle => waited_for,
+                WalkState::Start | WalkState::Examine | WalkState::Done => true,
+                WalkState::Read | WalkState::ReadWait | WalkState::Cas | WalkState::CasWait => {
+                    false
+                }
+            })
+    }
+
+    /// Whether a request waits for a look-up in the STLB, or for one more in the first level, or the prefetch for its probe. If it has to
+    /// wait for another in this cycle, then that one acts.
+    fn miss_queue_acts(&self) -> bool {
+        let states = self.miss_queue.states();
+        states.any(MissState::StlbWait)
+            || states.any(MissState::Retry)
+            || self.prefetch.state() == PrefetchState::Probe
     }
 
     /// Passes over `cycles` cycles without a transfer on any link, at most as many as [`Mmu::next_event`] declares quiet.
     pub fn skip(&mut self, cycles: u64) {
         debug_assert!(self.next_event().is_none_or(|quiet| cycles <= quiet));
+        if cycles == 0 {
+            return;
+        }
         if self.control.in_reset_sweep() {
             self.control.skip_rows(cycles);
         }
+        // A request that is shown in a quiet cycle is not transferred.
+        let shown = self.shown_walker();
+        self.memory_port.hold(shown);
+        self.count_state(cycles);
         self.now += cycles;
         self.statistics.cycles += cycles;
     }
@@ -261,10 +374,11 @@ impl Mmu {
         &self.statistics
     }
 
-    /// Whether nothing is in flight: no request outstanding, control idle, the reset sweep over.
+    /// Whether nothing is in flight: no request outstanding, no prefetch, control idle, the reset sweep over.
     #[inline]
     pub fn is_at_rest(&self) -> bool {
         self.control.state() == ControlState::Idle
-            && self.ports.iter().all(|port| port.outstanding() == 0)
+            && self.none_outstanding()
+            && self.prefetch.state() == PrefetchState::Free
     }
 }

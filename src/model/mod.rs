@@ -13,9 +13,14 @@
 //! | [`port`] | queues, first-level look-up |
 //! | `tlb` | one TLB array |
 //! | `recency` | least-recently-used order, of TLB arrays and paging-structure caches |
-//! | `stlb` | miss entries, second-level look-up, fills and drops |
+//! | `cyclic` | who comes next among several |
+//! | `miss_queue` | requests that missed: entries, merging, who takes one |
+//! | `stlb` | second-level look-up, its results, fills and drops |
+//! | `commit` | which walker, or result of the STLB, performs its end |
 //! | `psc` | paging-structure caches |
-//! | `walker` | the walker |
+//! | `walker` | one walker |
+//! | `memory_port` | whose memory request is shown |
+//! | `prefetch` | the next-page prefetch |
 //! | `control` | registers and invalidations |
 //! | `monitor` | where the blocks report what they do |
 //! | `spec` | the parameters, in the model's form |
@@ -29,15 +34,20 @@
 //! No block decides by anything but its state and the machine's inputs. No tick allocates.
 
 pub mod alone;
+mod commit;
 mod conservation;
 mod control;
+mod cyclic;
 pub mod front_end;
 pub mod memory;
+mod memory_port;
+mod miss_queue;
 pub mod mmu;
 pub mod mmu_pkg;
 mod monitor;
 mod observation;
 pub mod port;
+mod prefetch;
 mod psc;
 mod recency;
 mod spec;

@@ -6,12 +6,12 @@ use super::mmu_pkg::{ArrayEvent, Monitor, WalkEvent};
 
 /// Takes what performs in a cycle.
 pub(super) trait Sink {
-    /// A look-up in the first level of `port`.
-    fn lookup(&mut self, port: usize, code: u8);
-    /// A look-up in the STLB for `port`.
-    fn stlb_lookup(&mut self, port: usize, code: u8);
-    /// The walker starts or ends.
-    fn walk(&mut self, event: WalkEvent);
+    /// A look-up in the first level of `port`, which takes the entry `entry` of the miss queue, or has it, in RETRY; else 0.
+    fn lookup(&mut self, port: usize, code: u8, entry: usize, retry: bool);
+    /// A look-up in the STLB for `port`, or for the prefetch.
+    fn stlb_lookup(&mut self, port: usize, entry: usize, code: u8);
+    /// A walk by `walker` starts or ends.
+    fn walk(&mut self, walker: usize, event: WalkEvent);
     /// A TLB array, by the contract's number, changed.
     fn tlb(&mut self, array: usize, event: &ArrayEvent);
     /// A paging-structure cache, by the contract's number, changed.
@@ -20,19 +20,22 @@ pub(super) trait Sink {
 
 impl Sink for Monitor {
     #[inline]
-    fn lookup(&mut self, port: usize, code: u8) {
+    fn lookup(&mut self, port: usize, code: u8, entry: usize, retry: bool) {
         self.lookup[port] = code;
+        self.lookup_entry[port] = entry as u8;
+        self.lookup_retry[port] = u8::from(retry);
     }
 
     #[inline]
-    fn stlb_lookup(&mut self, port: usize, code: u8) {
+    fn stlb_lookup(&mut self, port: usize, entry: usize, code: u8) {
         self.stlb_lookup = code;
         self.stlb_port = port as u8;
+        self.stlb_entry = entry as u8;
     }
 
     #[inline]
-    fn walk(&mut self, event: WalkEvent) {
-        self.walk[0] = event;
+    fn walk(&mut self, walker: usize, event: WalkEvent) {
+        self.walk[walker] = event;
     }
 
     #[inline]
@@ -51,13 +54,13 @@ pub(super) struct Unseen;
 
 impl Sink for Unseen {
     #[inline]
-    fn lookup(&mut self, _port: usize, _code: u8) {}
+    fn lookup(&mut self, _port: usize, _code: u8, _entry: usize, _retry: bool) {}
 
     #[inline]
-    fn stlb_lookup(&mut self, _port: usize, _code: u8) {}
+    fn stlb_lookup(&mut self, _port: usize, _entry: usize, _code: u8) {}
 
     #[inline]
-    fn walk(&mut self, _event: WalkEvent) {}
+    fn walk(&mut self, _walker: usize, _event: WalkEvent) {}
 
     #[inline]
     fn tlb(&mut self, _array: usize, _event: &ArrayEvent) {}

@@ -5,8 +5,8 @@
 use crate::arch::registers::cr4;
 
 use super::mmu_pkg::{
-    Inputs, LOOKUP_DENIED, LOOKUP_NONE, MAX_PORTS, MEM_COMPARE_AND_SET, Outputs, PSC_LEVELS,
-    WALK_NONE, WALK_START, WalkEvent,
+    Inputs, LOOKUP_NONE, MAX_WALKERS, MEM_COMPARE_AND_SET, Outputs, PREFETCH_ENTRY, PSC_LEVELS,
+    Queues, WALK_NONE, WALK_START, WalkEvent,
 };
 use super::port::Response;
 use super::spec::{STLB, Spec};
@@ -15,10 +15,8 @@ use super::statistics::Statistics;
 /// What an observer remembers from one cycle to the next. It is no figure: two statistics may differ in it and be equal.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Watch {
-    /// The next walk of this port begins at CR3, because its look-up was denied.
-    from_cr3: [bool; MAX_PORTS],
-    /// What the compare-and-set that is under way expects.
-    expected: Option<u64>,
+    /// What the compare-and-set of each walker that is under way expects.
+    expected: [Option<u64>; MAX_WALKERS],
 }
 
 impl PartialEq for Watch {
@@ -37,9 +35,10 @@ impl Statistics {
             self.reset();
             return;
         }
+        self.observe_state(outputs, 1);
         self.observe_look_ups(outputs);
-        for event in &outputs.monitor.walk {
-            self.observe_walk(event, outputs);
+        for (walker, event) in outputs.monitor.walk.iter().enumerate() {
+            self.observe_walk(walker, event, outputs);
         }
         self.observe_memory(inputs, outputs);
         for (array, event) in outputs.monitor.tlb.iter().enumerate() {
@@ -52,45 +51,67 @@ impl Statistics {
         self.cycles += 1;
     }
 
-    /// Counts cycles in which no link transferred and the monitor was 0.
-    pub fn observe_quiet(&mut self, cycles: u64) {
-        self.cycles += cycles;
+    /// Counts cycles in which no link transferred and the monitor showed nothing that performs; `shown` is what each of them showed.
+    pub fn observe_quiet(&mut self, shown: &Outputs, cycles: u64) {
+        if cycles > 0 {
+            self.observe_state(shown, cycles);
+            self.cycles += cycles;
+        }
+    }
+
+    fn observe_state(&mut self, outputs: &Outputs, cycles: u64) {
+        const STATE: u32 = 7;
+        const PROBE: u64 = 1;
+        let Queues {
+            miss,
+            walker,
+            prefetch,
+        } = &outputs.queues;
+        let taken = |word: &u32| word & STATE != 0;
+        let full = miss
+            .iter()
+            .take(self.capacity.miss_queue_entries)
+            .all(taken);
+        let parallel = walker.iter().filter(|word| taken(word)).count() >= 2;
+        self.count_state(cycles, full, prefetch & 3 == PROBE, parallel);
     }
 
     fn observe_look_ups(&mut self, outputs: &Outputs) {
         let monitor = &outputs.monitor;
         for (port, code) in monitor.lookup.iter().enumerate() {
             if *code != LOOKUP_NONE {
-                self.count_look_up(Spec::first_level(port), *code);
-                self.watch.from_cr3[port] = *code == LOOKUP_DENIED;
+                let retry = monitor.lookup_retry[port] != 0;
+                self.count_look_up(Spec::first_level(port), *code, retry);
             }
         }
-        if monitor.stlb_lookup != LOOKUP_NONE {
-            self.count_look_up(STLB, monitor.stlb_lookup);
-            if let Some(from_cr3) = self.watch.from_cr3.get_mut(usize::from(monitor.stlb_port)) {
-                *from_cr3 = monitor.stlb_lookup == LOOKUP_DENIED;
-            }
+        if monitor.stlb_lookup == LOOKUP_NONE {
+            return;
+        }
+        if monitor.stlb_entry == PREFETCH_ENTRY {
+            self.count_probe(monitor.stlb_lookup);
+        } else {
+            self.count_look_up(STLB, monitor.stlb_lookup, false);
         }
     }
 
-    fn observe_walk(&mut self, event: &WalkEvent, outputs: &Outputs) {
+    fn observe_walk(&mut self, walker: usize, event: &WalkEvent, outputs: &Outputs) {
         if event.op == WALK_NONE {
             return;
         }
-        let from_cr3 = self.watch.from_cr3.get(usize::from(event.port));
-        if event.op == WALK_START && from_cr3 == Some(&false) {
+        if event.op == WALK_START && looks_up_caches(event, &outputs.queues) {
             let matched = usize::from(event.psc_level).checked_sub(2);
             let five_level = outputs.control.cr4 & cr4::LA57 != 0;
             self.count_psc_look_up(matched.filter(|cache| *cache < PSC_LEVELS), five_level);
         }
-        self.count_walk(event, self.cycles);
+        self.count_walk(walker, event, self.cycles);
     }
 
     fn observe_memory(&mut self, inputs: &Inputs, outputs: &Outputs) {
         let (answer, request) = (&inputs.memory, &outputs.memory);
         if answer.resp_valid != 0
             && request.resp_ready != 0
-            && let Some(expected) = self.watch.expected.take()
+            && let Some(slot) = self.watch.expected.get_mut(usize::from(answer.resp_id))
+            && let Some(expected) = slot.take()
         {
             let lost = answer.resp_error == 0 && answer.resp_data != expected;
             self.walks.races_lost += u64::from(lost);
@@ -98,7 +119,9 @@ impl Statistics {
         if request.req_valid != 0 && answer.req_ready != 0 {
             let compare_and_set = request.req_op == MEM_COMPARE_AND_SET;
             self.count_memory_request(compare_and_set);
-            self.watch.expected = compare_and_set.then_some(request.req_expected);
+            if let Some(slot) = self.watch.expected.get_mut(usize::from(request.req_id)) {
+                *slot = compare_and_set.then_some(request.req_expected);
+            }
         }
     }
 
@@ -113,4 +136,14 @@ impl Statistics {
             self.count_control(outputs.control.resp_gp != 0);
         }
     }
+}
+
+/// Whether a START, not a restart, looks the paging-structure caches up: of a request unless its walk begins at CR3, of a prefetch with
+/// the right to fill.
+fn looks_up_caches(event: &WalkEvent, queues: &Queues) -> bool {
+    if event.entry == PREFETCH_ENTRY {
+        return queues.prefetch >> 2 & 1 != 0;
+    }
+    let word = queues.miss.get(usize::from(event.entry));
+    word.is_some_and(|word| word >> 14 & 1 == 0)
 }

@@ -5,15 +5,14 @@
 
 use crate::arch::{Access, AccessKind, PageFaultCode, PageSize};
 
+use super::miss_queue::{MissEntry, MissState};
 use super::mmu::{Cycle, Mmu};
 use super::mmu_pkg::{
-    KIND_FETCH, KIND_WRITE, LOOKUP_BYPASS, LOOKUP_DENIED, LOOKUP_HIT_4K, LOOKUP_MISS, LOOKUP_NONE,
-    PortIn, PortOut, STATUS_BUS_ERROR, STATUS_GENERAL_PROTECTION, STATUS_PAGE_FAULT,
-    STATUS_TRANSLATED,
+    KIND_FETCH, KIND_WRITE, LOOKUP_BYPASS, LOOKUP_MISS, LOOKUP_NONE, MAX_PORTS, PortIn, PortOut,
+    STATUS_BUS_ERROR, STATUS_GENERAL_PROTECTION, STATUS_PAGE_FAULT, STATUS_TRANSLATED,
 };
 use super::monitor::Sink;
 use super::spec::Spec;
-use super::stlb::{MissEntry, MissState};
 use super::tlb::TlbEntry;
 
 /// Most requests that a port may have accepted and not answered.
@@ -93,6 +92,9 @@ pub struct Response {
 }
 
 impl Response {
+    /// All fields 0.
+    pub(super) const NONE: Self = Self::of_status(0, 0);
+
     const fn of_status(id: u8, status: u8) -> Self {
         Self {
             id,
@@ -289,6 +291,19 @@ impl Port {
         self.responses.push(response);
     }
 
+    /// The oldest request leaves its queue.
+    #[inline]
+    pub fn take_oldest(&mut self) -> Option<Request> {
+        self.requests.pop().map(|waiting| waiting.request)
+    }
+
+    /// The oldest request, if it may be looked up in `cycle`.
+    #[inline]
+    fn oldest(&self, cycle: u64) -> Option<Request> {
+        let waiting = self.requests.front()?;
+        (waiting.from_cycle <= cycle).then_some(waiting.request)
+    }
+
     /// The first cycle in which the oldest request may be looked up.
     #[inline]
     pub fn look_up_from(&self) -> Option<u64> {
@@ -349,47 +364,92 @@ impl Mmu {
         }
     }
 
+    /// What a look-up of `request` at a level would come to, and nothing changes: codes 1 to 6 of contract 6.
+    pub(super) fn judge_level(&self, level: usize, request: &Request) -> u8 {
+        let page = super::tlb::page_number(request.va);
+        let pcid = self.control.pcid();
+        self.tlb[level]
+            .iter()
+            .find_map(|array| Some((array.size(), array.entry(array.find(page, pcid)?))))
+            .map_or(LOOKUP_MISS, |(size, entry)| {
+                entry.judge(request, size, self.control.registers())
+            })
+    }
+
     /// Contract 6 for every port.
     pub(super) fn look_up_first_levels(&mut self, cycle: &Cycle, sink: &mut impl Sink) {
         if cycle.busy || cycle.drop {
             return;
         }
+        let in_retry = cycle.states.of(MissState::Retry);
+        let mut missed = [LOOKUP_NONE; MAX_PORTS];
+        let mut some_missed = false;
         for port in 0..self.spec.ports {
             let level = Spec::first_level(port);
-            let may_be = self.ports[port]
-                .look_up_from()
-                .is_some_and(|from| from <= self.now);
-            if !may_be || cycle.miss[port] != MissState::Free || cycle.fills_level[level] {
+            if cycle.pushes_to == Some(port) || cycle.fills_level[level] {
                 continue;
             }
-            if let Some(waiting) = self.ports[port].requests.pop() {
-                let code = self.look_up_first_level(port, &waiting.request);
-                sink.lookup(port, code);
-                self.statistics.count_look_up(level, code);
+            if let Some((number, request)) = self.miss_queue.retried(in_retry, port) {
+                self.look_up_again(port, number, request, sink);
+            } else if let Some(request) = self.ports[port].oldest(self.now) {
+                let code = self.look_up_oldest(port, &request, sink);
+                missed[port] = code;
+                some_missed |= code != LOOKUP_NONE;
             }
+        }
+        if some_missed {
+            self.take_entries(cycle, &missed, sink);
         }
     }
 
-    /// Contract 6 for one request: the code, with what performs.
-    fn look_up_first_level(&mut self, port: usize, request: &Request) -> u8 {
-        if let Some(response) = self.bypass(request) {
+    /// Contract 6 for the oldest request of a port: the code if it needs an entry of the miss queue, else 0, when it has been answered.
+    fn look_up_oldest(&mut self, port: usize, request: &Request, sink: &mut impl Sink) -> u8 {
+        let level = Spec::first_level(port);
+        let (code, response) = if let Some(response) = self.bypass(request) {
+            (LOOKUP_BYPASS, response)
+        } else {
+            let found = self.look_up_level(level, request);
+            if found.code >= LOOKUP_MISS {
+                return found.code;
+            }
+            let response = Response::translated(request, found.size, found.entry);
+            (found.code, response)
+        };
+        self.ports[port].take_oldest();
+        self.ports[port].respond(response);
+        sink.lookup(port, code, 0, false);
+        self.statistics.count_look_up(level, code, false);
+        LOOKUP_NONE
+    }
+
+    /// Contract 6 for the request in RETRY of the entry `number`.
+    fn look_up_again(
+        &mut self,
+        port: usize,
+        number: usize,
+        request: Request,
+        sink: &mut impl Sink,
+    ) {
+        let level = Spec::first_level(port);
+        let found = self.look_up_level(level, &request);
+        if found.code < LOOKUP_MISS {
+            let response = Response::translated(&request, found.size, found.entry);
             self.ports[port].respond(response);
-            return LOOKUP_BYPASS;
+            self.miss_queue.free(number);
+        } else {
+            let entry = MissEntry::missed(port, request, found.code);
+            self.miss_queue.set(number, entry);
         }
-        let found = self.look_up_level(Spec::first_level(port), request);
-        match found.code {
-            LOOKUP_MISS => self.miss[port] = MissEntry::new(*request, MissState::StlbWait),
-            LOOKUP_HIT_4K..LOOKUP_MISS => {
-                let response = Response::translated(request, found.size, found.entry);
-                self.ports[port].respond(response);
-            }
-            code => {
-                self.miss[port] = MissEntry {
-                    from_cr3: code == LOOKUP_DENIED,
-                    ..MissEntry::new(*request, MissState::WalkWait)
-                };
-            }
-        }
-        found.code
+        sink.lookup(port, found.code, number, true);
+        self.statistics.count_look_up(level, found.code, true);
+    }
+
+    /// Whether the oldest request of `port`, once it may be looked up, would be refused while no entry of the miss queue is FREE.
+    pub(super) fn would_be_refused(&self, port: usize) -> bool {
+        let Some(Waiting { request, .. }) = self.ports[port].requests.front() else {
+            return false;
+        };
+        self.bypass(request).is_none()
+            && self.judge_level(Spec::first_level(port), request) >= LOOKUP_MISS
     }
 }

@@ -5,7 +5,7 @@
 use crate::arch::{Capabilities, PageSize};
 use crate::config::{ArraySpec, Config, Level};
 
-use super::mmu_pkg::{MAX_PORTS, PSC_LEVELS, TLB_ARRAYS};
+use super::mmu_pkg::{MAX_MISS_QUEUE_ENTRIES, MAX_PORTS, MAX_WALKERS, PSC_LEVELS, TLB_ARRAYS};
 
 /// The number of the STLB among the levels; its arrays follow those of ITLB and DTLB.
 pub(super) const STLB: usize = Level::Stlb as usize;
@@ -17,6 +17,12 @@ pub(super) struct Spec {
     pub ports: usize,
     /// Requests accepted and not yet answered, per port.
     pub queue_entries: u64,
+    /// Entries of the miss queue, 1 to 16.
+    pub miss_queue_entries: usize,
+    /// Page walkers, 1 to 4.
+    pub walkers: usize,
+    /// The page after one that was walked is prefetched.
+    pub prefetch: bool,
     /// Latency of a look-up in ITLB, DTLB and STLB.
     pub hit_cycles: [u64; 3],
     /// Sets and ways of each array, by the contract's numbers.
@@ -41,6 +47,10 @@ impl Spec {
         Self {
             ports: (config.ports() as usize).min(MAX_PORTS),
             queue_entries: u64::from(config.ports.queue_entries),
+            miss_queue_entries: (config.miss_queue.entries as usize)
+                .clamp(1, MAX_MISS_QUEUE_ENTRIES),
+            walkers: (config.walkers.count as usize).clamp(1, MAX_WALKERS),
+            prefetch: config.prefetch.next_page,
             hit_cycles: Level::ALL.map(|level| u64::from(config.tlb(level).hit_latency_cycles)),
             arrays,
             psc_entries: config.psc_entries(),

@@ -11,9 +11,10 @@ use crate::config::Config;
 
 use super::mmu_pkg::{
     ARRAY_FILL, ARRAY_INVALIDATE, ArrayEvent, LOOKUP_BYPASS, LOOKUP_DENIED, LOOKUP_DIRTY_CLEAR,
-    LOOKUP_HIT_4K, LOOKUP_MISS, PSC_LEVELS, STATUS_BUS_ERROR, STATUS_GENERAL_PROTECTION,
-    STATUS_PAGE_FAULT, STATUS_TRANSLATED, TLB_ARRAYS, WALK_BUS_ERROR, WALK_PAGE_FAULT,
-    WALK_RESTART, WALK_START, WALK_TRANSLATED, WalkEvent,
+    LOOKUP_HIT_4K, LOOKUP_MERGED, LOOKUP_MISS, MAX_WALKERS, PREFETCH_ENTRY, PSC_LEVELS,
+    STATUS_BUS_ERROR, STATUS_GENERAL_PROTECTION, STATUS_PAGE_FAULT, STATUS_TRANSLATED, TLB_ARRAYS,
+    WALK_BUS_ERROR, WALK_PAGE_FAULT, WALK_RESTART, WALK_START, WALK_STOPPED, WALK_TRANSLATED,
+    WalkEvent,
 };
 use super::observation::Watch;
 use super::port::Response;
@@ -39,14 +40,18 @@ pub struct LevelStatistics {
     pub denied: u64,
     /// Misses of writes that matched an entry with D = 0.
     pub dirty_clear: u64,
+    /// Misses that were put to wait for another miss of the same page. Always 0 for the STLB.
+    pub merged: u64,
+    /// Look-ups, hits and misses among them, of requests that had waited for another. Always 0 for the STLB.
+    pub retries: u64,
     /// Requests answered without a look-up: paging is off, or the address is not canonical. Always 0 for the STLB.
     pub bypassed: u64,
 }
 
 impl LevelStatistics {
-    /// Misses that matched nothing.
+    /// Misses that matched nothing, and did not wait for another.
     pub const fn plain_misses(&self) -> u64 {
-        self.misses - self.denied - self.dirty_clear
+        self.misses - self.denied - self.dirty_clear - self.merged
     }
 }
 
@@ -59,7 +64,29 @@ pub struct PscStatistics {
     pub hits: u64,
 }
 
-/// The walker.
+/// The miss queue.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct MissQueueStatistics {
+    /// How often its last free entry was taken: from then on, requests that need one are refused.
+    pub full: u64,
+}
+
+/// The prefetch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct PrefetchStatistics {
+    /// Pages that were to be looked for.
+    pub triggered: u64,
+    /// Those that the STLB had already.
+    pub probe_hits: u64,
+    /// Walks begun for the others; the walks' figures have them too.
+    pub walked: u64,
+    /// Walks given up: an entry was not fit, or the right to fill was lost.
+    pub stopped: u64,
+    /// Walks that put a translation into the STLB.
+    pub filled: u64,
+}
+
+/// The walkers, requests and prefetches together.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
 pub struct WalkStatistics {
     /// Walks begun; a restart is not another walk.
@@ -72,14 +99,18 @@ pub struct WalkStatistics {
     pub faulted: u64,
     /// Walks that ended in a bus error.
     pub aborted: u64,
+    /// Walks of prefetches that were given up.
+    pub stopped: u64,
     /// Entries read; what a lost compare-and-set brought back is not counted.
     pub memory_reads: u64,
     /// Compare-and-sets issued, won or lost.
     pub compare_and_sets: u64,
     /// Compare-and-sets that found another value than expected.
     pub races_lost: u64,
-    /// Cycles of the walks that have ended, from START to DONE, both included.
+    /// Cycles of the walks that have ended, from START to DONE, both included; those of walks at the same time are added up.
     pub cycles: u64,
+    /// Cycles in which at least two walkers were not idle.
+    pub parallel_cycles: u64,
 }
 
 /// One array or paging-structure cache.
@@ -185,8 +216,12 @@ pub struct Statistics {
     /// The caches of PDEs, PDPTEs, PML4Es and PML5Es.
     #[serde(serialize_with = "serialize_psc")]
     pub psc: [PscStatistics; PSC_LEVELS],
-    /// The walker.
+    /// The walkers.
     pub walks: WalkStatistics,
+    /// The miss queue.
+    pub miss_queue: MissQueueStatistics,
+    /// The prefetch.
+    pub prefetches: PrefetchStatistics,
     /// TLB arrays, by the contract's numbers.
     pub tlb_arrays: [ArrayStatistics; TLB_ARRAYS],
     /// Paging-structure caches, by the contract's numbers.
@@ -195,11 +230,23 @@ pub struct Statistics {
     pub control: ControlStatistics,
     #[serde(skip)]
     pub(super) capacity: Capacity,
-    /// The cycle in which the walk that is under way started.
+    /// For each walker the cycle in which the walk that is under way started.
     #[serde(skip)]
-    pub(super) walking_since: Option<u64>,
+    pub(super) walking_since: [Option<u64>; MAX_WALKERS],
+    /// What the state was in the cycle before.
+    #[serde(skip)]
+    pub(super) was: Was,
     #[serde(skip)]
     pub(super) watch: Watch,
+}
+
+/// What must be remembered of the state to count when it changes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Was {
+    /// No entry of the miss queue was free.
+    pub full: bool,
+    /// The number, counted from 1, of the last cycle with the prefetch in PROBE.
+    pub probing: u64,
 }
 
 /// What the machine has room for; fixed.
@@ -207,6 +254,7 @@ pub struct Statistics {
 pub(super) struct Capacity {
     pub tlb_entries: [u64; TLB_ARRAYS],
     pub psc_entries: [u64; PSC_LEVELS],
+    pub miss_queue_entries: usize,
     pub walkers: u64,
 }
 
@@ -217,7 +265,8 @@ impl Statistics {
         Self::zero(Capacity {
             tlb_entries: spec.arrays.map(|array| u64::from(array.entries())),
             psc_entries: spec.psc_entries.map(u64::from),
-            walkers: 1,
+            miss_queue_entries: spec.miss_queue_entries,
+            walkers: spec.walkers as u64,
         })
     }
 
@@ -231,11 +280,14 @@ impl Statistics {
             stlb: LevelStatistics::default(),
             psc: Default::default(),
             walks: WalkStatistics::default(),
+            miss_queue: MissQueueStatistics::default(),
+            prefetches: PrefetchStatistics::default(),
             tlb_arrays: Default::default(),
             psc_arrays: Default::default(),
             control: ControlStatistics::default(),
             capacity,
-            walking_since: None,
+            walking_since: [None; MAX_WALKERS],
+            was: Was::default(),
             watch: Watch::default(),
         }
     }
@@ -264,15 +316,44 @@ impl Statistics {
         self.psc_arrays[cache].occupancy("").unwrap_or(0)
     }
 
-    /// A look-up of `level` came to `code`.
+    /// In each of that many cycles, of which this is the first, no entry of the miss queue is free, the prefetch is in PROBE, and at
+    /// least two walkers are not idle; or not.
     #[inline]
-    pub(super) fn count_look_up(&mut self, level: usize, code: u8) {
+    pub(super) fn count_state(&mut self, cycles: u64, full: bool, probing: bool, parallel: bool) {
+        self.miss_queue.full += u64::from(full && !self.was.full);
+        self.was.full = full;
+        if probing {
+            // Between two prefetches there is at least one cycle without.
+            self.prefetches.triggered += u64::from(self.was.probing != self.cycles);
+            self.was.probing = self.cycles + cycles;
+        }
+        if parallel {
+            self.walks.parallel_cycles += cycles;
+        }
+    }
+
+    /// A request took an entry of the miss queue when all were free, and left it before another took one.
+    #[inline]
+    pub(super) fn count_only_miss(&mut self) {
+        self.miss_queue.full += u64::from(self.capacity.miss_queue_entries == 1);
+    }
+
+    /// The STLB was searched for the page of the prefetch.
+    #[inline]
+    pub(super) fn count_probe(&mut self, code: u8) {
+        self.prefetches.probe_hits += u64::from(code < LOOKUP_MISS);
+    }
+
+    /// A look-up of `level` came to `code`; `retry`: of a request in RETRY.
+    #[inline]
+    pub(super) fn count_look_up(&mut self, level: usize, code: u8, retry: bool) {
         let counts = self.level_mut(level);
         if code == LOOKUP_BYPASS {
             counts.bypassed += 1;
             return;
         }
         counts.lookups += 1;
+        counts.retries += u64::from(retry);
         match code {
             LOOKUP_HIT_4K..LOOKUP_MISS => {
                 counts.hits += 1;
@@ -282,6 +363,7 @@ impl Statistics {
                 counts.misses += 1;
                 counts.denied += u64::from(code == LOOKUP_DENIED);
                 counts.dirty_clear += u64::from(code == LOOKUP_DIRTY_CLEAR);
+                counts.merged += u64::from(code == LOOKUP_MERGED);
             }
         }
     }
@@ -299,25 +381,34 @@ impl Statistics {
         }
     }
 
-    /// START or DONE performed in `cycle`.
+    /// START or DONE of a walker performed in `cycle`.
     #[inline]
-    pub(super) fn count_walk(&mut self, event: &WalkEvent, cycle: u64) {
+    pub(super) fn count_walk(&mut self, walker: usize, event: &WalkEvent, cycle: u64) {
+        let prefetch = event.entry == PREFETCH_ENTRY;
         match event.op {
             WALK_START => {
                 self.walks.started += 1;
-                self.walking_since = Some(cycle);
+                self.prefetches.walked += u64::from(prefetch);
+                self.walking_since[walker] = Some(cycle);
                 return;
             }
             WALK_RESTART => {
                 self.walks.restarted += 1;
                 return;
             }
-            WALK_TRANSLATED => self.walks.completed += 1,
+            WALK_TRANSLATED => {
+                self.walks.completed += 1;
+                self.prefetches.filled += u64::from(prefetch && event.filled != 0);
+            }
             WALK_PAGE_FAULT => self.walks.faulted += 1,
             WALK_BUS_ERROR => self.walks.aborted += 1,
+            WALK_STOPPED => {
+                self.walks.stopped += 1;
+                self.prefetches.stopped += 1;
+            }
             _ => return,
         }
-        if let Some(since) = self.walking_since.take() {
+        if let Some(since) = self.walking_since[walker].take() {
             self.walks.cycles += cycle - since + 1;
         }
     }

@@ -1,4 +1,4 @@
-//! The walker: reads the entries of a path, sets A and D, and answers what the TLBs could not.
+//! One walker: reads the entries of a path, sets A and D, and answers what the TLBs could not; and what START and DONE do.
 //!
 //! Contract: 8. SDM vol. 3A, 4.5 (the walk), 4.6 (rights), 4.7 (page faults), 4.8 (accessed and dirty flags), 4.10.3.2 (walks from
 //! a paging-structure cache). Counterpart: `rtl/walker.sv`.
@@ -12,19 +12,20 @@ use crate::arch::{
     Registers,
 };
 
+use super::miss_queue::{MissEntry, MissState};
 use super::mmu::{Cycle, Mmu};
 use super::mmu_pkg::{
-    MEM_COMPARE_AND_SET, MEM_READ, MemoryIn, MemoryOut, PSC_LEVELS, WALK_BUS_ERROR,
-    WALK_PAGE_FAULT, WALK_RESTART, WALK_START, WALK_TRANSLATED, WalkEvent,
+    MEM_COMPARE_AND_SET, MEM_READ, MemoryIn, MemoryOut, PREFETCH_ENTRY, PSC_LEVELS, WALK_BUS_ERROR,
+    WALK_PAGE_FAULT, WALK_RESTART, WALK_START, WALK_STOPPED, WALK_TRANSLATED, WalkEvent,
 };
 use super::monitor::Sink;
 use super::port::{Request, Response};
+use super::prefetch::Prefetch;
 use super::psc::TablePointer;
 use super::spec::{STLB, Spec};
-use super::stlb::{MissEntry, MissState};
 use super::tlb::TlbEntry;
 
-/// The walker's states, as contract 8 names them.
+/// A walker's states, as contract 8 names them and 10.1 numbers them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum WalkState {
     Idle,
@@ -46,16 +47,18 @@ pub(super) enum End {
     PageFault(PageFaultCode),
     /// A read or a compare-and-set met a bus error.
     BusError,
+    /// A prefetch is given up (contract 8.6).
+    Stopped,
 }
 
-/// The walker. While idle, everything but `last_port` is as after reset.
+/// A walker. While it is idle, everything is as after reset.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Walker {
     state: WalkState,
-    /// The port whose miss is walked.
-    port: usize,
-    /// The port last taken: the next in cyclic order has precedence.
-    last_port: usize,
+    /// The entry of the miss queue that is walked, or [`PREFETCH_ENTRY`].
+    owner: u8,
+    /// The address that is walked.
+    va: u64,
     /// START would perform as a restart.
     restarts: bool,
     /// The walk began at a paging-structure-cache entry.
@@ -80,27 +83,21 @@ impl Walker {
         rights: PageRights::ALL,
     };
 
-    /// Idle, with `last_port` such that port 0 of `ports` has precedence.
-    pub const fn new(ports: usize) -> Self {
-        Self::idle(ports - 1)
-    }
-
-    const fn idle(last_port: usize) -> Self {
-        Self {
-            state: WalkState::Idle,
-            port: 0,
-            last_port,
-            restarts: false,
-            cached: false,
-            level: Level::Pt,
-            path: Self::ROOT,
-            recorded: [None; PSC_LEVELS],
-            entry: Entry(0),
-            error: false,
-            replacement: Entry(0),
-            end: None,
-        }
-    }
+    /// Without a walk.
+    pub const IDLE: Self = Self {
+        state: WalkState::Idle,
+        owner: 0,
+        va: 0,
+        restarts: false,
+        cached: false,
+        level: Level::Pt,
+        path: Self::ROOT,
+        recorded: [None; PSC_LEVELS],
+        entry: Entry(0),
+        error: false,
+        replacement: Entry(0),
+        end: None,
+    };
 
     /// Its state in this cycle.
     #[inline]
@@ -108,10 +105,16 @@ impl Walker {
         self.state
     }
 
-    /// The port whose miss it has; meaningful unless idle.
+    /// The number of the entry of the miss queue that it has, or [`PREFETCH_ENTRY`]; meaningful unless idle.
     #[inline]
-    pub const fn port(&self) -> usize {
-        self.port
+    pub const fn owner(&self) -> usize {
+        self.owner as usize
+    }
+
+    /// Whether it walks the prefetch.
+    #[inline]
+    pub const fn has_prefetch(&self) -> bool {
+        self.owner == PREFETCH_ENTRY
     }
 
     /// How the walk ends; from the last EXAMINE on.
@@ -120,32 +123,41 @@ impl Walker {
         self.end
     }
 
-    /// Contract 8.1: takes the miss of `port`.
+    /// Contract 8.1: takes the request for `va` of the entry `owner` of the miss queue, or of the prefetch.
     #[inline]
-    pub fn take(&mut self, port: usize) {
-        self.port = port;
-        self.last_port = port;
+    pub fn take(&mut self, owner: usize, va: u64) {
+        self.owner = owner as u8;
+        self.va = va;
         self.state = WalkState::Start;
     }
 
     /// The address of the entry to read or to set.
     #[inline]
-    fn entry_address(&self, va: u64) -> u64 {
+    fn entry_address(&self) -> u64 {
         let table = PhysicalAddress::new(self.path.frame << 12);
-        table.entry_address(va >> self.level.shift() & 0x1ff).raw()
+        table
+            .entry_address(self.va >> self.level.shift() & 0x1ff)
+            .raw()
     }
 
-    /// Drives the memory request port (contract 8.3); nothing but `resp_ready` unless in READ or CAS.
+    /// Its word of contract 10.1.
     #[inline]
-    pub fn show(&self, va: u64, memory: &mut MemoryOut) {
-        memory.resp_ready = 1;
-        if self.state != WalkState::Read && self.state != WalkState::Cas {
-            return;
-        }
+    pub fn word(&self) -> u32 {
+        let level = match self.state {
+            WalkState::Idle => return 0,
+            WalkState::Start | WalkState::Done => 0,
+            _ => self.level.array_index() as u32 + 1,
+        };
+        self.state as u32 | u32::from(self.owner) << 3 | level << 8
+    }
+
+    /// Drives the memory request port (contract 8.3). It must be in READ or CAS.
+    #[inline]
+    pub fn show(&self, memory: &mut MemoryOut) {
         memory.req_valid = 1;
         memory.req_beats = 1;
         memory.req_be = 0xff;
-        memory.req_addr = self.entry_address(va);
+        memory.req_addr = self.entry_address();
         if self.state == WalkState::Read {
             memory.req_op = MEM_READ;
         } else {
@@ -237,6 +249,31 @@ impl Walker {
         }
     }
 
+    /// EXAMINE of a prefetch (contract 8.6), with or without the right to fill.
+    #[inline]
+    pub fn examine_prefetch(&mut self, right_to_fill: bool, rules: &EntryRules) {
+        let decoded = if right_to_fill && !self.error {
+            rules.decode(self.level, self.entry)
+        } else {
+            Decoded::NotPresent
+        };
+        match decoded {
+            Decoded::Table if self.entry == self.entry.after_use_as_table() => self.descend(),
+            Decoded::Leaf(size) if self.entry == self.entry.after_use_as_leaf(false) => {
+                self.path.rights = self.path.rights.through_leaf(self.entry);
+                self.end = Some(End::Translated(size));
+                self.state = WalkState::Done;
+            }
+            _ => self.stop(),
+        }
+    }
+
+    /// A prefetch is given up.
+    pub fn stop(&mut self) {
+        self.end = Some(End::Stopped);
+        self.state = WalkState::Done;
+    }
+
     /// If the kept entry is not yet as `used`, next is CAS.
     #[inline]
     fn set_in_memory(&mut self, used: Entry) -> bool {
@@ -272,9 +309,10 @@ impl Walker {
         if self.cached {
             *self = Self {
                 state: WalkState::Start,
-                port: self.port,
+                owner: self.owner,
+                va: self.va,
                 restarts: true,
-                ..Self::idle(self.last_port)
+                ..Self::IDLE
             };
             return true;
         }
@@ -288,161 +326,214 @@ impl Walker {
 const LEVEL_BELOW_CACHE: [Level; PSC_LEVELS] = [Level::Pt, Level::Pd, Level::Pdpt, Level::Pml4];
 
 impl Mmu {
-    /// Contract 8: one cycle of the walker.
-    pub(super) fn step_walker(&mut self, cycle: &Cycle, memory: &MemoryIn, sink: &mut impl Sink) {
-        match self.walker.state {
-            WalkState::Idle => {
-                let ports = self.spec.ports;
-                let next = (1..=ports)
-                    .map(|step| (self.walker.last_port + step) % ports)
-                    .find(|port| cycle.miss[*port] == MissState::WalkWait);
-                if let Some(port) = next {
-                    self.miss[port].state = MissState::Walking;
-                    self.walker.take(port);
+    /// The entry of the miss queue that a walker has; none if it has the prefetch. The walker must not be idle.
+    #[inline]
+    pub(super) fn walk_entry(&self, walker: usize) -> Option<&MissEntry> {
+        let walker = &self.walkers[walker];
+        (!walker.has_prefetch()).then(|| self.miss_queue.entry(walker.owner()))
+    }
+
+    /// Contract 8.1 and 8.6: who waits gets a walker, if this cycle grants one.
+    pub(super) fn grant_walker(&mut self, cycle: &Cycle) {
+        let Some((walker, owner)) = cycle.grant else {
+            return;
+        };
+        if owner == usize::from(PREFETCH_ENTRY) {
+            let va = self.prefetch.request().va;
+            self.walkers[walker].take(owner, va);
+            self.walk_prefetch();
+            return;
+        }
+        let va = self.miss_queue.entry(owner).request.va;
+        self.miss_queue.move_to(owner, MissState::Walking);
+        self.miss_queue.walk_order.choose(owner);
+        self.walkers[walker].take(owner, va);
+    }
+
+    /// Contract 8.3 and 8.4: the walkers in READ to CAS_WAIT, and the memory port.
+    pub(super) fn step_walkers(&mut self, cycle: &Cycle, memory: &MemoryIn) {
+        for (number, state) in cycle.walkers.iter().enumerate() {
+            match state {
+                WalkState::ReadWait | WalkState::CasWait => {
+                    if memory.resp_valid != 0 && usize::from(memory.resp_id) == number {
+                        self.walk_answered(number, memory.resp_data, memory.resp_error != 0);
+                    }
                 }
-            }
-            WalkState::Start => {
-                if !cycle.busy {
-                    self.start_walk(self.now, sink);
-                }
-            }
-            WalkState::Read | WalkState::Cas => {
-                if memory.req_ready != 0 {
-                    self.statistics
-                        .count_memory_request(self.walker.state == WalkState::Cas);
-                    self.walker.requested();
-                }
-            }
-            WalkState::ReadWait | WalkState::CasWait => {
-                if memory.resp_valid != 0 {
-                    self.walk_answered(memory.resp_data, memory.resp_error != 0);
-                }
-            }
-            WalkState::Examine => self.examine(),
-            WalkState::Done => {
-                if !cycle.busy {
-                    let (port, response) = self.end_walk(self.now, sink);
-                    self.ports[port].respond(response);
-                }
+                WalkState::Examine => self.examine(number, cycle.prefetch.right_to_fill()),
+                _ => {}
             }
         }
+        match cycle.shown {
+            Some(walker) if memory.req_ready != 0 => self.walk_requested(walker),
+            shown => self.memory_port.hold(shown),
+        }
+    }
+
+    /// The request of a walker is transferred.
+    #[inline]
+    pub(super) fn walk_requested(&mut self, walker: usize) {
+        let compare_and_set = self.walkers[walker].state == WalkState::Cas;
+        self.statistics.count_memory_request(compare_and_set);
+        self.walkers[walker].requested();
+        self.memory_port.transferred(walker);
     }
 
     /// The response to a read or a compare-and-set.
     #[inline]
-    pub(super) fn walk_answered(&mut self, data: u64, error: bool) {
-        if self.walker.answered(data, error) {
+    pub(super) fn walk_answered(&mut self, walker: usize, data: u64, error: bool) {
+        if self.walkers[walker].answered(data, error) {
             self.statistics.walks.races_lost += 1;
         }
     }
 
-    /// EXAMINE performs.
+    /// EXAMINE performs; `prefetch_right`: the right to fill that the prefetch has in this cycle.
     #[inline]
-    pub(super) fn examine(&mut self) {
-        let entry = &mut self.miss[self.walker.port];
-        if self.walker.examine(
-            &entry.request,
-            self.control.registers(),
-            self.control.entry_rules(),
-        ) {
-            entry.from_cr3 = true;
+    pub(super) fn examine(&mut self, walker: usize, prefetch_right: bool) {
+        let (registers, rules) = (self.control.registers(), self.control.entry_rules());
+        let walker = &mut self.walkers[walker];
+        if walker.has_prefetch() {
+            walker.examine_prefetch(prefetch_right, rules);
+            return;
+        }
+        let owner = walker.owner();
+        let request = &self.miss_queue.entry(owner).request;
+        if walker.examine(request, registers, rules) {
+            self.miss_queue.set_from_cr3(owner);
         }
     }
 
     /// START performs, in cycle `now` (contract 8.2).
     #[inline]
-    pub(super) fn start_walk(&mut self, now: u64, sink: &mut impl Sink) {
-        let port = self.walker.port;
+    pub(super) fn start_walk(&mut self, walker: usize, now: u64, sink: &mut impl Sink) {
         let registers = *self.control.registers();
-        let MissEntry {
-            request, from_cr3, ..
-        } = self.miss[port];
-        let start = if from_cr3 {
-            self.drop_address(port, sink);
-            None
-        } else {
-            let five_level = registers.paging_mode().root() == Some(Level::Pml5);
-            let start = self
-                .psc
-                .look_up(request.va, self.control.pcid(), five_level);
+        let five_level = registers.paging_mode().root() == Some(Level::Pml5);
+        let Walker {
+            owner,
+            va,
+            restarts,
+            ..
+        } = self.walkers[walker];
+        let (port, from_cr3) = self
+            .walk_entry(walker)
+            .map_or((0, false), |entry| (entry.port, entry.from_cr3));
+        let stopped = owner == PREFETCH_ENTRY && !self.prefetch.right_to_fill();
+        let mut start = None;
+        if from_cr3 {
+            self.drop_address(usize::from(owner), sink);
+        } else if !stopped {
+            start = self.psc.look_up(va, self.control.pcid(), five_level);
             let matched = start.map(|(number, _)| number);
             self.statistics.count_psc_look_up(matched, five_level);
-            start
-        };
+        }
         let event = WalkEvent {
-            op: if self.walker.restarts {
-                WALK_RESTART
-            } else {
-                WALK_START
-            },
-            port: port as u8,
+            op: if restarts { WALK_RESTART } else { WALK_START },
+            port,
+            entry: owner,
             psc_level: start.map_or(0, |(number, _)| number as u8 + 2),
             entry: 0,
             filled: 0,
         };
-        sink.walk(event);
-        self.statistics.count_walk(&event, now);
-        self.walker.begin(start, &registers);
+        sink.walk(walker, event);
+        self.statistics.count_walk(walker, &event, now);
+        if stopped {
+            self.walkers[walker].stop();
+        } else {
+            self.walkers[walker].begin(start, &registers);
+        }
     }
 
-    /// DONE performs, in cycle `now` (contract 8.5): the port and its response, which the caller hands over.
+    /// DONE performs, in cycle `now` (contract 8.5): the port and its response, which the caller hands over. None for a prefetch.
     #[inline]
-    pub(super) fn end_walk(&mut self, now: u64, sink: &mut impl Sink) -> (usize, Response) {
-        let port = self.walker.port;
-        let MissEntry {
+    pub(super) fn end_walk(
+        &mut self,
+        walker: usize,
+        now: u64,
+        sink: &mut impl Sink,
+    ) -> Option<(usize, Response)> {
+        let owner = self.walkers[walker].owner();
+        let Some(&MissEntry {
+            port,
             request,
             right_to_fill,
             ..
-        } = self.miss[port];
+        }) = self.walk_entry(walker)
+        else {
+            self.end_prefetch(walker, now, sink);
+            return None;
+        };
         let mut event = WalkEvent {
             op: WALK_TRANSLATED,
-            port: port as u8,
-            ..WalkEvent::default()
+            port,
+            entry: owner as u8,
+            ..WalkEvent::ZERO
         };
-        let response = match self.walker.end {
+        let response = match self.walkers[walker].end {
             Some(End::Translated(size)) => {
-                let (leaf, rights) = (self.walker.entry, self.walker.path.rights);
-                let entry =
-                    TlbEntry::of_leaf(request.va, size, leaf, rights, self.control.registers());
+                let entry = self.translation(walker, size);
                 if right_to_fill {
                     event.filled = 1;
-                    self.fill_after_walk(port, &request, size, entry, sink);
+                    self.fill_array(STLB, size, entry, sink);
+                    self.fill_array(Spec::first_level(usize::from(port)), size, entry, sink);
+                    self.fill_caches(walker, sink);
+                    self.trigger_prefetch(request.va, size);
                 }
                 Response::translated(&request, size, entry)
             }
             Some(End::PageFault(code)) => {
                 event.op = WALK_PAGE_FAULT;
-                self.drop_address(port, sink);
+                self.drop_address(owner, sink);
                 Response::page_fault(&request, code)
             }
-            Some(End::BusError) | None => {
+            Some(End::BusError | End::Stopped) | None => {
                 event.op = WALK_BUS_ERROR;
                 Response::bus_error(&request)
             }
         };
-        sink.walk(event);
-        self.statistics.count_walk(&event, now);
-        self.miss[port] = MissEntry::FREE;
-        self.walker = Walker::idle(self.walker.last_port);
-        (port, response)
+        sink.walk(walker, event);
+        self.statistics.count_walk(walker, &event, now);
+        self.miss_queue.free(owner);
+        self.walkers[walker] = Walker::IDLE;
+        Some((usize::from(port), response))
     }
 
-    /// The first item of contract 8.5: STLB, first level, and the paging-structure caches of the levels that were read.
+    /// DONE of a prefetch performs (contract 8.6).
+    fn end_prefetch(&mut self, walker: usize, now: u64, sink: &mut impl Sink) {
+        let mut event = WalkEvent {
+            op: WALK_STOPPED,
+            entry: PREFETCH_ENTRY,
+            ..WalkEvent::ZERO
+        };
+        if let Some(End::Translated(size)) = self.walkers[walker].end {
+            event.op = WALK_TRANSLATED;
+            if self.prefetch.right_to_fill() {
+                event.filled = 1;
+                let entry = self.translation(walker, size);
+                self.fill_array(STLB, size, entry, sink);
+                self.fill_caches(walker, sink);
+            }
+        }
+        sink.walk(walker, event);
+        self.statistics.count_walk(walker, &event, now);
+        self.prefetch = Prefetch::FREE;
+        self.walkers[walker] = Walker::IDLE;
+    }
+
+    /// The entry that a walk which found a page of `size` makes.
     #[inline]
-    fn fill_after_walk(
-        &mut self,
-        port: usize,
-        request: &Request,
-        size: PageSize,
-        entry: TlbEntry,
-        sink: &mut impl Sink,
-    ) {
-        self.fill_array(STLB, size, entry, sink);
-        self.fill_array(Spec::first_level(port), size, entry, sink);
+    fn translation(&self, walker: usize, size: PageSize) -> TlbEntry {
+        let walker = &self.walkers[walker];
+        let (leaf, rights) = (walker.entry, walker.path.rights);
+        TlbEntry::of_leaf(walker.va, size, leaf, rights, self.control.registers())
+    }
+
+    /// The paging-structure caches of the levels that were read are filled.
+    #[inline]
+    fn fill_caches(&mut self, walker: usize, sink: &mut impl Sink) {
         let pcid = self.control.pcid();
-        for cache in 0..PSC_LEVELS {
-            if let Some(pointer) = self.walker.recorded[cache] {
-                let event = self.psc.fill(cache, request.va, pcid, pointer);
+        let Walker { va, recorded, .. } = self.walkers[walker];
+        for (cache, pointer) in recorded.into_iter().enumerate() {
+            if let Some(pointer) = pointer {
+                let event = self.psc.fill(cache, va, pcid, pointer);
                 sink.psc(cache, &event);
                 self.statistics.count_psc_event(cache, &event);
             }

@@ -2,9 +2,9 @@
 
 use crate::arch::registers::{cr0, cr4, efer};
 use crate::arch::{Access, AccessKind, PageSize};
-use crate::config::{Config, MemorySpec, PscSpec, TlbSpec};
+use crate::config::{Config, MemorySpec, PscSpec, TlbSpec, WalkersSpec};
 
-use crate::model::mmu_pkg::{ControlIn, Inputs, Outputs, PortIn};
+use crate::model::mmu_pkg::{ControlIn, Inputs, Outputs, PREFETCH_ENTRY, PortIn};
 use crate::model::{Memory, Mmu, Operation, Request, Response, Statistics};
 
 pub const P: u64 = 1;
@@ -22,7 +22,7 @@ pub const FETCH: usize = 0;
 pub const DATA: usize = 1;
 pub const ROOT: u64 = 0x10_0000;
 
-/// A small machine: one cycle of latency everywhere, arrays of two ways, two entries in each paging-structure cache.
+/// A small machine: one walker, one cycle of latency everywhere, arrays of two ways, two entries in each paging-structure cache.
 pub fn small() -> Config {
     Config {
         itlb: TlbSpec::new(1, [(2, 2), (1, 2), (1, 2)]),
@@ -34,6 +34,7 @@ pub fn small() -> Config {
             pdpte_entries: 2,
             pde_entries: 2,
         },
+        walkers: WalkersSpec { count: 1 },
         memory: MemorySpec {
             latency_cycles: 1,
             jitter_cycles: 0,
@@ -81,6 +82,12 @@ pub fn fetch(va: u64) -> Request {
         access: user(AccessKind::Fetch),
         id: 3,
     }
+}
+
+/// Whether the transaction that memory is shown belongs to a request, not to the prefetch.
+fn of_request(outputs: &Outputs) -> bool {
+    let walker = outputs.queues.walker[usize::from(outputs.memory.req_id)];
+    walker >> 3 & 31 != u32::from(PREFETCH_ENTRY)
 }
 
 /// What a request came to.
@@ -221,11 +228,12 @@ impl Bench {
         self.record.iter().filter_map(found).collect()
     }
 
-    /// The addresses that the walker read, in order.
+    /// The addresses that walks of requests read, in order.
     pub fn reads(&self) -> Vec<u64> {
         let read = |outputs: &Outputs| {
             let memory = &outputs.memory;
-            (memory.req_valid != 0 && memory.req_op == 0).then_some(memory.req_addr)
+            (memory.req_valid != 0 && memory.req_op == 0 && of_request(outputs))
+                .then_some(memory.req_addr)
         };
         self.seen(read)
             .into_iter()
@@ -263,7 +271,10 @@ impl Bench {
         };
         (
             codes(&|outputs| outputs.monitor.lookup[port]),
-            codes(&|outputs| outputs.monitor.stlb_lookup),
+            codes(&|outputs| match outputs.monitor.stlb_entry {
+                PREFETCH_ENTRY => 0,
+                _ => outputs.monitor.stlb_lookup,
+            }),
         )
     }
 

@@ -33,20 +33,36 @@ pub fn config() -> impl Strategy<Value = Config> {
     let psc = [entries.clone(), entries.clone(), entries.clone(), entries];
     let capabilities = (36u32..=52, any::<bool>(), any::<bool>());
     let memory = (1u32..20, prop_oneof![Just(0u32), 1u32..9]);
+    let overlap = (
+        1u32..=2,
+        prop_oneof![Just(1u32), Just(2), 3u32..=16],
+        1u32..=4,
+        any::<bool>(),
+    );
     (
         capabilities,
-        1u32..=16,
+        (1u32..=16, overlap),
         [tlb.clone(), tlb.clone(), tlb],
         psc,
         memory,
     )
         .prop_map(
-            |((bits, page_1g, five_level), queue_entries, tlbs, psc, (latency, jitter))| {
+            |(
+                (bits, page_1g, five_level),
+                (queue_entries, (data_ports, miss_entries, walkers, next_page)),
+                tlbs,
+                psc,
+                (latency, jitter),
+            )| {
                 let mut config = Config::default();
                 config.capabilities.maxphyaddr_bits = bits;
                 config.capabilities.page_1g = page_1g;
                 config.capabilities.five_level = five_level;
                 config.ports.queue_entries = queue_entries;
+                config.ports.data_ports = data_ports;
+                config.miss_queue.entries = miss_entries;
+                config.walkers.count = walkers;
+                config.prefetch.next_page = next_page;
                 [config.itlb, config.dtlb, config.stlb] = tlbs;
                 config.psc = PscSpec {
                     pde_entries: psc[0],

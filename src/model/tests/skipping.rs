@@ -1,4 +1,4 @@
-//! Two ports at once, control in between, links that stall: what must hold in every cycle, and that quiet cycles may be skipped.
+//! All ports at once, control in between, links that stall: what must hold in every cycle, and that quiet cycles may be skipped.
 
 use proptest::prelude::*;
 
@@ -56,20 +56,24 @@ struct Crowd {
     observed: Statistics,
     seed: u64,
     stall_permille: u64,
-    queues: [Vec<PortIn>; 2],
+    ports: usize,
+    queues: [Vec<PortIn>; 3],
     others: Vec<Step>,
     inputs: Inputs,
     next_id: u8,
     /// The address of the walker's last transaction.
     walked: u64,
-    /// Ids that each port owes an answer, oldest first.
-    owed: [std::collections::VecDeque<u8>; 2],
+    /// Ids that each port owes an answer.
+    owed: [std::collections::VecDeque<u8>; 3],
+    /// Answers that came before that to an older request of their port.
+    overtakes: u64,
     last: Option<Outputs>,
 }
 
 impl Crowd {
     fn new(config: &Config, seed: u64, stall_permille: u64, steps: &[Step]) -> Self {
-        let mut queues = [Vec::new(), Vec::new()];
+        let mut queues = [Vec::new(), Vec::new(), Vec::new()];
+        let ports = config.ports() as usize;
         let mut others = Vec::new();
         // The first steps turn paging on; the front end does that, as it should be done.
         let mut one = crate::model::OneAtATime::new(config, random::memory(config, seed));
@@ -81,7 +85,8 @@ impl Crowd {
                 }
                 Step::Ask(port, request) => {
                     enabling = false;
-                    queues[*port].push(request.presented());
+                    let spread = usize::from(*port == DATA && ports == 3 && request.va & 8 != 0);
+                    queues[*port + spread].push(request.presented());
                 }
                 step => others.push(step.clone()),
             }
@@ -96,6 +101,7 @@ impl Crowd {
             observed,
             seed,
             stall_permille,
+            ports,
             queues,
             others,
             inputs: Inputs {
@@ -105,6 +111,7 @@ impl Crowd {
             next_id: 0,
             walked: 0,
             owed: Default::default(),
+            overtakes: 0,
             last: None,
         }
     }
@@ -123,7 +130,7 @@ impl Crowd {
 
     /// Decides what the links carry in this cycle.
     fn drive(&mut self) {
-        for port in 0..2 {
+        for port in 0..self.ports {
             let offers = self.inputs.ports[port].req_valid != 0;
             if !offers
                 && !self.stalled(port as u64)
@@ -188,7 +195,7 @@ impl Crowd {
         if outputs.memory.req_valid != 0 {
             self.walked = outputs.memory.req_addr;
         }
-        for port in 0..2 {
+        for port in 0..self.ports {
             if outputs.ports[port].req_ready != 0 && inputs.ports[port].req_valid != 0 {
                 self.inputs.ports[port] = PortIn::default();
             }
@@ -199,35 +206,94 @@ impl Crowd {
         (inputs, outputs)
     }
 
-    /// Contract 6, 7.1, 7.2, 8.2 and 8.5: who performs in a cycle, and who must wait, by what the state was and what was seen to perform.
+    /// Contract 6, 7 and 8: who performs in a cycle, and who must wait, by what the state was and what was seen to perform.
     fn check_who_performs(&self, before: &Mmu, outputs: &Outputs) -> Result<(), TestCaseError> {
         use crate::model::control::ControlState::{Pend, Sweep};
-        use crate::model::stlb::MissState::{Free, StlbBusy, StlbWait};
+        use crate::model::miss_queue::MissState::{Free, Retry, StlbBusy, StlbWait};
         use crate::model::walker::WalkState::{Done, Start};
         let (was, is) = (before.control.state(), self.mmu.control.state());
         let busy = was == Sweep || (was == Pend && is != Pend);
-        let walk = outputs.monitor.walk[0];
-        let walked = &before.miss[usize::from(walk.port)];
-        let done = (3..=5).contains(&walk.op);
-        let drop = walk.op == 4 || walk.op == 2 || (walk.op == 1 && walked.from_cr3);
-        let state = before.walker.state();
-        prop_assert_eq!((1..=2).contains(&walk.op), state == Start && !busy);
-        prop_assert_eq!(done, state == Done && !busy);
-        for port in 0..2 {
-            let entry = &before.miss[port];
+        let monitor = &outputs.monitor;
+        let entry = |number: usize| before.miss_queue.entry(number);
+        // What commits: all that may, and the one that was seen to.
+        let walkers = before.spec.walkers;
+        let oldest = before.miss_queue.oldest_result();
+        let due = oldest.filter(|number| entry(*number).result_from <= before.now);
+        let mut may = u32::from(due.is_some()) << walkers;
+        let mut did = 0;
+        for number in 0..walkers {
+            let (state, op) = (before.walkers[number].state(), monitor.walk[number].op);
+            may |= u32::from(matches!(state, Start | Done)) << number;
+            did |= u32::from(op != 0) << number;
+            let fits = match op {
+                0 => true,
+                1 | 2 => state == Start,
+                _ => state == Done,
+            };
+            prop_assert!(fits, "walker {} in {:?} does {}", number, state, op);
+        }
+        let finished = (0..16)
+            .filter(|number| entry(*number).state == StlbBusy)
+            .filter(|number| self.mmu.miss_queue.entry(*number).state != StlbBusy)
+            .collect::<Vec<_>>();
+        did |= (finished.len() as u32) << walkers;
+        if before.miss_queue.passed_over {
+            may &= 1 << walkers;
+        }
+        let next = before.commit_order.next_of(may).filter(|_| !busy);
+        prop_assert_eq!(did, next.map_or(0, |number| 1 << number));
+        prop_assert!(finished.iter().all(|number| Some(*number) == due));
+        // What it does to others.
+        let mut pushes_to = None;
+        let mut drop = false;
+        for walk in &monitor.walk {
+            let of_request = walk.op != 0 && walk.entry < 16;
+            let from_cr3 = of_request && entry(usize::from(walk.entry)).from_cr3;
+            drop |= walk.op == 4 || walk.op == 2 || (walk.op == 1 && from_cr3);
+            if of_request && walk.op >= 3 {
+                pushes_to = Some(walk.port);
+            }
+        }
+        let done = monitor.walk.iter().any(|walk| walk.op >= 3);
+        for number in &finished {
+            if entry(*number).found.code <= 3 {
+                pushes_to = Some(entry(*number).port);
+            }
+        }
+        let filled = |level: usize| (0..3).any(|size| monitor.tlb[3 * level + size].op == 1);
+        // Who is looked up in the first level.
+        let free = before.miss_queue.states().of(Free).count_ones();
+        let taken = |port: &usize| {
+            monitor.lookup_retry[*port] == 0 && [4, 5, 6, 8].contains(&monitor.lookup[*port])
+        };
+        let all_taken = (0..self.ports).filter(taken).count() as u32 == free;
+        for port in 0..self.ports {
+            let in_retry = (0..16).find(|number| {
+                entry(*number).state == Retry && usize::from(entry(*number).port) == port
+            });
             let due = before.ports[port]
                 .look_up_from()
                 .is_some_and(|from| from <= before.now);
-            let looked_up = outputs.monitor.lookup[port] != 0;
-            prop_assert_eq!(looked_up, due && entry.state == Free && !busy && !drop);
-            let due = entry.state == StlbBusy && entry.result_from <= before.now;
-            let finished = entry.state == StlbBusy && self.mmu.miss[port].state != StlbBusy;
-            prop_assert_eq!(finished, due && !busy && !drop);
+            let may = !busy
+                && !drop
+                && pushes_to != Some(port as u8)
+                && !filled(port.min(1))
+                && (due || in_retry.is_some());
+            let looked_up = monitor.lookup[port] != 0;
+            let refused = in_retry.is_none() && all_taken && before.would_be_refused(port);
+            prop_assert!(looked_up == may || (may && refused), "port {}", port);
+            prop_assert!(!looked_up || (monitor.lookup_retry[port] != 0) == in_retry.is_some());
+            if let Some(number) = in_retry.filter(|_| looked_up) {
+                prop_assert_eq!(usize::from(monitor.lookup_entry[port]), number);
+            }
         }
-        let waiting = before.miss.iter().position(|entry| entry.state == StlbWait);
-        let expected = waiting.filter(|_| !busy && !done && !drop);
-        let monitor = &outputs.monitor;
-        let looked_up = (monitor.stlb_lookup != 0).then_some(usize::from(monitor.stlb_port));
+        // Who is looked up in the STLB.
+        let held_up = busy || done || drop;
+        let waiting = before.miss_queue.states().of(StlbWait);
+        let expected = before.miss_queue.stlb_order.next_of(waiting);
+        let probing = before.prefetch.state() == crate::model::prefetch::PrefetchState::Probe;
+        let expected = expected.or(probing.then_some(16)).filter(|_| !held_up);
+        let looked_up = (monitor.stlb_lookup != 0).then_some(usize::from(monitor.stlb_entry));
         prop_assert_eq!(looked_up, expected);
         Ok(())
     }
@@ -249,7 +315,7 @@ impl Crowd {
 
     /// Contract 1.3 and 3: what is offered stands until it is taken; answers come in order, one a request; payloads without meaning are 0.
     fn check_links(&mut self, inputs: &Inputs, outputs: &Outputs) -> Result<(), TestCaseError> {
-        for port in 0..2 {
+        for port in 0..self.ports {
             let (asked, shown) = (&inputs.ports[port], &outputs.ports[port]);
             if shown.resp_valid == 0 {
                 let silent = crate::model::mmu_pkg::PortOut {
@@ -258,7 +324,10 @@ impl Crowd {
                 };
                 prop_assert_eq!(*shown, silent);
             } else if asked.resp_ready != 0 {
-                prop_assert_eq!(self.owed[port].pop_front(), Some(shown.resp_id));
+                let place = self.owed[port].iter().position(|id| *id == shown.resp_id);
+                prop_assert!(place.is_some(), "an answer that nobody waits for");
+                self.overtakes += u64::from(place != Some(0));
+                self.owed[port].remove(place.unwrap_or(0));
             }
             if asked.req_valid != 0 && shown.req_ready != 0 {
                 self.owed[port].push_back(asked.req_id);
@@ -266,7 +335,7 @@ impl Crowd {
         }
         prop_assert_eq!(outputs.memory.resp_ready, 1);
         if let Some(last) = self.last.take() {
-            for port in 0..2 {
+            for port in 0..self.ports {
                 let (before, now) = (last.ports[port], outputs.ports[port]);
                 let now = crate::model::mmu_pkg::PortOut {
                     req_ready: before.req_ready,
@@ -282,7 +351,7 @@ impl Crowd {
             }
         }
         let mut standing = *outputs;
-        for port in 0..2 {
+        for port in 0..self.ports {
             if inputs.ports[port].resp_ready != 0 {
                 standing.ports[port].resp_valid = 0;
             }
@@ -408,56 +477,72 @@ fn the_reset_sweep_is_quiet_but_for_its_last_cycle() {
 /// The crowd must have met what can go wrong.
 #[test]
 fn the_crowd_meets_every_case() {
+    use crate::model::miss_queue::MissState;
+    use crate::model::prefetch::PrefetchState;
+    use crate::model::walker::WalkState;
     use proptest::strategy::ValueTree;
     use proptest::test_runner::TestRunner;
     let mut runner = TestRunner::deterministic();
     let strategy = (random::config(), any::<u64>(), random::steps(150));
-    let mut met = [0u64; 8];
+    let mut met = [0u64; 24];
     for _ in 0..250 {
         let (config, seed, steps) = strategy.new_tree(&mut runner).unwrap().current();
         let mut crowd = Crowd::new(&config, seed, 300, &steps);
         while !crowd.is_done() {
-            let walking = crowd
-                .mmu
-                .miss
-                .iter()
-                .any(|entry| entry.state == crate::model::stlb::MissState::Walking);
-            let busy = crowd.mmu.decide();
-            met[0] += u64::from(busy.control_performs && walking);
-            met[1] += u64::from(
-                busy.drop
-                    && crowd
-                        .mmu
-                        .miss
-                        .iter()
-                        .filter(|entry| entry.right_to_fill)
-                        .count()
-                        > 1,
-            );
-            met[2] += u64::from(busy.result[0] && busy.result[1]);
-            met[3] +=
-                u64::from(busy.done && !crowd.mmu.miss[crowd.mmu.walker.port()].right_to_fill);
-            let due = crowd
-                .mmu
-                .miss
-                .iter()
-                .any(|entry| entry.result_is_due(crowd.mmu.now()));
-            met[4] += u64::from(due && (busy.busy || busy.drop));
-            let waits = |state| {
-                crowd
-                    .mmu
-                    .miss
-                    .iter()
-                    .filter(|entry| entry.state == state)
-                    .count()
-                    > 1
+            let mmu = &crowd.mmu;
+            let (states, cycle) = (*mmu.miss_queue.states(), mmu.decide());
+            let count = |state| states.of(state).count_ones();
+            let entries = (0..16).map(|number| mmu.miss_queue.entry(number));
+            let rights = entries.filter(|entry| entry.right_to_fill).count();
+            let started = |walker: &crate::model::walker::Walker| {
+                matches!(walker.state(), WalkState::Start | WalkState::Done)
             };
-            met[5] += u64::from(waits(crate::model::stlb::MissState::StlbWait));
-            met[6] += u64::from(waits(crate::model::stlb::MissState::WalkWait));
+            let due = mmu.miss_queue.oldest_result();
+            let due = due.filter(|number| mmu.miss_queue.entry(*number).result_from <= mmu.now());
+            let walking = |walker: &crate::model::walker::Walker| walker.state() != WalkState::Idle;
+            let wanting = mmu
+                .walkers
+                .iter()
+                .filter(|walker| matches!(walker.state(), WalkState::Read | WalkState::Cas));
+            let prefetching = mmu.prefetch.state();
+            let events = [
+                cycle.control_performs && count(MissState::Walking) > 0,
+                cycle.drop && rights > 1,
+                due.is_some() && mmu.walkers.iter().any(started),
+                mmu.walkers.iter().filter(|walker| started(walker)).count() > 1,
+                mmu.walkers.iter().filter(|walker| walking(walker)).count() > 2,
+                due.is_some() && (cycle.busy || cycle.drop),
+                count(MissState::StlbWait) > 1,
+                count(MissState::WalkWait) > 1,
+                count(MissState::Waiting) > 1,
+                count(MissState::Retry) > 1,
+                count(MissState::Free) == 0,
+                mmu.miss_queue.passed_over,
+                wanting.count() > 1,
+                prefetching == PrefetchState::Walking && !mmu.prefetch.right_to_fill(),
+                prefetching == PrefetchState::WalkWait && count(MissState::WalkWait) > 0,
+                cycle.drop && prefetching == PrefetchState::Probe,
+            ];
+            for (count, event) in met.iter_mut().zip(events) {
+                *count += u64::from(event);
+            }
             crowd.drive();
             crowd.step();
         }
-        met[7] += crowd.mmu.statistics().walks.races_lost;
+        let s = crowd.mmu.statistics();
+        let figures = [
+            s.walks.races_lost,
+            s.prefetches.filled,
+            s.prefetches.probe_hits,
+            s.prefetches.stopped,
+            s.walks.parallel_cycles,
+            s.dtlb.retries,
+            s.dtlb.merged,
+            s.itlb.merged,
+        ];
+        for (count, figure) in met[16..].iter_mut().zip(figures) {
+            *count += figure;
+        }
     }
     assert!(met.iter().all(|count| *count >= 3), "{met:?}");
 }
