@@ -430,7 +430,6 @@ impl Mmu {
             port,
             entry: owner,
             psc_level: start.map_or(0, |(number, _)| number as u8 + 2),
-            entry: 0,
             filled: 0,
         };
         sink.walk(walker, event);

@@ -59,7 +59,7 @@ impl Provenance {
         }
         let (mut expected, hit) = self.look_up(first_array, &request);
         let ended = ends(monitor).fold(0, |mask, event| mask | bit(usize::from(event.entry)));
-        let candidates = self.accepting(&request, ended);
+        let candidates = self.accepting(cycle, &request, ended);
         if expected == pkg::LOOKUP_MISS && candidates != 0 && !retries {
             if code == pkg::LOOKUP_MISS {
                 // Right if the only one is freed by a result in this cycle, which the next one shows.
@@ -95,6 +95,7 @@ impl Provenance {
             since: cycle,
             from_cr3: expected == pkg::LOOKUP_DENIED,
             right: true,
+            is_new: !retries,
         });
         Ok(())
     }

@@ -53,6 +53,8 @@ pub(super) struct Miss {
     pub from_cr3: bool,
     /// The right to fill.
     pub right: bool,
+    /// Its request came from a request queue, and not from RETRY.
+    pub is_new: bool,
 }
 
 /// The prefetch, not free.
@@ -299,18 +301,18 @@ impl Provenance {
         }
     }
 
-    /// The entries that accept `request` in this cycle, but for one that a result frees (contract 7.1). `ends`: entries whose walk ends.
-    pub(super) fn accepting(&self, request: &Request, ends: u32) -> u32 {
+    /// The entries that accept `request` in `cycle`, but for one that a result frees (contract 7.1). `ends`: entries whose walk ends.
+    pub(super) fn accepting(&self, cycle: u64, request: &Request, ends: u32) -> u32 {
         let mut mask = 0;
         for (entry, miss) in self.misses.iter().enumerate() {
             let Some(miss) = miss else { continue };
-            let state = matches!(
-                miss.state,
-                MissState::StlbWait
-                    | MissState::StlbBusy { .. }
-                    | MissState::WalkWait
-                    | MissState::Walking
-            );
+            let state = match miss.state {
+                // Another port takes it in this cycle.
+                MissState::StlbWait => miss.since < cycle || miss.is_new,
+                MissState::StlbBusy { .. } | MissState::WalkWait => miss.since < cycle,
+                MissState::Walking => true,
+                MissState::Waiting { .. } | MissState::Retry => false,
+            };
             let page = (miss.request.va ^ request.va) & 0x01ff_ffff_ffff_f000 == 0;
             if state && miss.right && page && ends & bit(entry) == 0 {
                 mask |= bit(entry);
