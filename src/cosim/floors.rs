@@ -32,6 +32,10 @@ enum Needs {
     Prefetch,
     /// More than one request a port.
     Queue,
+    /// The same, and a first-level TLB of the data ports.
+    FirstLevel,
+    /// More requests than entries in the miss queue.
+    Requests,
 }
 
 /// One floor.
@@ -67,8 +71,8 @@ const FLOORS: &[Floor] = floors! {
     "merged misses", 5_000, MissQueue, |c| c.merged_misses;
     "look-ups of merged misses again", 5_000, MissQueue, |c| c.retries;
     "of these, misses again", 1_000, MissQueue, |c| c.retries_missed;
-    "times that the miss queue was full", 1_000, Nothing, |c| c.miss_queue_full;
-    "hits under a miss", 1_000, Queue, |c| c.hits_under_miss;
+    "times that the miss queue was full", 1_000, Requests, |c| c.miss_queue_full;
+    "hits under a miss", 1_000, FirstLevel, |c| c.hits_under_miss;
     "responses out of order", 1_000, Queue, |c| c.responses_out_of_order;
     "walks of the prefetch", 1_000, Prefetch, |c| c.prefetch_walks;
     "fills of the prefetch", 100, Prefetch, |c| c.prefetch_fills;
@@ -86,7 +90,7 @@ const FLOORS: &[Floor] = floors! {
     "compare-and-sets", 12_000, Nothing, |c| c.compare_and_sets;
     "A/D races lost", 200, Nothing, |c| c.ad_races_lost;
     "invalidations during a walk", 5_000, Nothing, |c| c.invalidations_during_walk;
-    "walks that lost the right to fill", 20_000, Nothing, |c| c.fills_forfeited;
+    "walks that lost the right to fill", 8_000, Nothing, |c| c.fills_forfeited;
     "control operations refused", 1_500, Nothing, |c| c.control_refused;
     "stores by another agent", 20_000, Nothing, |c| c.stores;
     "hits", 35_000, Tlb, |c| c.l1_hits + c.stlb_hits;
@@ -131,6 +135,13 @@ pub fn missed(config: &Config, counters: &Counters) -> Vec<Missed> {
         Needs::Walkers => config.walkers.count > 1 && config.miss_queue.entries > 1,
         Needs::Prefetch => config.prefetch.next_page,
         Needs::Queue => config.ports.queue_entries > 1 && config.miss_queue.entries > 1,
+        Needs::FirstLevel => {
+            let holds = |size| config.array(Level::Dtlb, size).is_present();
+            config.ports.queue_entries > 1
+                && config.miss_queue.entries > 1
+                && PageSize::ALL.into_iter().any(holds)
+        }
+        Needs::Requests => config.ports() * config.ports.queue_entries >= config.miss_queue.entries,
     };
     FLOORS
         .iter()

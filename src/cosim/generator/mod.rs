@@ -60,6 +60,8 @@ enum Scene {
     InvalidateDuringWalk,
     /// Two misses that ask for the walker at once: a sweep holds up the STLB's results of both, or both are denied in the first level.
     HeldUp,
+    /// Two pages that follow each other, for the prefetch.
+    NextPage,
     /// Invalidations by themselves.
     Invalidate,
     /// Another address space.
@@ -79,7 +81,7 @@ enum Scene {
 }
 
 impl Scene {
-    const COUNT: usize = 15;
+    const COUNT: usize = 16;
     const ALL: [Self; Self::COUNT] = [
         Self::Burst,
         Self::Contexts,
@@ -88,6 +90,7 @@ impl Scene {
         Self::Race,
         Self::InvalidateDuringWalk,
         Self::HeldUp,
+        Self::NextPage,
         Self::Invalidate,
         Self::Switch,
         Self::Adjust,
@@ -98,8 +101,9 @@ impl Scene {
         Self::Pause,
     ];
     /// The usual mixture.
-    const WEIGHTS: [u64; Self::COUNT] =
-        [400, 90, 70, 110, 130, 80, 50, 40, 40, 25, 15, 35, 6, 25, 40];
+    const WEIGHTS: [u64; Self::COUNT] = [
+        400, 90, 70, 110, 130, 80, 50, 30, 40, 40, 25, 15, 35, 6, 25, 40,
+    ];
 }
 
 /// A random stream. Made from (configuration, seed, number of the stream), and nothing else.
@@ -210,6 +214,7 @@ impl Generator {
             Scene::Race => self.race(),
             Scene::InvalidateDuringWalk => self.invalidate_during_walk(),
             Scene::HeldUp => self.held_up(),
+            Scene::NextPage => self.next_page(),
             Scene::Invalidate => self.invalidate(),
             Scene::Switch => {
                 self.controls(|registry, world, prng, out| registry.switch(world, prng, out))

@@ -4,6 +4,7 @@
 
 use super::Generator;
 use crate::arch::{Access, AccessKind};
+use crate::cosim::stimulus::layout::level_shift;
 use crate::cosim::stimulus::{Action, Control, ControlKind};
 
 impl Generator {
@@ -227,6 +228,43 @@ impl Generator {
         let mut sweep = Control::new(ControlKind::Invpcid, 0);
         sweep.invpcid_type = self.prng.between(1, 3);
         self.push_after(gap, Action::Control(sweep));
+    }
+
+    /// Two pages that follow each other, walked in turn, and something that may meet the prefetch of the second.
+    pub(super) fn next_page(&mut self) {
+        let va = self.hot();
+        let last = self.path(va).last().copied();
+        let leaf = last.filter(|(cell, _)| cell & 0xff8 != 0xff8);
+        let stores = leaf.and_then(|(cell, level)| {
+            let first = self.world.open_leaf(cell, level, &mut self.prng)?;
+            let second = self.world.open_leaf(cell + 8, level, &mut self.prng)?;
+            Some((level, [first, second]))
+        });
+        let Some((level, stores)) = stores else {
+            return self.burst();
+        };
+        let bytes = 1 << level_shift(level);
+        let next = (va & !(bytes - 1)).wrapping_add(bytes);
+        for (page, store) in [va, next].into_iter().zip(stores) {
+            self.push(Action::Store(store));
+            self.push(Action::Control(Control::new(ControlKind::Invlpg, page)));
+        }
+        self.push(Action::Drain);
+        let mut access = self.access(AccessKind::Read);
+        (access.cpl, access.pkru) = (3, 0);
+        self.request(0, va, access);
+        if self.prng.chance(600) {
+            let gap = self.prng.between(1, 4 * self.temper.access_cycles);
+            if self.prng.chance(500) {
+                self.mutate(next, gap);
+            } else {
+                let control = self.registry.invalidate(next, &mut self.prng);
+                self.push_after(gap, Action::Control(control));
+            }
+        }
+        self.push(Action::Drain);
+        let gap = self.gap();
+        self.request(gap, next, access);
     }
 
     pub(super) fn invalidate(&mut self) {

@@ -333,6 +333,15 @@ impl World {
         self.store(cell, value)
     }
 
+    /// A store of a leaf that may be used for anything, A set, into a cell of an entry of `level`; `None` where no leaf may stand.
+    pub fn open_leaf(&mut self, cell: u64, level: u8, prng: &mut Prng) -> Option<Store> {
+        if level > 3 || level == 3 && !self.page_1g {
+            return None;
+        }
+        let value = self.leaf(level, prng) | bit::P | bit::RW | bit::US | bit::A;
+        self.store(cell, value & !(0xf << bit::KEY_SHIFT))
+    }
+
     /// The store of `old` with A and D as given: what hardware and other agents fight over.
     pub fn clear_accessed_dirty(&mut self, cell: u64) -> Option<Store> {
         let old = self.shadow.get(&cell).copied().unwrap_or(0);
