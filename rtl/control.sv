@@ -369,6 +369,28 @@ module control
   end
 
 `ifndef SYNTHESIS
+  link_sva u_control_link (
+      .clk_i,
+      .rst_ni,
+      .valid_i    (ctrl_valid_i),
+      .ready_i    (ctrl_ready_o),
+      .payload_0_i({61'd0, ctrl_op_i}),
+      .payload_1_i(ctrl_data_i),
+      .payload_2_i(ctrl_addr_i),
+      .payload_3_i(ctrl_type_i)
+  );
+
+  link_sva u_response_link (
+      .clk_i,
+      .rst_ni,
+      .valid_i    (ctrl_resp_valid_o),
+      .ready_i    (ctrl_resp_ready_i),
+      .payload_0_i({63'd0, ctrl_resp_gp_o}),
+      .payload_1_i('0),
+      .payload_2_i('0),
+      .payload_3_i('0)
+  );
+
   always_ff @(posedge clk_i) begin : assertions
     if (rst_ni && ctrl_valid_i) begin
       a_control_operation_is_one_that_exists :

@@ -806,66 +806,6 @@ module mmu
   );
 
 `ifndef SYNTHESIS
-  for (genvar p = 0; p < PORTS; p++) begin : gen_port_links
-    link_sva u_request (
-        .clk_i,
-        .rst_ni,
-        .valid_i    (req_valid_i[p]),
-        .ready_i    (req_ready_o[p]),
-        .payload_0_i(req_va_i[p]),
-        .payload_1_i({11'd0, req_size_bytes_i[p], req_id_i[p], req_kind_i[p], req_cpl_i[p],
-                      req_ac_i[p], req_implicit_supervisor_i[p], req_pkru_i[p]}),
-        .payload_2_i('0),
-        .payload_3_i('0)
-    );
-
-    link_sva u_response (
-        .clk_i,
-        .rst_ni,
-        .valid_i    (resp_valid_o[p]),
-        .ready_i    (resp_ready_i[p]),
-        .payload_0_i({38'd0, resp_id_o[p], resp_status_o[p], resp_error_code_o[p]}),
-        .payload_1_i({7'd0, resp_pa_o[p], resp_page_size_o[p], resp_pwt_o[p], resp_pcd_o[p],
-                      resp_pat_o[p]}),
-        .payload_2_i(resp_va_o[p]),
-        .payload_3_i('0)
-    );
-  end
-
-  link_sva u_control_link (
-      .clk_i,
-      .rst_ni,
-      .valid_i    (ctrl_valid_i),
-      .ready_i    (ctrl_ready_o),
-      .payload_0_i({61'd0, ctrl_op_i}),
-      .payload_1_i(ctrl_data_i),
-      .payload_2_i(ctrl_addr_i),
-      .payload_3_i(ctrl_type_i)
-  );
-
-  link_sva u_control_response_link (
-      .clk_i,
-      .rst_ni,
-      .valid_i    (ctrl_resp_valid_o),
-      .ready_i    (ctrl_resp_ready_i),
-      .payload_0_i({63'd0, ctrl_resp_gp_o}),
-      .payload_1_i('0),
-      .payload_2_i('0),
-      .payload_3_i('0)
-  );
-
-  // The link of memory responses has no checker: its ready is always 1, so that it never stalls.
-  link_sva u_memory_link (
-      .clk_i,
-      .rst_ni,
-      .valid_i    (mem_req_valid_o),
-      .ready_i    (mem_req_ready_i),
-      .payload_0_i({38'd0, mem_req_op_o, mem_req_id_o, mem_req_beats_o, mem_req_be_o}),
-      .payload_1_i({12'd0, mem_req_addr_o}),
-      .payload_2_i(mem_req_wdata_o),
-      .payload_3_i(mem_req_expected_o)
-  );
-
   always_ff @(posedge clk_i) begin : assertions
     if (rst_ni && mem_resp_valid_i) begin
       a_memory_response_is_one_beat :

@@ -280,6 +280,29 @@ module port
   end
 
 `ifndef SYNTHESIS
+  link_sva u_request_link (
+      .clk_i,
+      .rst_ni,
+      .valid_i    (req_valid_i),
+      .ready_i    (req_ready_o),
+      .payload_0_i(req_va_i),
+      .payload_1_i({11'd0, req_size_bytes_i, req_id_i, req_kind_i, req_cpl_i, req_ac_i,
+                    req_implicit_supervisor_i, req_pkru_i}),
+      .payload_2_i('0),
+      .payload_3_i('0)
+  );
+
+  link_sva u_response_link (
+      .clk_i,
+      .rst_ni,
+      .valid_i    (resp_valid_o),
+      .ready_i    (resp_ready_i),
+      .payload_0_i(64'(response_o)),
+      .payload_1_i(64'(translation_o)),
+      .payload_2_i(fault_va_o),
+      .payload_3_i('0)
+  );
+
   requester_sva #(
       .PORT         (PORT),
       .QUEUE_ENTRIES(QUEUE_ENTRIES)

@@ -29,12 +29,15 @@ pub const PRINT_HOOK: &str = "print_hook.h";
 pub const PROBE_FILE: &str = "twinwalk_probe.sv";
 
 /// The top module's parameters, in the contract's order. What the RTL was elaborated with is echoed in this order.
-pub const PARAMETERS: [&str; 30] = [
+pub const PARAMETERS: [&str; 33] = [
     "MAXPHYADDR",
     "PAGE_1G",
     "FIVE_LEVEL",
     "DATA_PORTS",
     "QUEUE_ENTRIES",
+    "MISS_QUEUE_ENTRIES",
+    "WALKERS",
+    "PREFETCH_NEXT_PAGE",
     "ITLB_HIT_CYCLES",
     "DTLB_HIT_CYCLES",
     "STLB_HIT_CYCLES",
