@@ -143,12 +143,25 @@ impl Mmu {
     ) -> Alone {
         debug_assert!(self.is_at_rest() && now >= self.now && port < self.spec.ports);
         let level = Spec::first_level(port);
+        let Some((first_level, response)) = self.recently_hit(level, request) else {
+            return self.translate_looking_up(port, request, memory, now);
+        };
+        self.statistics.count_look_up(level, first_level, false);
+        let looked_up_at = now + self.spec.hit_cycles[level];
+        self.answered_alone(Alone {
+            first_level,
+            ..Alone::new(response, now, looked_up_at)
+        })
+    }
+
+    /// The code and the response of a request to the page hit last at `level`, which touches nothing.
+    #[inline]
+    pub(super) fn recently_hit(&self, level: usize, request: &Request) -> Option<(u8, Response)> {
         let recent = &self.recent.0[level];
         let kind = request.access.kind as usize;
         if request.va >> 12 != recent.page || recent.granted[kind] != context(request) {
-            return self.translate_looking_up(port, request, memory, now);
+            return None;
         }
-        let first_level = LOOKUP_HIT_4K + recent.page_size;
         let response = Response {
             id: request.id,
             status: STATUS_TRANSLATED,
@@ -158,12 +171,13 @@ impl Mmu {
             pa: recent.frame | request.va & 0xfff,
             va: 0,
         };
-        self.statistics.count_look_up(level, first_level, false);
-        let looked_up_at = now + self.spec.hit_cycles[level];
-        self.answered_alone(Alone {
-            first_level,
-            ..Alone::new(response, now, looked_up_at)
-        })
+        Some((LOOKUP_HIT_4K + recent.page_size, response))
+    }
+
+    /// The entry of `found` is the most recent of its set at `level`, or is to be before anything else there is looked up.
+    #[inline]
+    pub(super) fn remember_hit(&mut self, level: usize, request: &Request, found: &LookUp) {
+        self.recent.remember(level, request, found);
     }
 
     /// Counts the request and its response, and goes on to the cycle after.
@@ -311,7 +325,7 @@ impl Mmu {
 impl Alone {
     /// A response pushed in cycle `pushed_at`, to a request that met no look-up.
     #[inline]
-    const fn new(response: Response, accepted_at: u64, pushed_at: u64) -> Self {
+    pub(super) const fn new(response: Response, accepted_at: u64, pushed_at: u64) -> Self {
         Self {
             response,
             accepted_at,

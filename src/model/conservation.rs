@@ -163,8 +163,8 @@ impl Statistics {
         )
     }
 
-    /// Walks that are not of prefetches.
-    const fn walks_of_requests(&self) -> u64 {
+    /// Walks begun that are not of prefetches.
+    pub const fn walks_of_requests(&self) -> u64 {
         self.walks.started.saturating_sub(self.prefetches.walked)
     }
 

@@ -1,30 +1,31 @@
-//! Who presents requests: one reference at a time.
+//! Who presents requests: references, control operations and stores, in order, with a window and a gap.
 //!
-//! Contract: the requester's side of 3 and 5, and 13. Counterpart: none; a driver of either twin can do the same, and must then see the
-//! same cycles.
+//! Contract: 13.1, and the requester's side of 3 and 5. Counterpart: none; a driver of either twin can do the same by ticking, and must
+//! then see the same cycles.
 //!
-//! # The rule
-//!
-//! * Cycle 0 is the first out of reset; memory is never stalled, and answers are always taken at once (`resp_ready` = 1 on every
-//!   port, `ctrl_resp_ready` = 1).
-//! * There is one stream of steps: references, control operations, and stores of another agent. No step begins before the former has
-//!   ended.
-//! * The first reference or operation is transferred in cycle `SWEEP_CYCLES`, the first after the reset sweep. Each further one is
-//!   transferred in the cycle after the one in which the answer to the former was.
-//! * A store takes no time: it performs in the cycle in which the next reference or operation is transferred, before memory accepts
-//!   anything.
-//! * The run ends with the cycle after the last answer, so `cycles` is the number of the cycle in which another step would begin.
-//!
-//! A driver that ticks does this by holding `valid` at 1 from the cycle after an answer until the transfer, which is that very cycle.
+//! While nothing but first-level hits is in flight, no array changes, nobody waits for anybody, and each reference is a sum: accepted in
+//! `a`, looked up in `a + H`, answered in `a + H + 1` (`hits`). The machine then holds nothing of it. When a reference would not hit, the
+//! machine is brought into the very state of the cycle of its accept, queues and all, and is ticked, quiet cycles skipped, until there are
+//! only hits in flight again (`ticks`). A window of 1 goes through [`Mmu::translate_alone`] instead. A test holds all of it against a front
+//! end that ticks every cycle.
+
+mod hits;
+mod one;
+mod ticks;
 
 use crate::config::Config;
 
 use super::alone::Alone;
 use super::memory::Memory;
 use super::mmu::Mmu;
-use super::mmu_pkg::{ControlIn, Inputs, Outputs};
-use super::port::Request;
+use super::mmu_pkg::{ControlIn, KIND_FETCH, MAX_MISS_QUEUE_ENTRIES};
+use super::port::{Request, Response};
 use super::statistics::Statistics;
+
+pub use one::OneAtATime;
+
+/// Widest window.
+const SLOTS: usize = 64;
 
 /// A control operation, in the form of the control port.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -64,142 +65,233 @@ impl Operation {
     }
 }
 
-/// A machine with its memory, fed one reference at a time, by the rule at the head of this file.
-#[derive(Clone, PartialEq, Debug)]
-pub struct OneAtATime {
-    mmu: Mmu,
-    memory: Memory,
+/// What became of a reference.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Answered {
+    /// The number of the reference, from 0; its id is that mod 256.
+    pub number: u64,
+    /// The port that it went through.
+    pub port: u8,
+    /// The code of its look-up in the first level after it waited for another miss (contract 7.1), or 0.
+    pub retried: u8,
+    /// Cycles, codes, answer, memory accesses. With `retried`, the look-up in the STLB and the accesses come after that.
+    pub what: Alone,
 }
 
-impl OneAtATime {
-    /// A machine of `config`, which must be valid, out of reset, and past the reset sweep.
+impl Answered {
+    const NONE: Self = Self {
+        number: 0,
+        port: 0,
+        retried: 0,
+        what: Alone::new(Response::NONE, 0, 0),
+    };
+}
+
+/// A machine with its memory, and who feeds it.
+///
+/// Until [`FrontEnd::finish`] (or a control operation, which waits for all before it) machine and figures lag behind what was presented.
+#[derive(Clone, Debug)]
+pub struct FrontEnd {
+    mmu: Mmu,
+    memory: Memory,
+    /// W and G of the rule.
+    window: u64,
+    gap_cycles: u64,
+    data_ports: u64,
+    /// References presented so far, and those of data among them.
+    count: u64,
+    data_count: u64,
+    /// References whose answer was reported; all others are in `answered` and `requests`.
+    retired: u64,
+    /// The first cycle in which the next reference may be offered because of the one before, or of an operation.
+    free_from: u64,
+    /// The last cycle in which an answer to a reference that was reported was transferred.
+    answered_by: u64,
+    /// By number mod [`SLOTS`].
+    answered: [Answered; SLOTS],
+    requests: [Request; SLOTS],
+    /// The machine is ticked. Else only hits are in flight, and the machine holds none of them.
+    ticking: bool,
+    hits: hits::Hits,
+    /// Ticking: the slot of the request in each entry of the miss queue.
+    slots: [u8; MAX_MISS_QUEUE_ENTRIES],
+    /// Ticking: stores that wait for the next reference or operation to be offered.
+    stores: Vec<(u64, u64)>,
+}
+
+/// Equal if machine and memory are, and what was presented.
+impl PartialEq for FrontEnd {
+    fn eq(&self, other: &Self) -> bool {
+        self.mmu == other.mmu && self.memory == other.memory && self.count == other.count
+    }
+}
+
+impl FrontEnd {
+    /// A machine of `config`, which must be valid, out of reset, with the configuration's window and gap.
     pub fn new(config: &Config, memory: Memory) -> Self {
+        let front_end = &config.front_end;
+        Self::with_window(config, memory, front_end.window, front_end.issue_gap_cycles)
+    }
+
+    fn with_window(config: &Config, memory: Memory, window: u32, gap_cycles: u32) -> Self {
         let mut mmu = Mmu::new(config);
         mmu.skip(mmu.next_event().unwrap_or(0));
-        let mut one = Self { mmu, memory };
-        one.tick(ControlIn::default());
-        one
+        let mut front_end = Self {
+            hits: hits::Hits::new(&mmu),
+            mmu,
+            memory,
+            window: u64::from(window).clamp(1, SLOTS as u64),
+            gap_cycles: u64::from(gap_cycles),
+            data_ports: u64::from(config.ports.data_ports.max(1)),
+            count: 0,
+            data_count: 0,
+            retired: 0,
+            free_from: 0,
+            answered_by: 0,
+            answered: [Answered::NONE; SLOTS],
+            requests: [Request::NONE; SLOTS],
+            ticking: true,
+            slots: [0; MAX_MISS_QUEUE_ENTRIES],
+            stores: Vec::with_capacity(SLOTS),
+        };
+        front_end.cycle(None, ControlIn::default());
+        front_end.free_from = front_end.mmu.now();
+        front_end
     }
 
-    /// The next reference, through `port`: 0 for a fetch, 1 for data.
+    /// The next reference, a fetch or one of data as its kind says; its id is set here. References whose answers are known are handed to
+    /// `answered`, in order; this one at the latest when its window is over.
     #[inline]
-    pub fn translate(&mut self, port: usize, request: &Request) -> Alone {
-        let now = self.mmu.now();
-        if !self.mmu.is_at_rest() {
-            return self.translate_ticking(port, request);
+    pub fn translate(&mut self, request: &Request, answered: &mut impl FnMut(&Answered)) {
+        let port = self.port_of(request);
+        let request = Request {
+            id: self.count as u8,
+            ..*request
+        };
+        if self.window == 1 {
+            let what = self.translate_alone(port, &request);
+            answered(&Answered {
+                number: self.count - 1,
+                port: port as u8,
+                retried: 0,
+                what,
+            });
+            return;
         }
-        self.mmu
-            .translate_alone(port, request, &mut self.memory, now)
-    }
-
-    fn translate_ticking(&mut self, port: usize, request: &Request) -> Alone {
-        let accepted_at = self.mmu.now();
-        let mut inputs = Inputs {
-            rst_n: 1,
-            ..Inputs::default()
-        };
-        inputs.ports[port] = request.presented();
-        let mut alone = Alone {
-            response: crate::model::Response::NONE,
-            accepted_at,
-            responded_at: 0,
-            first_level: 0,
-            stlb: 0,
-            memory_reads: 0,
-            compare_and_sets: 0,
-        };
-        loop {
-            let now = self.mmu.now();
-            inputs.memory = self.memory.inputs(now, false);
-            inputs.ports[port].resp_ready = 1;
-            let mut outputs = Outputs::default();
-            self.mmu.tick(&inputs, &mut outputs);
-            self.memory.step(now, &inputs.memory, &outputs.memory);
-            inputs.ports[port].req_valid = 0;
-            let monitor = &outputs.monitor;
-            if monitor.lookup[port] != 0 {
-                alone.first_level = monitor.lookup[port];
-            }
-            if monitor.stlb_lookup != 0 && monitor.stlb_entry != 16 {
-                alone.stlb = monitor.stlb_lookup;
-            }
-            if outputs.memory.req_valid != 0 {
-                let prefetch =
-                    outputs.queues.walker[usize::from(outputs.memory.req_id)] >> 3 & 31 == 16;
-                if !prefetch {
-                    alone.memory_reads += u32::from(outputs.memory.req_op == 0);
-                    alone.compare_and_sets += u32::from(outputs.memory.req_op == 2);
-                }
-            }
-            if outputs.ports[port].resp_valid != 0 {
-                alone.response = crate::model::Response::shown(&outputs.ports[port]);
-                alone.responded_at = now;
-                return alone;
-            }
+        if self.ticking {
+            self.catch_up(answered);
+        }
+        if self.ticking || !self.hits(port, &request, answered) {
+            self.tick_in(port, request);
         }
     }
 
-    /// The next control operation; whether it raised #GP.
-    pub fn control(&mut self, operation: &Operation) -> bool {
+    /// The port that the rule gives the next reference.
+    #[inline]
+    const fn port_of(&mut self, request: &Request) -> usize {
+        if request.access.kind as u8 == KIND_FETCH {
+            return 0;
+        }
+        let port = 1 + self.data_count % self.data_ports;
+        self.data_count += 1;
+        port as usize
+    }
+
+    /// A reference, when none is under way. The machine is in the cycle after the last answer, or in the one from which on the reference
+    /// may be offered.
+    #[inline]
+    fn translate_alone(&mut self, port: usize, request: &Request) -> Alone {
+        self.count += 1;
+        self.retired = self.count;
+        let from = self.free_from.max(self.mmu.now());
+        let alone = if self.mmu.is_at_rest() {
+            let memory = &mut self.memory;
+            self.mmu.translate_alone(port, request, memory, from)
+        } else {
+            self.translate_beside_prefetch(port, request, from)
+        };
+        self.free_from = alone.accepted_at + 1 + self.gap_cycles;
+        alone
+    }
+
+    /// Hands out the answer of the oldest reference, which must be known.
+    #[inline]
+    fn retire(&mut self, answered: &mut impl FnMut(&Answered)) {
+        let oldest = &self.answered[self.retired as usize % SLOTS];
+        self.answered_by = self.answered_by.max(oldest.what.responded_at);
+        self.retired += 1;
+        answered(oldest);
+    }
+
+    /// The next control operation; whether it raised #GP. All answers before it are handed to `answered`.
+    pub fn control(&mut self, operation: &Operation, answered: &mut impl FnMut(&Answered)) -> bool {
+        self.finish(answered);
         let mut control = operation.presented();
         loop {
-            let outputs = self.tick(control);
-            if outputs.control.ready != 0 {
+            let shown = self.cycle(None, control);
+            if shown.control_ready {
                 control.valid = 0;
             }
-            if outputs.control.resp_valid != 0 {
-                return outputs.control.resp_gp != 0;
+            if let Some(general_protection) = shown.control_answer {
+                self.ticking = true;
+                self.free_from = self.mmu.now();
+                return general_protection;
             }
         }
     }
 
-    /// Another agent's store, in the cycle in which the next step begins.
+    /// Another agent's store, in the cycle in which the next reference or operation is first offered.
     ///
     /// # Errors
     /// No memory stands there.
     pub fn store(&mut self, address: u64, value: u64) -> Result<(), crate::arch::BusError> {
+        // While the machine ticks, the cycle of the next offer may lie ahead, and memory is read until then.
+        let lies_ahead = if self.window == 1 {
+            self.free_from > self.mmu.now() && !self.mmu.is_at_rest()
+        } else {
+            self.ticking
+        };
+        if lies_ahead {
+            self.memory.read_u64(address)?;
+            self.stores.push((address, value));
+            return Ok(());
+        }
         self.memory.write_u64(address, value)
     }
 
-    /// One cycle with these control inputs; no request, and nothing for memory to do.
-    fn tick(&mut self, control: ControlIn) -> Outputs {
-        let mut inputs = Inputs {
-            rst_n: 1,
-            control,
-            ..Inputs::default()
-        };
-        inputs.memory = self.memory.inputs(self.mmu.now(), false);
-        let mut outputs = Outputs::default();
-        let now = self.mmu.now();
-        self.mmu.tick(&inputs, &mut outputs);
-        self.memory.step(now, &inputs.memory, &outputs.memory);
-        outputs
+    /// Waits for all answers. The machine is then in the cycle after the last of them, or after an operation's; stores that came after
+    /// have performed.
+    pub fn finish(&mut self, answered: &mut impl FnMut(&Answered)) {
+        if self.ticking {
+            self.tick_until_answered();
+        } else {
+            self.materialize_at_end();
+        }
+        while self.retired < self.count {
+            self.retire(answered);
+        }
+        self.perform_stores();
     }
 
-    /// The number of the cycle after the last answer.
+    /// The number of the cycle after the last answer, once all are in.
     #[inline]
     pub const fn cycles(&self) -> u64 {
         self.mmu.now()
     }
 
-    /// What was counted since reset.
+    /// What was counted since reset, once all answers are in.
     #[inline]
     pub const fn statistics(&self) -> &Statistics {
         self.mmu.statistics()
     }
 
-    /// The machine.
+    /// The machine, once all answers are in.
     pub const fn mmu(&self) -> &Mmu {
         &self.mmu
     }
 
-    /// The memory.
+    /// The memory, once all answers are in.
     pub const fn memory(&self) -> &Memory {
         &self.memory
-    }
-
-    /// The machine and its memory.
-    pub fn into_parts(self) -> (Mmu, Memory) {
-        (self.mmu, self.memory)
     }
 }

@@ -15,7 +15,7 @@ use super::memory_port::MemoryPort;
 use super::miss_queue::{MissQueue, MissState, States};
 use super::mmu_pkg::{Inputs, MAX_PORTS, MAX_WALKERS, MemoryIn, Outputs, PREFETCH_ENTRY};
 use super::monitor::Sink;
-use super::port::{Port, Request};
+use super::port::{Port, Request, Response};
 use super::prefetch::{Prefetch, PrefetchState};
 use super::psc::PscCaches;
 use super::spec::Spec;
@@ -125,8 +125,7 @@ impl Mmu {
         if inputs.rst_n == 0 {
             self.reset();
         } else {
-            self.now += 1;
-            self.statistics.cycles += 1;
+            self.end_cycle();
         }
     }
 
@@ -239,25 +238,66 @@ impl Mmu {
     fn transfer(&mut self, inputs: &Inputs, outputs: &Outputs) {
         for port in 0..self.spec.ports {
             let (asked, shown) = (&inputs.ports[port], &outputs.ports[port]);
-            if shown.resp_valid != 0
-                && asked.resp_ready != 0
-                && let Some(response) = self.ports[port].transfer()
-            {
-                self.statistics.count_response(&response);
+            if shown.resp_valid != 0 && asked.resp_ready != 0 {
+                self.take_response(port);
             }
             if asked.req_valid != 0 && shown.req_ready != 0 {
-                let hit_cycles = self.spec.hit_cycles[Spec::first_level(port)];
-                self.ports[port].accept(Request::captured(asked), self.now, hit_cycles);
-                self.statistics.requests += 1;
+                self.accept(port, Request::captured(asked));
             }
         }
         if outputs.control.resp_valid != 0 && inputs.control.resp_ready != 0 {
-            let general_protection = self.control.transfer();
-            self.statistics.count_control(general_protection);
+            self.answer_control();
         }
         if inputs.control.valid != 0 && outputs.control.ready != 0 {
             self.control.accept(&inputs.control);
         }
+    }
+
+    /// Whether `port` is ready for a request.
+    #[inline]
+    pub(super) const fn accepts(&self, port: usize) -> bool {
+        self.control.lets_requests_in() && self.ports[port].outstanding() < self.spec.queue_entries
+    }
+
+    /// A request is transferred.
+    #[inline]
+    pub(super) fn accept(&mut self, port: usize, request: Request) {
+        let hit_cycles = self.spec.hit_cycles[Spec::first_level(port)];
+        self.ports[port].accept(request, self.now, hit_cycles);
+        self.statistics.requests += 1;
+    }
+
+    /// The oldest response of `port`, if it has one, is transferred.
+    #[inline]
+    pub(super) fn take_response(&mut self, port: usize) -> Option<Response> {
+        let response = self.ports[port].transfer()?;
+        self.statistics.count_response(&response);
+        Some(response)
+    }
+
+    /// The answer to a control operation is transferred: whether it was #GP.
+    pub(super) fn answer_control(&mut self) -> bool {
+        let general_protection = self.control.transfer();
+        self.statistics.count_control(general_protection);
+        general_protection
+    }
+
+    /// The edge at the end of a cycle.
+    #[inline]
+    pub(super) const fn end_cycle(&mut self) {
+        self.now += 1;
+        self.statistics.cycles += 1;
+    }
+
+    /// Whether nothing is in flight but requests that are going to hit in the first level, each in its time.
+    pub(super) fn has_only_hits(&self) -> bool {
+        let states = self.miss_queue.states();
+        let empty =
+            states.of(MissState::Free).count_ones() as usize == self.spec.miss_queue_entries;
+        empty
+            && self.control.state() == ControlState::Idle
+            && self.prefetch.state() == PrefetchState::Free
+            && (0..self.spec.ports).all(|port| self.port_has_only_hits(port))
     }
 
     /// The reset state, in place.

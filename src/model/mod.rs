@@ -25,7 +25,7 @@
 //! | `monitor` | where the blocks report what they do |
 //! | `spec` | the parameters, in the model's form |
 //! | [`alone`] | the fast path |
-//! | [`front_end`] | one reference at a time |
+//! | [`front_end`] | who presents references: window, gap, time by arithmetic while all hit |
 //! | [`memory`] | testbench memory |
 //! | [`statistics`] | what is counted |
 //! | `observation` | the same, drawn from the monitor |
@@ -60,7 +60,7 @@ mod walker;
 mod tests;
 
 pub use alone::Alone;
-pub use front_end::{OneAtATime, Operation};
+pub use front_end::{Answered, FrontEnd, OneAtATime, Operation};
 pub use memory::Memory;
 pub use mmu::Mmu;
 pub use port::{Request, Response};

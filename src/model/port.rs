@@ -13,7 +13,7 @@ use super::mmu_pkg::{
 };
 use super::monitor::Sink;
 use super::spec::Spec;
-use super::tlb::TlbEntry;
+use super::tlb::{Slot, TlbEntry};
 
 /// Most requests that a port may have accepted and not answered.
 const QUEUE_SLOTS: usize = 16;
@@ -225,10 +225,10 @@ impl<T: Copy + PartialEq> PartialEq for Queue<T> {
 
 /// A request in its queue.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Waiting {
+pub(super) struct Waiting {
     /// The first cycle in which it may be looked up.
-    from_cycle: u64,
-    request: Request,
+    pub from_cycle: u64,
+    pub request: Request,
 }
 
 /// The queues of one port.
@@ -291,6 +291,33 @@ impl Port {
         self.responses.push(response);
     }
 
+    /// Whether a response waits for its transfer.
+    #[inline]
+    pub const fn responds(&self) -> bool {
+        self.responses.len > 0
+    }
+
+    /// The id of the oldest request in the request queue; 0 if there is none.
+    #[inline]
+    pub fn oldest_id(&self) -> u8 {
+        self.requests
+            .front()
+            .map_or(0, |waiting| waiting.request.id)
+    }
+
+    /// Puts back a response to a request that was accepted before.
+    pub fn resume_response(&mut self, response: Response) {
+        self.outstanding += 1;
+        self.responses.push(response);
+    }
+
+    /// Takes the oldest request out of the port, as if it had been answered.
+    pub fn take_waiting(&mut self) -> Option<Waiting> {
+        let waiting = self.requests.pop()?;
+        self.outstanding -= 1;
+        Some(waiting)
+    }
+
     /// The oldest request leaves its queue.
     #[inline]
     pub fn take_oldest(&mut self) -> Option<Request> {
@@ -336,19 +363,13 @@ impl Mmu {
     /// Looks `request` up in all arrays of a level at once, and touches the way if that is a hit: codes 1 to 6 of contract 6.
     #[inline]
     pub(super) fn look_up_level(&mut self, level: usize, request: &Request) -> LookUp {
-        let page = super::tlb::page_number(request.va);
-        let pcid = self.control.pcid();
-        for array in &mut self.tlb[level] {
-            if let Some(slot) = array.find(page, pcid) {
-                let (size, entry) = (array.size(), array.entry(slot));
-                let code = entry.judge(request, size, self.control.registers());
-                if code < LOOKUP_MISS {
-                    array.touch(slot);
-                }
-                return LookUp { code, size, entry };
-            }
+        let Some((found, slot)) = self.find_in_level(level, request) else {
+            return LookUp::MISS;
+        };
+        if found.code < LOOKUP_MISS {
+            self.tlb[level][found.size as usize].touch(slot);
         }
-        LookUp::MISS
+        found
     }
 
     /// The response of a request that is not looked up: code 7 of contract 6.
@@ -364,16 +385,34 @@ impl Mmu {
         }
     }
 
-    /// What a look-up of `request` at a level would come to, and nothing changes: codes 1 to 6 of contract 6.
-    pub(super) fn judge_level(&self, level: usize, request: &Request) -> u8 {
+    /// What a look-up of `request` at a level that matches would come to, and the way, which is not touched.
+    #[inline]
+    pub(super) fn find_in_level(&self, level: usize, request: &Request) -> Option<(LookUp, Slot)> {
         let page = super::tlb::page_number(request.va);
         let pcid = self.control.pcid();
-        self.tlb[level]
-            .iter()
-            .find_map(|array| Some((array.size(), array.entry(array.find(page, pcid)?))))
-            .map_or(LOOKUP_MISS, |(size, entry)| {
-                entry.judge(request, size, self.control.registers())
-            })
+        for array in &self.tlb[level] {
+            if let Some(slot) = array.find(page, pcid) {
+                let (size, entry) = (array.size(), array.entry(slot));
+                let code = entry.judge(request, size, self.control.registers());
+                return Some((LookUp { code, size, entry }, slot));
+            }
+        }
+        None
+    }
+
+    /// Whether a look-up of `request` in the first level of `port` would answer it.
+    pub(super) fn would_answer(&self, port: usize, request: &Request) -> bool {
+        self.bypass(request).is_some()
+            || self
+                .find_in_level(Spec::first_level(port), request)
+                .is_some_and(|(found, _)| found.code < LOOKUP_MISS)
+    }
+
+    /// Whether the requests of `port` that were not looked up yet are all going to be answered, each as soon as it may be looked up.
+    pub(super) fn port_has_only_hits(&self, port: usize) -> bool {
+        self.ports[port].requests.iter().all(|waiting| {
+            waiting.from_cycle >= self.now && self.would_answer(port, &waiting.request)
+        })
     }
 
     /// Contract 6 for every port.
@@ -449,7 +488,6 @@ impl Mmu {
         let Some(Waiting { request, .. }) = self.ports[port].requests.front() else {
             return false;
         };
-        self.bypass(request).is_none()
-            && self.judge_level(Spec::first_level(port), request) >= LOOKUP_MISS
+        !self.would_answer(port, request)
     }
 }

@@ -451,6 +451,32 @@ impl Statistics {
         }
     }
 
+    /// A response that was counted is yet to be transferred.
+    pub(super) fn take_back_response(&mut self, response: &Response) {
+        let counts = &mut self.responses;
+        match response.status {
+            STATUS_TRANSLATED => counts.translated -= 1,
+            STATUS_PAGE_FAULT => {
+                counts.page_faults -= 1;
+                counts.page_faults_by_code[usize::from(response.error_code) % FAULT_CODES] -= 1;
+            }
+            STATUS_GENERAL_PROTECTION => counts.general_protections -= 1,
+            _ => counts.bus_errors -= 1,
+        }
+    }
+
+    /// A look-up that was counted as a hit, or a request that was counted as bypassed, is yet to be looked up.
+    pub(super) fn take_back_hit(&mut self, level: usize, code: u8) {
+        let counts = self.level_mut(level);
+        if code == LOOKUP_BYPASS {
+            counts.bypassed -= 1;
+            return;
+        }
+        counts.lookups -= 1;
+        counts.hits -= 1;
+        counts.hits_by_size[usize::from(code - LOOKUP_HIT_4K)] -= 1;
+    }
+
     /// The answer to a control operation was transferred.
     pub(super) fn count_control(&mut self, general_protection: bool) {
         self.control.operations += 1;

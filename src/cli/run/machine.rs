@@ -7,7 +7,7 @@ use thiserror::Error;
 use super::ticked::{Hang, Ticked};
 use crate::config::Config;
 use crate::cosim::twin::Twin;
-use crate::model::{Memory, OneAtATime, Operation, Request, Statistics};
+use crate::model::{Answered, FrontEnd, Memory, Operation, Request, Statistics};
 
 /// A machine that is found to be wrong by itself. It ends the run, and with it the command as a check that failed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -31,7 +31,7 @@ pub enum Broken {
 /// Either kind of machine. The RTL is behind a pointer, because builds without RTL have it too, and then never one of it.
 pub enum AnyMachine {
     /// The model.
-    Model(Box<OneAtATime>),
+    Model(Box<FrontEnd>),
     /// A twin that is ticked, which counts.
     Ticked(Box<Ticked<Box<dyn Twin>>>),
 }
@@ -39,7 +39,7 @@ pub enum AnyMachine {
 impl AnyMachine {
     /// The model of `config`.
     pub fn model(config: &Config) -> Self {
-        Self::Model(Box::new(OneAtATime::new(config, memory(config))))
+        Self::Model(Box::new(FrontEnd::new(config, memory(config))))
     }
 
     /// A twin of `config`.
@@ -51,7 +51,7 @@ impl AnyMachine {
     /// Another agent's store, in the cycle in which the next step begins. Tables lie in memory: the mapping was made for its size.
     pub fn store(&mut self, address: u64, value: u64) {
         let stored = match self {
-            Self::Model(one) => one.store(address, value),
+            Self::Model(front_end) => front_end.store(address, value),
             Self::Ticked(ticked) => ticked.store(address, value),
         };
         debug_assert!(stored.is_ok());
@@ -62,14 +62,22 @@ impl AnyMachine {
     /// # Errors
     /// The machine does not answer.
     #[inline]
-    pub fn translate(&mut self, port: usize, request: &Request) -> Result<(), Broken> {
+    pub fn translate(&mut self, request: &Request) -> Result<(), Broken> {
         match self {
-            Self::Model(one) => {
-                one.translate(port, request);
-            }
-            Self::Ticked(ticked) => {
-                ticked.translate(port, request)?;
-            }
+            Self::Model(front_end) => front_end.translate(request, &mut |_: &Answered| {}),
+            Self::Ticked(ticked) => ticked.present(request)?,
+        }
+        Ok(())
+    }
+
+    /// Waits for all answers.
+    ///
+    /// # Errors
+    /// The machine does not answer.
+    pub fn finish(&mut self) -> Result<(), Broken> {
+        match self {
+            Self::Model(front_end) => front_end.finish(&mut |_: &Answered| {}),
+            Self::Ticked(ticked) => ticked.finish()?,
         }
         Ok(())
     }
@@ -80,8 +88,8 @@ impl AnyMachine {
     /// The machine does not answer.
     pub fn control(&mut self, operation: &Operation) -> Result<(), Broken> {
         match self {
-            Self::Model(one) => {
-                one.control(operation);
+            Self::Model(front_end) => {
+                front_end.control(operation, &mut |_: &Answered| {});
             }
             Self::Ticked(ticked) => {
                 ticked.control(operation)?;
@@ -93,7 +101,7 @@ impl AnyMachine {
     /// The number of the cycle after the last answer.
     pub fn cycles(&self) -> u64 {
         match self {
-            Self::Model(one) => one.cycles(),
+            Self::Model(front_end) => front_end.cycles(),
             Self::Ticked(ticked) => ticked.cycles(),
         }
     }
@@ -101,7 +109,7 @@ impl AnyMachine {
     /// What was counted since reset.
     pub fn statistics(&self) -> &Statistics {
         match self {
-            Self::Model(one) => one.statistics(),
+            Self::Model(front_end) => front_end.statistics(),
             Self::Ticked(ticked) => ticked.statistics(),
         }
     }

@@ -80,7 +80,7 @@ impl Report<'_> {
             "setup_cycles": passed.from_cycle,
             "cycles": self.cycles(),
             "instructions": passed.instructions,
-            "mpki": self.per_kilo_instruction(s.walks.started),
+            "mpki": self.per_kilo_instruction(s.walks_of_requests()),
             "itlb": self.level_json(&s.itlb),
             "dtlb": self.level_json(&s.dtlb),
             "stlb": self.level_json(&s.stlb),

@@ -1,19 +1,25 @@
-//! One reference at a time on a machine that is ticked: the RTL, or the model's own meaning.
+//! The front end on a machine that is ticked: the RTL, or the model's own meaning.
 //!
-//! Contract: sections 1.1 (reset), 3 (the requester's side), 13. SDM: none. Counterpart: `src/model/front_end.rs`, which states the rule and
-//! follows it by arithmetic; here every cycle is stepped, and the cycles must be the same.
+//! Contract: sections 1.1 (reset), 3 (the requester's side), 13.1. SDM: none. Counterpart: `src/model/front_end.rs`, which follows the same
+//! rule by arithmetic; here every cycle is stepped, and the cycles must be the same.
 
 use thiserror::Error;
 
 use crate::config::Config;
 use crate::cosim::twin::Twin;
-use crate::model::mmu_pkg::{ControlIn, Inputs, Outputs, PortIn};
+use crate::model::mmu_pkg::{ControlIn, Inputs, KIND_FETCH, Outputs, PortIn};
 use crate::model::{Memory, Operation, Request, Response, Statistics};
 
 /// Edges under reset before cycle 0.
 const RESET_CYCLES: u32 = 2;
 /// Memory accesses that no single step needs: two walks of five entries, each read and set once, are 20.
 const ACCESSES_MAX: u64 = 64;
+/// Most references that may wait for each other, each with a walk of its own, besides prefetches.
+const WAITING_MAX: u64 = 2 * SLOTS as u64;
+/// Widest window.
+const SLOTS: usize = 64;
+/// An answer that is not known yet.
+const NOT_YET: u64 = u64::MAX;
 /// Cycles that all other parts of a step never add up to, beside sweeps.
 const SLACK_CYCLES: u64 = 4096;
 
@@ -29,7 +35,7 @@ pub struct Hang {
     pub what: String,
 }
 
-/// A twin with its memory, fed one step at a time.
+/// A twin with its memory, and the front end of contract 13.1.
 #[derive(Debug)]
 pub struct Ticked<T> {
     twin: T,
@@ -40,6 +46,20 @@ pub struct Ticked<T> {
     patience_cycles: u64,
     counts: bool,
     statistics: Statistics,
+    window: u64,
+    gap_cycles: u64,
+    data_ports: u64,
+    /// References presented so far, and those of data among them.
+    count: u64,
+    data_count: u64,
+    /// The first reference that has no answer yet.
+    oldest: u64,
+    /// By number mod [`SLOTS`]: the cycle of the answer.
+    answered_at: [u64; SLOTS],
+    /// The first cycle that the accept of the last reference, or an operation, leaves for the next reference.
+    free_from: u64,
+    /// Stores that wait for what comes next to be offered.
+    stores: Vec<(u64, u64)>,
 }
 
 impl<T: Twin> Ticked<T> {
@@ -55,9 +75,19 @@ impl<T: Twin> Ticked<T> {
             cycle: 0,
             patience_cycles: SLACK_CYCLES
                 + 2 * u64::from(config.sweep_cycles())
-                + ACCESSES_MAX * (delay + 2),
+                + WAITING_MAX * ACCESSES_MAX * (delay + 2)
+                + u64::from(config.front_end.issue_gap_cycles),
             counts,
             statistics: Statistics::new(config),
+            window: u64::from(config.front_end.window).clamp(1, SLOTS as u64),
+            gap_cycles: u64::from(config.front_end.issue_gap_cycles),
+            data_ports: u64::from(config.ports.data_ports.max(1)),
+            count: 0,
+            data_count: 0,
+            oldest: 0,
+            answered_at: [NOT_YET; SLOTS],
+            free_from: 0,
+            stores: Vec::new(),
         };
         for _ in 0..RESET_CYCLES {
             ticked.twin.tick(&ticked.inputs, &mut ticked.outputs);
@@ -70,27 +100,103 @@ impl<T: Twin> Ticked<T> {
         ticked
     }
 
-    /// The next reference, through `port`, which must exist: 0 for a fetch, 1 for data.
+    /// The next reference, through `port`, which must exist, 0 for a fetch, 1 and up for data; and its answer, for which it waits.
     ///
     /// # Errors
     /// The machine does not answer. It must not be used further.
     pub fn translate(&mut self, port: usize, request: &Request) -> Result<Response, Hang> {
+        self.offer(port, request)?;
         let presented = self.cycle;
+        while self.outputs.ports[port].resp_valid == 0 {
+            self.wait(presented, || format!("{request:x?} on port {port}"))?;
+        }
+        Ok(Response {
+            id: request.id,
+            ..Response::shown(&self.outputs.ports[port])
+        })
+    }
+
+    /// The next reference, a fetch or one of data as its kind says, through the port that the rule gives it. Its answer comes later.
+    ///
+    /// # Errors
+    /// As [`Ticked::translate`].
+    pub fn present(&mut self, request: &Request) -> Result<(), Hang> {
+        if request.access.kind as u8 == KIND_FETCH {
+            return self.offer(0, request);
+        }
+        let port = 1 + self.data_count % self.data_ports;
+        self.data_count += 1;
+        self.offer(port as usize, request)
+    }
+
+    /// Waits until the reference may be offered, and offers it until it is accepted.
+    fn offer(&mut self, port: usize, request: &Request) -> Result<(), Hang> {
+        let (presented, what) = (self.cycle, || format!("{request:x?} on port {port}"));
+        while self.oldest + self.window <= self.count || self.cycle < self.free_from {
+            self.wait(presented, what)?;
+        }
+        self.perform_stores();
         self.inputs.ports[port] = PortIn {
             resp_ready: 1,
+            req_id: self.count as u8,
             ..request.presented()
         };
-        while self.cycle - presented < self.patience_cycles {
-            self.step();
-            let shown = &self.outputs.ports[port];
-            if shown.req_ready != 0 {
+        self.answered_at[self.count as usize % SLOTS] = NOT_YET;
+        self.count += 1;
+        let presented = self.cycle;
+        loop {
+            self.wait(presented, what)?;
+            if self.outputs.ports[port].req_ready != 0 {
                 self.inputs.ports[port].req_valid = 0;
-            }
-            if shown.resp_valid != 0 {
-                return Ok(Response::shown(shown));
+                self.free_from = self.cycle + self.gap_cycles;
+                return Ok(());
             }
         }
-        Err(self.hang(presented, format!("{request:x?} on port {port}")))
+    }
+
+    /// Waits for all answers.
+    ///
+    /// # Errors
+    /// As [`Ticked::translate`].
+    pub fn finish(&mut self) -> Result<(), Hang> {
+        let presented = self.cycle;
+        while self.oldest < self.count {
+            self.wait(presented, || "the last references".to_owned())?;
+        }
+        self.perform_stores();
+        Ok(())
+    }
+
+    /// One cycle, unless it has been long enough since `presented`.
+    fn wait(&mut self, presented: u64, what: impl Fn() -> String) -> Result<(), Hang> {
+        if self.cycle - presented >= self.patience_cycles {
+            return Err(self.hang(presented, what()));
+        }
+        self.step();
+        Ok(())
+    }
+
+    fn perform_stores(&mut self) {
+        for (address, value) in self.stores.drain(..) {
+            let stored = self.memory.write_u64(address, value);
+            debug_assert!(stored.is_ok());
+        }
+    }
+
+    /// Notes the answers of the cycle that is just over.
+    fn note_answers(&mut self) {
+        for shown in self
+            .outputs
+            .ports
+            .iter()
+            .filter(|port| port.resp_valid != 0)
+        {
+            self.answered_at[usize::from(shown.resp_id) % SLOTS] = self.cycle;
+        }
+        while self.oldest < self.count && self.answered_at[self.oldest as usize % SLOTS] != NOT_YET
+        {
+            self.oldest += 1;
+        }
     }
 
     /// The next control operation; whether it raised #GP.
@@ -98,6 +204,7 @@ impl<T: Twin> Ticked<T> {
     /// # Errors
     /// As [`Ticked::translate`].
     pub fn control(&mut self, operation: &Operation) -> Result<bool, Hang> {
+        self.finish()?;
         let presented = self.cycle;
         self.inputs.control = operation.presented();
         while self.cycle - presented < self.patience_cycles {
@@ -109,6 +216,7 @@ impl<T: Twin> Ticked<T> {
                 };
             }
             if self.outputs.control.resp_valid != 0 {
+                self.free_from = self.cycle;
                 return Ok(self.outputs.control.resp_gp != 0);
             }
         }
@@ -120,7 +228,9 @@ impl<T: Twin> Ticked<T> {
     /// # Errors
     /// No memory stands there.
     pub fn store(&mut self, address: u64, value: u64) -> Result<(), crate::arch::BusError> {
-        self.memory.write_u64(address, value)
+        self.memory.read_u64(address)?;
+        self.stores.push((address, value));
+        Ok(())
     }
 
     fn step(&mut self) {
@@ -131,6 +241,7 @@ impl<T: Twin> Ticked<T> {
         if self.counts {
             self.statistics.observe(&self.inputs, &self.outputs);
         }
+        self.note_answers();
         self.cycle += 1;
     }
 

@@ -113,6 +113,9 @@ impl<'a> Window<'a> {
             result = feed.pass(&reference?, &mut passed);
             report(progress.as_ref(), passed.counts.total());
         }
+        if result.is_ok() {
+            result = feed.machine.finish().map_err(Step::Broken);
+        }
         passed.pages = feed.tables.pages().count(crate::arch::PageSize::Size4K);
         let known =
             references.reader().metadata().fetches_are_instructions && passed.counts.fetches > 0;
@@ -216,7 +219,7 @@ impl Feed<'_> {
             self.touch(part).map_err(Step::Mapping)?;
             self.touched[port] = part.page();
         }
-        self.machine.translate(port, &request).map_err(Step::Broken)
+        self.machine.translate(&request).map_err(Step::Broken)
     }
 
     fn touch(&mut self, part: &MemoryReference) -> Result<(), MappingError> {

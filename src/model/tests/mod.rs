@@ -8,6 +8,7 @@ mod bench;
 mod block_control;
 mod block_look_up;
 mod block_walker;
+mod front_end;
 mod memory;
 mod random;
 mod skipping;

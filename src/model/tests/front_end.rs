@@ -1,0 +1,302 @@
+//! The front end by arithmetic and skipping, against one that ticks every cycle by the rule of contract 13.1.
+
+use proptest::prelude::*;
+
+use super::bench::*;
+use super::random::{self, Step};
+use crate::config::Config;
+use crate::model::mmu_pkg::{ControlIn, Inputs, KIND_FETCH, Outputs, PortIn};
+use crate::model::{Answered, FrontEnd, Memory, Mmu, Operation, Request, Response, Statistics};
+
+/// What is known of a reference: port, cycles of accept and answer, codes of its look-ups, the answer.
+#[derive(Clone, Debug, PartialEq)]
+struct Known {
+    port: usize,
+    accepted_at: u64,
+    responded_at: Option<u64>,
+    first_level: u8,
+    retried: u8,
+    stlb: u8,
+    response: Option<Response>,
+}
+
+/// Contract 13.1, literally.
+struct Plain {
+    mmu: Mmu,
+    memory: Memory,
+    observed: Statistics,
+    window: u64,
+    gap: u64,
+    data_ports: usize,
+    data: usize,
+    known: Vec<Known>,
+    entries: [usize; 16],
+    /// The first cycle that the accept before, or an operation, allows.
+    from: u64,
+    stores: Vec<(u64, u64)>,
+}
+
+impl Plain {
+    fn new(config: &Config, memory: Memory) -> Self {
+        Self {
+            mmu: Mmu::new(config),
+            memory,
+            observed: Statistics::new(config),
+            window: u64::from(config.front_end.window),
+            gap: u64::from(config.front_end.issue_gap_cycles),
+            data_ports: config.ports.data_ports as usize,
+            data: 0,
+            known: Vec::new(),
+            entries: [0; 16],
+            from: 0,
+            stores: Vec::new(),
+        }
+    }
+
+    fn cycle(&mut self, ports: [PortIn; 3], control: ControlIn) -> Outputs {
+        let cycle = self.mmu.now();
+        let mut inputs = Inputs {
+            rst_n: 1,
+            ports,
+            control,
+            memory: self.memory.inputs(cycle, false),
+            ..Inputs::default()
+        };
+        for port in &mut inputs.ports {
+            port.resp_ready = 1;
+        }
+        let mut outputs = Outputs::default();
+        let ids: Vec<u8> = self.mmu.ports.iter().map(|port| port.oldest_id()).collect();
+        self.mmu.tick(&inputs, &mut outputs);
+        self.memory.step(cycle, &inputs.memory, &outputs.memory);
+        self.observed.observe(&inputs, &outputs);
+        let monitor = &outputs.monitor;
+        for port in 0..3 {
+            let entry = usize::from(monitor.lookup_entry[port]);
+            let code = monitor.lookup[port];
+            if code != 0 && monitor.lookup_retry[port] != 0 {
+                self.known[self.entries[entry]].retried = code;
+            } else if code != 0 {
+                let number = self.latest(ids[port]);
+                self.known[number].first_level = code;
+                if ![1, 2, 3, 7].contains(&code) {
+                    self.entries[entry] = number;
+                }
+            }
+            if outputs.ports[port].resp_valid != 0 {
+                let response = Response::shown(&outputs.ports[port]);
+                let number = self.latest(response.id);
+                assert_eq!(self.known[number].responded_at, None);
+                self.known[number].responded_at = Some(cycle);
+                self.known[number].response = Some(response);
+            }
+        }
+        if monitor.stlb_lookup != 0 && monitor.stlb_entry < 16 {
+            let number = self.entries[usize::from(monitor.stlb_entry)];
+            self.known[number].stlb = monitor.stlb_lookup;
+        }
+        outputs
+    }
+
+    /// The latest reference with this id.
+    fn latest(&self, id: u8) -> usize {
+        (0..self.known.len())
+            .rev()
+            .find(|number| *number as u8 == id)
+            .unwrap()
+    }
+
+    fn answered(&self, before: u64) -> bool {
+        let mut known = self.known.iter().take(before as usize);
+        known.all(|known| known.responded_at.is_some())
+    }
+
+    fn perform_stores(&mut self) {
+        for (address, value) in std::mem::take(&mut self.stores) {
+            self.memory.write_u64(address, value).unwrap();
+        }
+    }
+
+    fn translate(&mut self, request: &Request) {
+        let number = self.known.len() as u64;
+        let before = (number + 1).saturating_sub(self.window);
+        while self.mmu.now() < self.from || !self.answered(before) {
+            self.cycle([PortIn::default(); 3], ControlIn::default());
+        }
+        self.perform_stores();
+        let port = if request.access.kind as u8 == KIND_FETCH {
+            0
+        } else {
+            self.data += 1;
+            1 + (self.data - 1) % self.data_ports
+        };
+        let mut ports = [PortIn::default(); 3];
+        ports[port] = PortIn {
+            req_id: number as u8,
+            ..request.presented()
+        };
+        self.known.push(Known {
+            port,
+            accepted_at: 0,
+            responded_at: None,
+            first_level: 0,
+            retried: 0,
+            stlb: 0,
+            response: None,
+        });
+        loop {
+            let now = self.mmu.now();
+            if self.cycle(ports, ControlIn::default()).ports[port].req_ready != 0 {
+                self.known[number as usize].accepted_at = now;
+                self.from = now + 1 + self.gap;
+                return;
+            }
+        }
+    }
+
+    fn finish(&mut self) {
+        while !self.answered(self.known.len() as u64) {
+            self.cycle([PortIn::default(); 3], ControlIn::default());
+        }
+        self.perform_stores();
+    }
+
+    fn control(&mut self, operation: &Operation) -> bool {
+        self.finish();
+        let mut control = operation.presented();
+        loop {
+            let outputs = self.cycle([PortIn::default(); 3], control).control;
+            if outputs.ready != 0 {
+                control.valid = 0;
+            }
+            if outputs.resp_valid != 0 {
+                self.from = self.mmu.now();
+                return outputs.resp_gp != 0;
+            }
+        }
+    }
+}
+
+/// Runs the steps both ways and compares all there is.
+fn compare(config: &Config, seed: u64, steps: &[Step]) -> Result<Statistics, TestCaseError> {
+    let memory = random::memory(config, seed);
+    let mut slow = Plain::new(config, memory.clone());
+    let mut fast = FrontEnd::new(config, memory);
+    let mut answers: Vec<Answered> = Vec::new();
+    let mut put = |answered: &Answered| answers.push(*answered);
+    for step in steps {
+        match step {
+            Step::Store(address, value) => {
+                slow.stores.push((*address, *value));
+                fast.store(*address, *value).unwrap();
+            }
+            Step::Operate(operation) => {
+                prop_assert_eq!(slow.control(operation), fast.control(operation, &mut put));
+                prop_assert_eq!(fast.statistics(), slow.mmu.statistics());
+                prop_assert!(*fast.mmu() == slow.mmu);
+            }
+            Step::Ask(_, request) => {
+                slow.translate(request);
+                fast.translate(request, &mut put);
+            }
+        }
+    }
+    slow.finish();
+    fast.finish(&mut put);
+    for (number, known) in slow.known.iter().enumerate() {
+        let Some(answered) = answers.get(number) else {
+            return Err(TestCaseError::fail("an answer is missing"));
+        };
+        prop_assert_eq!(answered.number, number as u64);
+        let what = &answered.what;
+        let same = Known {
+            port: usize::from(answered.port),
+            accepted_at: what.accepted_at,
+            responded_at: Some(what.responded_at),
+            first_level: what.first_level,
+            retried: answered.retried,
+            stlb: what.stlb,
+            response: Some(what.response),
+        };
+        prop_assert_eq!(&same, known, "reference {}", number);
+    }
+    prop_assert_eq!(answers.len(), slow.known.len());
+    prop_assert_eq!(fast.cycles(), slow.mmu.now());
+    prop_assert_eq!(fast.statistics(), slow.mmu.statistics());
+    prop_assert_eq!(fast.statistics(), &slow.observed);
+    if let Err(law) = fast.statistics().check_conservation() {
+        return Err(TestCaseError::fail(law));
+    }
+    prop_assert!(*fast.mmu() == slow.mmu, "the machines differ");
+    prop_assert!(*fast.memory() == slow.memory, "the memories differ");
+    Ok(fast.statistics().clone())
+}
+
+/// Random machines with a front end; most have arrays that let requests hit, and few hit latencies.
+fn config() -> impl Strategy<Value = Config> {
+    let window = prop_oneof![Just(1u32), 2u32..=5, 6u32..=64];
+    let gap = prop_oneof![3 => Just(0u32), 1 => 1u32..4, 1 => 4u32..100];
+    (random::config(), window, gap, [1u32..=5, 1u32..=5]).prop_map(
+        |(mut config, window, gap, [fetch, data])| {
+            config.front_end.window = window;
+            config.front_end.issue_gap_cycles = gap;
+            config.itlb.hit_latency_cycles = fetch;
+            config.dtlb.hit_latency_cycles = data;
+            config
+        },
+    )
+}
+
+/// Steps of which many are repeated, so that they hit.
+fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
+    (
+        random::steps(most),
+        prop::collection::vec(1usize..12, most * 8),
+    )
+        .prop_map(|(steps, repeats)| {
+            let mut all = Vec::new();
+            for (step, times) in steps.into_iter().zip(repeats) {
+                let times = if matches!(step, Step::Ask(..)) {
+                    times
+                } else {
+                    1
+                };
+                all.extend(std::iter::repeat_n(step, times));
+            }
+            all
+        })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+    #[test]
+    fn the_front_end_is_in_every_way_the_same_as_one_that_ticks(
+        config in config(),
+        seed in any::<u64>(),
+        steps in steps(40),
+    ) {
+        compare(&config, seed, &steps)?;
+    }
+}
+
+#[test]
+fn a_window_of_hits_is_accepted_one_a_cycle_and_waits_for_the_queue() {
+    let mut config = small();
+    config.front_end.window = 8;
+    config.dtlb.hit_latency_cycles = 3;
+    config.ports.queue_entries = 2;
+    let mut fast = FrontEnd::new(&config, Memory::new(&config.memory, 1));
+    let mut answers = Vec::new();
+    // Paging is off: everything is answered in H + 1.
+    for page in 0..5 {
+        fast.translate(&read(0x1000 * page), &mut |answered: &Answered| {
+            answers.push((answered.what.accepted_at, answered.what.responded_at));
+        });
+    }
+    fast.finish(&mut |answered: &Answered| {
+        answers.push((answered.what.accepted_at, answered.what.responded_at));
+    });
+    // The reset sweep takes 4 cycles. Two at a time: the third is accepted in the cycle after the first answer.
+    assert_eq!(answers, [(4, 8), (5, 9), (9, 13), (10, 14), (14, 18)]);
+    assert_eq!(fast.cycles(), 19);
+}
