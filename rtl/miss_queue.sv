@@ -102,6 +102,8 @@ module miss_queue
   index_t       primary_q[ENTRIES];
   /// The port that is served first.
   port_t        first_d, first_q;
+  /// It was refused, and its oldest request has not been looked up since.
+  logic         owed_d, owed_q;
 
   // A number of fewer entries than 16 has bits that are always 0.
   logic unused_numbers;
@@ -225,14 +227,16 @@ module miss_queue
     mask_t accepting;
     mask_t left;
     port_t p;
+    port_t first_refused;
     logic  merges;
     logic  is_any_refused;
+    logic  is_first_served;
     accepting = '0;
     left = is_free;
     p = first_q;
     merges = 1'b0;
     is_any_refused = 1'b0;
-    first_d = first_q;
+    first_refused = first_q;
     for (int unsigned i = 0; i < PORTS; i++) begin
       code[i] = lookup_i[i];
       entry[i] = '0;
@@ -268,7 +272,7 @@ module miss_queue
           if (left == '0) begin
             refused_o[p] = 1'b1;
             code[p] = LookupNone;
-            if (!is_any_refused) first_d = p;
+            if (!is_any_refused) first_refused = p;
             is_any_refused = 1'b1;
           end else begin
             takes[p] = 1'b1;
@@ -279,6 +283,14 @@ module miss_queue
         end
         p = 32'(p) == PORTS - 1 ? '0 : p + port_t'(1);
       end
+    end
+    // A port that was refused keeps its turn until it is served.
+    is_first_served = lookup_i[first_q] != LookupNone && !retry_o[first_q] && !refused_o[first_q];
+    first_d = first_q;
+    owed_d = owed_q;
+    if (!owed_q || is_first_served) begin
+      owed_d = is_any_refused;
+      if (is_any_refused) first_d = first_refused;
     end
   end
 
@@ -302,8 +314,10 @@ module miss_queue
     if (!rst_ni) begin
       for (int unsigned e = 0; e < ENTRIES; e++) state_q[e] <= MissFree;
       first_q <= '0;
+      owed_q <= 1'b0;
     end else begin
       first_q <= first_d;
+      owed_q <= owed_d;
       for (int unsigned p = 0; p < PORTS; p++) if (changes[p]) state_q[entry[p]] <= after[p];
       if (stlb_take_i) state_q[index_t'(stlb_entry_i)] <= MissStlbBusy;
       if (walk_take_i) state_q[index_t'(walk_entry_i)] <= MissWalking;
