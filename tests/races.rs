@@ -1,0 +1,57 @@
+//! Every disturbing operation at every cycle offset of what it may disturb, on both twins, held against the reference.
+//!
+//! Contract: 7, 8, 9. SDM vol. 3A, 4.10.4, 4.10.5. Counterpart: `src/cosim/generator/races.rs`, which makes the stimuli.
+
+#![cfg(feature = "rtl")]
+
+mod lockstep_support;
+
+use lockstep_support::{QUICK, library, preset, run_stimulus};
+use twinwalk::cosim::generator::races::{self, DISTURBANCES, SITUATIONS};
+use twinwalk::cosim::library::Recipe;
+use twinwalk::cosim::lockstep::Options;
+
+/// Runs every pair on the machine of `name`, and returns how often an invalidation met a walk, and a request waited for another.
+fn race(name: &str) -> [u64; 3] {
+    let config = races::machine(&preset(name));
+    let library = library(&Recipe::new(&config, QUICK));
+    let mut met = [0; 3];
+    for situation in SITUATIONS {
+        for disturbance in DISTURBANCES {
+            let stimulus =
+                races::stimulus(&config, situation, disturbance).expect("every machine has room");
+            let report = run_stimulus(&stimulus, &config, &library, Options::default());
+            assert_eq!(
+                report.finding, None,
+                "{} against {} on {name}",
+                disturbance.name, situation.name
+            );
+            let counters = &report.counters;
+            met[0] += counters.invalidations_during_walk;
+            met[1] += counters.merged_misses;
+            met[2] += counters.walks_in_parallel;
+        }
+    }
+    met
+}
+
+#[test]
+fn nothing_that_meets_one_walk_or_two_leaves_anything_stale() {
+    let [invalidations, merged, parallel] = race("default");
+    assert!(
+        invalidations > 1_000 && merged > 1_000 && parallel > 1_000,
+        "{invalidations}, {merged}, {parallel}"
+    );
+}
+
+#[test]
+fn nor_on_the_smallest_machine() {
+    let [invalidations, ..] = race("tiny");
+    assert!(invalidations > 1_000, "{invalidations}");
+}
+
+#[test]
+fn nor_with_the_prefetch_beside_the_requests() {
+    let [invalidations, ..] = race("parallel");
+    assert!(invalidations > 1_000, "{invalidations}");
+}
