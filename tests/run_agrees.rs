@@ -6,7 +6,7 @@ use std::path::Path;
 
 use twinwalk::cli::run::{requests, ticked::Ticked};
 use twinwalk::config::{Config, Source, load, presets};
-use twinwalk::model::{Memory, Mmu, OneAtATime};
+use twinwalk::model::{Answered, FrontEnd, Memory, Mmu, OneAtATime};
 use twinwalk::trace::open::open;
 use twinwalk::trace::{MemoryReference, OpenOptions, PageSplit, References};
 
@@ -63,6 +63,57 @@ fn arithmetic_and_ticking_agree_on_every_preset_and_page_size() {
             }
             let loaded = load(&Source::Preset(preset.name.to_owned()), &settings).expect("valid");
             compare(&loaded.config, &references);
+        }
+    }
+}
+
+/// Runs the references through the front end by arithmetic and by ticking; everything that is counted must be the same.
+fn compare_overlapped(config: &Config, references: &[MemoryReference]) {
+    let mapping = requests::mapping(config).expect("it can be mapped");
+    let mut memory = Memory::new(&config.memory, 1);
+    let addresses = references.iter().map(|reference| reference.address());
+    for entry in mapping.build(addresses).expect("no conflict") {
+        memory
+            .write_u64(entry.address.raw(), entry.value)
+            .expect("inside memory");
+    }
+    let mut front_end = FrontEnd::new(config, memory.clone());
+    let mut ticked = Ticked::new(config, Mmu::new(config), memory, true);
+    let mut translated = 0;
+    let mut count =
+        |answered: &Answered| translated += u64::from(answered.what.response.status == 0);
+    for operation in &requests::boot(config, &mapping) {
+        let general_protection = front_end.control(operation, &mut count);
+        assert_eq!(ticked.control(operation), Ok(general_protection));
+    }
+    for reference in references {
+        let (_, request) = requests::request(reference, requests::privilege(config));
+        front_end.translate(&request, &mut count);
+        assert_eq!(ticked.present(&request), Ok(()));
+    }
+    front_end.finish(&mut count);
+    assert_eq!(ticked.finish(), Ok(()));
+    assert_eq!(ticked.cycles(), front_end.cycles());
+    assert_eq!(ticked.statistics(), front_end.statistics());
+    assert_eq!(front_end.statistics().check_conservation(), Ok(()));
+    assert_eq!(translated, references.len() as u64);
+}
+
+#[test]
+fn arithmetic_and_ticking_agree_on_a_trace_in_a_window() {
+    let references = window(15_000);
+    for preset in presets::ALL {
+        for (window, gap) in [(1, 3), (4, 0), (16, 0), (64, 2)] {
+            let mut settings = vec![
+                format!("front_end.window={window}"),
+                format!("front_end.issue_gap_cycles={gap}"),
+            ];
+            if preset.name == "narrow" {
+                // Its own memory is too small for this trace.
+                settings.push("memory.size_bytes=0x10_0000_0000".to_owned());
+            }
+            let loaded = load(&Source::Preset(preset.name.to_owned()), &settings).expect("valid");
+            compare_overlapped(&loaded.config, &references);
         }
     }
 }

@@ -204,7 +204,8 @@ impl FrontEnd {
         self.count += 1;
         self.retired = self.count;
         let from = self.free_from.max(self.mmu.now());
-        let alone = if self.mmu.is_at_rest() {
+        // Nothing but a prefetch outlives the answers.
+        let alone = if !self.mmu.spec.prefetch || self.mmu.is_at_rest() {
             let memory = &mut self.memory;
             self.mmu.translate_alone(port, request, memory, from)
         } else {

@@ -26,6 +26,7 @@
 //! | `spec` | the parameters, in the model's form |
 //! | [`alone`] | the fast path |
 //! | [`front_end`] | who presents references: window, gap, time by arithmetic while all hit |
+//! | [`liveness`] | how long a request may wait, and for whom |
 //! | [`memory`] | testbench memory |
 //! | [`statistics`] | what is counted |
 //! | `observation` | the same, drawn from the monitor |
@@ -39,6 +40,7 @@ mod conservation;
 mod control;
 mod cyclic;
 pub mod front_end;
+pub mod liveness;
 pub mod memory;
 mod memory_port;
 mod miss_queue;

@@ -423,7 +423,7 @@ impl Mmu {
         let in_retry = cycle.states.of(MissState::Retry);
         let mut missed = [LOOKUP_NONE; MAX_PORTS];
         let mut some_missed = false;
-        for port in 0..self.spec.ports {
+        for (port, missed) in missed.iter_mut().enumerate().take(self.spec.ports) {
             let level = Spec::first_level(port);
             if cycle.pushes_to == Some(port) || cycle.fills_level[level] {
                 continue;
@@ -432,7 +432,7 @@ impl Mmu {
                 self.look_up_again(port, number, request, sink);
             } else if let Some(request) = self.ports[port].oldest(self.now) {
                 let code = self.look_up_oldest(port, &request, sink);
-                missed[port] = code;
+                *missed = code;
                 some_missed |= code != LOOKUP_NONE;
             }
         }

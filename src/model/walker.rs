@@ -354,10 +354,10 @@ impl Mmu {
     pub(super) fn step_walkers(&mut self, cycle: &Cycle, memory: &MemoryIn) {
         for (number, state) in cycle.walkers.iter().enumerate() {
             match state {
-                WalkState::ReadWait | WalkState::CasWait => {
-                    if memory.resp_valid != 0 && usize::from(memory.resp_id) == number {
-                        self.walk_answered(number, memory.resp_data, memory.resp_error != 0);
-                    }
+                WalkState::ReadWait | WalkState::CasWait
+                    if memory.resp_valid != 0 && usize::from(memory.resp_id) == number =>
+                {
+                    self.walk_answered(number, memory.resp_data, memory.resp_error != 0);
                 }
                 WalkState::Examine => self.examine(number, cycle.prefetch.right_to_fill()),
                 _ => {}

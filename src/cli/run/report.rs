@@ -68,7 +68,7 @@ impl Report<'_> {
             "config_hash": loaded.config.hash(),
             "trace": self.trace,
             "mapping": loaded.config.mapping,
-            "front_end": "one-at-a-time",
+            "front_end": self.front_end_json(),
             "skipped": self.skip,
             "warmup": 0,
             "references": passed.counts.total(),
@@ -162,7 +162,7 @@ impl Report<'_> {
             "Machine:   {} on the {} (configuration hash {})\n\
              Trace:     {}, references {} to {}: {} fetches, {} loads, {} stores on {} pages of 4 KiB\n\
              Mapping:   {} pages, {} levels, placed by seed {}; accessed and dirty bits {} at first\n\
-             Front end: one reference at a time, the next in the cycle after the answer to the one before\n\
+             Front end: {}\n\
              Warm-up:   none; TLBs and caches are empty at the first reference\n",
             loaded.name,
             if self.backend == "rtl" {
@@ -182,7 +182,33 @@ impl Report<'_> {
             mapping.levels,
             mapping.seed,
             bits(mapping.accessed_dirty),
+            self.front_end_text(),
         )
+    }
+
+    /// Contract 13.1: the window and the gap, under their names in the configuration; a window of one without a gap has a name.
+    fn front_end_json(&self) -> Json {
+        let front_end = &self.loaded.config.front_end;
+        if front_end.window == 1 && front_end.issue_gap_cycles == 0 {
+            return json!("one-at-a-time");
+        }
+        json!(front_end)
+    }
+
+    fn front_end_text(&self) -> String {
+        let front_end = &self.loaded.config.front_end;
+        let (window, gap) = (front_end.window, front_end.issue_gap_cycles);
+        let gap_text = match gap {
+            0 => String::new(),
+            1 => ", a cycle apart".to_owned(),
+            gap => format!(", {gap} cycles apart"),
+        };
+        match window {
+            1 => format!(
+                "one reference at a time, the next in the cycle after the answer to the one before{gap_text}"
+            ),
+            window => format!("a window of {window} references, presented in order{gap_text}"),
+        }
     }
 
     fn look_ups_table(&self) -> String {

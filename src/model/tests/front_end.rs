@@ -71,13 +71,13 @@ impl Plain {
         self.memory.step(cycle, &inputs.memory, &outputs.memory);
         self.observed.observe(&inputs, &outputs);
         let monitor = &outputs.monitor;
-        for port in 0..3 {
+        for (port, id) in ids.into_iter().enumerate() {
             let entry = usize::from(monitor.lookup_entry[port]);
             let code = monitor.lookup[port];
             if code != 0 && monitor.lookup_retry[port] != 0 {
                 self.known[self.entries[entry]].retried = code;
             } else if code != 0 {
-                let number = self.latest(ids[port]);
+                let number = self.latest(id);
                 self.known[number].first_level = code;
                 if ![1, 2, 3, 7].contains(&code) {
                     self.entries[entry] = number;

@@ -10,6 +10,7 @@ mod block_look_up;
 mod block_walker;
 mod front_end;
 mod memory;
+mod overlap;
 mod random;
 mod skipping;
 mod statistics;
