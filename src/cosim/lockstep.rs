@@ -16,6 +16,7 @@ use super::side::Side;
 use super::stall::{Link, StallRates};
 use super::stimulus::{Feed, OperationSource, Setup, Store};
 use super::twin::{NoTwin, Twin};
+use super::watchdog::Watchdog;
 use crate::config::Config;
 use crate::model::mmu_pkg::{Inputs, MEM_READ, Outputs};
 
@@ -80,6 +81,8 @@ pub struct Options {
     pub silenced: Silenced,
     /// Cycles without progress, with something outstanding, that are called a hang; `None`: by [`hang_bound_cycles`].
     pub hang_bound_cycles: Option<u64>,
+    /// Open cycles within which each request is to be answered; `None`: those of contract 14.
+    pub liveness_bound_cycles: Option<u64>,
 }
 
 /// How a run went.
@@ -137,6 +140,7 @@ pub struct Lockstep<'a, M, R, S> {
     hang_bound_cycles: u64,
     settle_cycles: u64,
     counter: Counter,
+    watchdogs: [Watchdog; 2],
     checkers: Vec<Box<dyn Checker + 'a>>,
     recent: [Recent; 2],
     /// Cells of the image, and those written since: they are compared at the end, with all others that do not hold 0.
@@ -179,6 +183,10 @@ impl<'a, M: Twin, R: Twin, S: OperationSource> Lockstep<'a, M, R, S> {
             hang_bound_cycles: bound.unwrap_or_else(|| hang_bound_cycles(config, &setup.stalls)),
             settle_cycles: u64::from(config.sweep_cycles()) + 8,
             options,
+            watchdogs: [
+                Watchdog::new(config, options.liveness_bound_cycles),
+                Watchdog::new(config, options.liveness_bound_cycles),
+            ],
             counter: Counter::new(config.miss_queue.entries),
             checkers: Vec::new(),
             recent: Default::default(),
@@ -387,11 +395,12 @@ impl<'a, M: Twin, R: Twin, S: OperationSource> Lockstep<'a, M, R, S> {
         }
     }
 
-    /// Whether either side has stood still for too long.
-    fn check_progress(&self, cycle: u64) -> Result<(), Box<Finding>> {
+    /// Whether either side has stood still for too long, or passed a request over.
+    fn check_progress(&mut self, cycle: u64) -> Result<(), Box<Finding>> {
         if self.options.silenced.contains(Comparator::Hangs) {
             return Ok(());
         }
+        self.check_liveness(cycle)?;
         let waits = |driver: &super::driver::Driver| {
             let still = cycle.saturating_sub(driver.last_progress());
             (still > self.hang_bound_cycles && !driver.is_quiet())
@@ -406,13 +415,59 @@ impl<'a, M: Twin, R: Twin, S: OperationSource> Lockstep<'a, M, R, S> {
         let signal = format!("no progress for {} cycles", self.hang_bound_cycles);
         let texts = (word(model.is_some()), word(rtl.is_some()));
         let mut finding = self.finding(cycle, Comparator::Hangs, &signal, texts.0, texts.1);
-        for (side, lines) in [("model", model), ("rtl", rtl)] {
-            finding.details.extend(
-                lines
-                    .into_iter()
+        let chains = |watchdog: &Watchdog, hangs: bool, outputs: &Outputs| {
+            let lines = if hangs {
+                watchdog.describe(outputs)
+            } else {
+                Vec::new()
+            };
+            lines.into_iter()
+        };
+        let mut waiting: Vec<(&str, String)> = Vec::new();
+        let of_model = chains(&self.watchdogs[0], model.is_some(), &self.model.outputs);
+        waiting.extend(
+            model
+                .into_iter()
+                .flatten()
+                .chain(of_model)
+                .map(|line| ("model", line)),
+        );
+        if let Some(side) = &self.rtl {
+            let of_rtl = chains(&self.watchdogs[1], rtl.is_some(), &side.outputs);
+            waiting.extend(
+                rtl.into_iter()
                     .flatten()
-                    .map(|line| format!("{side}: {line}")),
+                    .chain(of_rtl)
+                    .map(|line| ("rtl", line)),
             );
+        }
+        let lines = waiting.into_iter();
+        finding
+            .details
+            .extend(lines.map(|(side, line)| format!("{side}: {line}")));
+        Err(finding)
+    }
+
+    /// Whether a request waits for longer than the contract lets it.
+    fn check_liveness(&mut self, cycle: u64) -> Result<(), Box<Finding>> {
+        let [of_model, of_rtl] = &mut self.watchdogs;
+        let model = of_model.observe(&self.model.inputs, &self.model.outputs);
+        let rtl = match &self.rtl {
+            Some(rtl) => of_rtl.observe(&rtl.inputs, &rtl.outputs),
+            None => None,
+        };
+        if model.is_none() && rtl.is_none() {
+            return Ok(());
+        }
+        let word = |late: bool| if late { "does not answer" } else { "answers" };
+        let texts = (word(model.is_some()), word(rtl.is_some()));
+        let signal = "a request past its bound";
+        let mut finding = self.finding(cycle, Comparator::Hangs, signal, texts.0, texts.1);
+        for (side, lines) in [("model", model), ("rtl", rtl)] {
+            let lines = lines.into_iter().flatten();
+            finding
+                .details
+                .extend(lines.map(|line| format!("{side}: {line}")));
         }
         Err(finding)
     }

@@ -23,6 +23,7 @@
 //! | [`counters`] | what a run exercised and compared |
 //! | [`divergence`] | the report of a difference, and the replay file |
 //! | [`shrink`] | delta debugging of a stimulus that fails |
+//! | [`watchdog`] | each request answered within its bound, or who waits for whom |
 //! | [`wave`] | waves of the failing window |
 //! | [`events`] | a cycle as lines of text |
 
@@ -52,5 +53,6 @@ pub mod traced;
 pub mod twin;
 #[cfg(feature = "rtl")]
 pub mod verilate;
+pub mod watchdog;
 #[cfg(feature = "rtl")]
 pub mod wave;
