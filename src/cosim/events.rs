@@ -3,8 +3,8 @@
 //! Contract: sections 3 (ports), 4 (formats), 10 (monitor). SDM: none. Counterpart: none.
 //!
 //! A line is the cycle, a kind and the facts. Only what happened is shown: transfers, not offers; monitor events; registers that
-//! changed; stores of other agents. The order within a cycle is fixed: stores, requests, control, memory, look-ups, walkers, arrays,
-//! responses, registers.
+//! changed; what became of the miss queue and the prefetch, where no other line says it; stores of other agents. The order within a cycle
+//! is fixed: stores, queues, requests, control, memory, look-ups, walkers, arrays, responses, registers.
 
 use std::fmt::{self, Display, Formatter, Write as _};
 
@@ -13,10 +13,11 @@ use crate::arch::PageFaultCode;
 use crate::arch::entry::bit;
 use crate::model::mmu_pkg::{
     ARRAY_FILL, ArrayEvent, Inputs, LOOKUP_BYPASS, LOOKUP_DENIED, LOOKUP_DIRTY_CLEAR,
-    LOOKUP_HIT_1G, LOOKUP_HIT_2M, LOOKUP_HIT_4K, LOOKUP_MISS, MAX_PORTS, MEM_COMPARE_AND_SET,
-    MEM_READ, MEM_WRITE, Outputs, PSC_LEVELS, STATUS_BUS_ERROR, STATUS_GENERAL_PROTECTION,
+    LOOKUP_HIT_1G, LOOKUP_HIT_2M, LOOKUP_HIT_4K, LOOKUP_MERGED, LOOKUP_MISS, MAX_PORTS,
+    MEM_COMPARE_AND_SET, MEM_READ, MEM_WRITE, MISS_FREE, MISS_RETRY, MISS_WAITING, Outputs,
+    PREFETCH_ENTRY, PSC_LEVELS, Queues, STATUS_BUS_ERROR, STATUS_GENERAL_PROTECTION,
     STATUS_PAGE_FAULT, STATUS_TRANSLATED, TLB_ARRAYS, WALK_BUS_ERROR, WALK_PAGE_FAULT,
-    WALK_RESTART, WALK_START, WALK_TRANSLATED,
+    WALK_RESTART, WALK_START, WALK_STOPPED, WALK_TRANSLATED, miss_state,
 };
 
 /// Names of the TLB arrays by the contract's numbers.
@@ -39,10 +40,11 @@ pub const fn port_name(port: usize) -> &'static str {
 
 /// Writes the lines of one cycle after another.
 ///
-/// It remembers what it needs of earlier cycles: the registers, to show them when they change, and which port a walk is for.
+/// It remembers what it needs of the cycle before: the registers and the queues, to show what of them changes.
 #[derive(Debug, Clone, Default)]
 pub struct EventLog {
     registers: [u64; 4],
+    queues: Queues,
 }
 
 impl EventLog {
@@ -66,6 +68,10 @@ impl EventLog {
                 "store",
                 format_args!("{:#x} = {}", store.address, EntryBits(store.value)),
             );
+        }
+        if outputs.queues != self.queues {
+            queues(&self.queues, &outputs.queues, &mut lines);
+            self.queues = outputs.queues;
         }
         requests(inputs, outputs, &mut lines);
         control(inputs, outputs, &mut lines);
@@ -197,6 +203,7 @@ fn lookup_text(code: u8) -> &'static str {
         LOOKUP_HIT_2M => "hit 2m",
         LOOKUP_HIT_1G => "hit 1g",
         LOOKUP_MISS => "miss",
+        LOOKUP_MERGED => "miss, waits",
         LOOKUP_DENIED => "hit, denied",
         LOOKUP_DIRTY_CLEAR => "hit, write with D clear",
         LOOKUP_BYPASS => "no look-up: paging off, or not canonical",
@@ -209,24 +216,63 @@ fn lookups(outputs: &Outputs, lines: &mut Lines) {
     for (port, code) in monitor.lookup.iter().enumerate() {
         if *code != 0 {
             let level = if port == 0 { "itlb" } else { "dtlb" };
-            lines.add(
-                level,
-                format_args!("{} {}", port_name(port), lookup_text(*code)),
-            );
+            let retries = monitor.lookup_retry[port] != 0;
+            let again = if retries { " again:" } else { "" };
+            let mut facts = format!("{}{again} {}", port_name(port), lookup_text(*code));
+            if retries || matches!(*code, LOOKUP_MISS..=LOOKUP_DIRTY_CLEAR | LOOKUP_MERGED) {
+                let _ = write!(facts, ", entry {}", monitor.lookup_entry[port]);
+            }
+            lines.add(level, facts);
         }
     }
     if monitor.stlb_lookup != 0 {
-        let port = port_name(usize::from(monitor.stlb_port));
+        let who = owner(monitor.stlb_port, monitor.stlb_entry);
         lines.add(
             "stlb",
-            format_args!("{port} {}", lookup_text(monitor.stlb_lookup)),
+            format_args!("{who}: {}", lookup_text(monitor.stlb_lookup)),
         );
     }
 }
 
+/// For whom the STLB or a walker works.
+fn owner(port: u8, entry: u8) -> String {
+    if entry == PREFETCH_ENTRY {
+        "prefetch".to_owned()
+    } else {
+        format!("{} entry {entry}", port_name(usize::from(port)))
+    }
+}
+
+/// What became of the queues, where look-ups and walks do not say it.
+fn queues(before: &Queues, now: &Queues, lines: &mut Lines) {
+    for (entry, (old, new)) in before.miss.iter().zip(now.miss).enumerate() {
+        let (was, is) = (miss_state(*old), miss_state(new));
+        if is == MISS_WAITING && was != MISS_WAITING {
+            let primary = new >> 15 & 0xf;
+            lines.add(
+                "queue",
+                format_args!("entry {entry} waits for entry {primary}"),
+            );
+        }
+        let has_right = |state: u32| !matches!(state, MISS_FREE | MISS_WAITING | MISS_RETRY);
+        if has_right(was) && has_right(is) && *old >> 13 & 1 != 0 && new >> 13 & 1 == 0 {
+            lines.add("queue", format_args!("entry {entry} may not fill"));
+        }
+    }
+    let (was, is) = (before.prefetch, now.prefetch);
+    if was & 3 == 0 && is & 3 != 0 {
+        lines.add("queue", format_args!("prefetch of {:#x}", is & !0xfff));
+    } else if was & 4 != 0 && is & 3 != 0 && is & 4 == 0 {
+        lines.add("queue", "prefetch may not fill");
+    } else if matches!(was & 3, 1 | 2) && is & 3 == 0 {
+        lines.add("queue", "prefetch ends");
+    }
+}
+
 fn walks(outputs: &Outputs, lines: &mut Lines) {
-    for event in outputs.monitor.walk.iter().filter(|event| event.op != 0) {
-        let port = port_name(usize::from(event.port));
+    let walkers = outputs.monitor.walk.iter().enumerate();
+    for (walker, event) in walkers.filter(|(_, event)| event.op != 0) {
+        let who = owner(event.port, event.entry);
         let filled = if event.filled != 0 {
             "translated, fills"
         } else {
@@ -239,9 +285,10 @@ fn walks(outputs: &Outputs, lines: &mut Lines) {
             (WALK_TRANSLATED, _) => filled.to_owned(),
             (WALK_PAGE_FAULT, _) => "page fault".to_owned(),
             (WALK_BUS_ERROR, _) => "bus error".to_owned(),
+            (WALK_STOPPED, _) => "stopped".to_owned(),
             (other, _) => format!("event {other}"),
         };
-        lines.add("walk", format_args!("{port} {what}"));
+        lines.add("walk", format_args!("#{walker} {who} {what}"));
     }
 }
 
