@@ -140,6 +140,8 @@ pub(super) struct MissQueue {
     states: States,
     /// The port that is served first when entries are taken.
     first: usize,
+    /// That port was refused, and its oldest request has not been looked up since.
+    owed: bool,
     /// Entries as they are looked up in the STLB (contract 7.2).
     pub stlb_order: Cyclic,
     /// Entries as walkers take them (contract 8.1).
@@ -158,6 +160,7 @@ impl MissQueue {
             entries: [MissEntry::FREE; MAX_MISS_QUEUE_ENTRIES],
             states,
             first: 0,
+            owed: false,
             stlb_order: Cyclic::new(len),
             walk_order: Cyclic::new(len),
             passed_over: false,
@@ -274,31 +277,45 @@ impl MissQueue {
         (0..ports).map(move |step| (first + step) % ports)
     }
 
-    /// The port that is served first when entries are taken.
+    /// Whether a port was refused whose oldest request has not been looked up since.
     #[inline]
-    pub const fn first(&self) -> usize {
-        self.first
+    pub const fn owed(&self) -> bool {
+        self.owed
+    }
+
+    /// Contract 6, the end of a cycle in which these ports had their oldest request looked up, and these were refused, a bit each.
+    pub fn pass_turn(&mut self, looked_up: u32, refused: u32) {
+        if self.owed && looked_up >> self.first & 1 == 0 {
+            return;
+        }
+        let ports = u32::BITS as usize;
+        let first_refused = (self.first..self.first + ports)
+            .map(|port| port % ports)
+            .find(|port| refused >> port & 1 != 0);
+        self.owed = first_refused.is_some();
+        self.first = first_refused.unwrap_or(self.first);
     }
 }
 
 impl Mmu {
-    /// Contract 6, taking an entry: `missed` holds, for each port whose oldest request came to a code of 4 to 6, that code.
+    /// Contract 6, taking an entry: `missed` holds, for each port whose oldest request came to a code of 4 to 6, that code. The ports that
+    /// are refused, a bit each.
     pub(super) fn take_entries(
         &mut self,
         cycle: &Cycle,
         missed: &[u8; MAX_PORTS],
         sink: &mut impl Sink,
-    ) {
+    ) -> u32 {
         let mut free = cycle.states.of(MissState::Free);
         let mut taken_with_miss = 0;
-        let mut first_refused = None;
+        let mut refused = 0;
         for port in self.miss_queue.service_order(self.spec.ports) {
             let mut code = missed[port];
             if code == 0 {
                 continue;
             }
             let Some(number) = (free != 0).then(|| free.trailing_zeros() as usize) else {
-                first_refused = first_refused.or(Some(port));
+                refused |= 1 << port;
                 continue;
             };
             let Some(request) = self.ports[port].take_oldest() else {
@@ -327,8 +344,6 @@ impl Mmu {
             self.statistics
                 .count_look_up(Spec::first_level(port), code, false);
         }
-        if let Some(port) = first_refused {
-            self.miss_queue.first = port;
-        }
+        refused
     }
 }

@@ -331,28 +331,18 @@ impl Mmu {
         }
         let result = self.miss_queue.oldest_result();
         let mut next = result.map(|number| self.miss_queue.entry(number).result_from);
+        // To refuse while a port is owed its turn changes nothing: that port, too, is refused until an entry becomes FREE.
         let full = !self.miss_queue.states().any(MissState::Free);
-        let first = self.miss_queue.first();
+        let idle = full && self.miss_queue.owed();
         for port in 0..self.spec.ports {
             let Some(from) = self.ports[port].look_up_from() else {
                 continue;
             };
-            // To refuse the port that is served first, or another while that one is refused, changes nothing.
-            let nothing = full
-                && self.would_be_refused(port)
-                && (port == first || self.is_refused_by(first, from));
-            if !nothing {
+            if !(idle && self.would_be_refused(port)) {
                 next = Some(next.map_or(from, |at| at.min(from)));
             }
         }
         next.map(|at| at.saturating_sub(self.now))
-    }
-
-    /// Whether the oldest request of `port` is refused in this cycle and in `cycle`, if that is later, while no entry of the miss queue is
-    /// FREE.
-    fn is_refused_by(&self, port: usize, cycle: u64) -> bool {
-        let from = self.ports[port].look_up_from();
-        from.is_some_and(|from| from <= cycle.max(self.now)) && self.would_be_refused(port)
     }
 
     /// Whether control performs or sweeps in this cycle.

@@ -422,7 +422,7 @@ impl Mmu {
         }
         let in_retry = cycle.states.of(MissState::Retry);
         let mut missed = [LOOKUP_NONE; MAX_PORTS];
-        let mut some_missed = false;
+        let (mut looked_up, mut some_missed) = (0, false);
         for (port, missed) in missed.iter_mut().enumerate().take(self.spec.ports) {
             let level = Spec::first_level(port);
             if cycle.pushes_to == Some(port) || cycle.fills_level[level] {
@@ -433,11 +433,16 @@ impl Mmu {
             } else if let Some(request) = self.ports[port].oldest(self.now) {
                 let code = self.look_up_oldest(port, &request, sink);
                 *missed = code;
+                looked_up |= 1 << port;
                 some_missed |= code != LOOKUP_NONE;
             }
         }
+        let mut refused = 0;
         if some_missed {
-            self.take_entries(cycle, &missed, sink);
+            refused = self.take_entries(cycle, &missed, sink);
+        }
+        if refused != 0 || self.miss_queue.owed() {
+            self.miss_queue.pass_turn(looked_up & !refused, refused);
         }
     }
 
