@@ -64,6 +64,18 @@ struct Port {
     right: bool,
     /// The right to fill as its entry shows it: what it should be, so that a bug of keeping it is not given away.
     right_shown: bool,
+    /// The cycle in which a new request took its entry with a plain miss.
+    taken: Option<u64>,
+}
+
+impl MissState {
+    /// Whether a request may wait for an entry in this state.
+    fn is_a_primary(self) -> bool {
+        matches!(
+            self,
+            Self::StlbWait | Self::StlbBusy { .. } | Self::WalkWait | Self::Walking
+        )
+    }
 }
 
 impl Port {
@@ -94,6 +106,9 @@ struct Commits {
     result: Option<usize>,
     /// The walker's end.
     done: bool,
+    cycle: u64,
+    /// The entries that a request could wait for when the cycle began.
+    stood: [bool; 2],
 }
 
 #[derive(Clone, Copy)]
@@ -138,6 +153,7 @@ impl Machine {
             from_cr3: false,
             right: false,
             right_shown: false,
+            taken: None,
         };
         let walker = Walker {
             state: WalkState::Idle,
@@ -204,7 +220,12 @@ impl Machine {
         let drop =
             (start && from_cr3) || matches!(walking, WalkState::Done(End::PageFault(_))) && done;
         let result = self.result_port(cycle).filter(|_| !busy && !start && !done);
-        let commits = Commits { result, done };
+        let commits = Commits {
+            cycle,
+            result,
+            done,
+            stood: std::array::from_fn(|port| self.ports[port].state.is_a_primary()),
+        };
         let filling = self.filling_ports(&commits);
         self.take_miss();
         if !busy && !drop && !done {
@@ -467,6 +488,7 @@ impl Machine {
         }
         monitor.lookup_entry[port] = port as u8;
         entry.miss = Some(asked);
+        entry.taken = (code == LOOKUP_MISS && !retries).then_some(cycle);
         entry.from_cr3 = code == LOOKUP_DENIED;
         (entry.right, entry.right_shown) = (true, true);
         entry.state = match code {
@@ -479,13 +501,7 @@ impl Machine {
     /// Whether a request may wait for the entry of `port`.
     fn accepts(&self, port: usize, asked: &Asked, commits: &Commits) -> bool {
         let entry = &self.ports[port];
-        let waits = matches!(
-            entry.state,
-            MissState::StlbWait
-                | MissState::StlbBusy { .. }
-                | MissState::WalkWait
-                | MissState::Walking
-        );
+        let waits = commits.stood[port] || entry.taken == Some(commits.cycle);
         let same = entry
             .miss
             .is_some_and(|miss| (miss.va ^ asked.va) >> 12 & PAGE_MASK == 0);
