@@ -73,7 +73,7 @@ impl Request {
 }
 
 /// The answer to a request, in the form of the response port.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Response {
     /// The id of the request.
     pub id: u8,

@@ -15,9 +15,11 @@ const RESET_CYCLES: u32 = 2;
 /// Memory accesses that no single step needs: two walks of five entries, each read and set once, are 20.
 const ACCESSES_MAX: u64 = 64;
 /// Most references that may wait for each other, each with a walk of its own, besides prefetches.
-const WAITING_MAX: u64 = 2 * SLOTS as u64;
+const WAITING_MAX: u64 = 2 * WINDOW_MAX;
 /// Widest window.
-const SLOTS: usize = 64;
+const WINDOW_MAX: u64 = 64;
+/// References whose answers are kept: those in the widest window, and as many before it. Ids have 256 values, a multiple.
+const SLOTS: usize = 2 * WINDOW_MAX as usize;
 /// An answer that is not known yet.
 const NOT_YET: u64 = u64::MAX;
 /// Cycles that all other parts of a step never add up to, beside sweeps.
@@ -56,6 +58,7 @@ pub struct Ticked<T> {
     oldest: u64,
     /// By number mod [`SLOTS`]: the cycle of the answer.
     answered_at: [u64; SLOTS],
+    answers: [Response; SLOTS],
     /// The first cycle that the accept of the last reference, or an operation, leaves for the next reference.
     free_from: u64,
     /// Stores that wait for what comes next to be offered.
@@ -79,13 +82,14 @@ impl<T: Twin> Ticked<T> {
                 + u64::from(config.front_end.issue_gap_cycles),
             counts,
             statistics: Statistics::new(config),
-            window: u64::from(config.front_end.window).clamp(1, SLOTS as u64),
+            window: u64::from(config.front_end.window).clamp(1, WINDOW_MAX),
             gap_cycles: u64::from(config.front_end.issue_gap_cycles),
             data_ports: u64::from(config.ports.data_ports.max(1)),
             count: 0,
             data_count: 0,
             oldest: 0,
             answered_at: [NOT_YET; SLOTS],
+            answers: [Response::default(); SLOTS],
             free_from: 0,
             stores: Vec::new(),
         };
@@ -127,6 +131,13 @@ impl<T: Twin> Ticked<T> {
         let port = 1 + self.data_count % self.data_ports;
         self.data_count += 1;
         self.offer(port as usize, request)
+    }
+
+    /// The answers to the references from the number `from` on, in order, as far as all before them have theirs. Those to the last 128
+    /// references that were presented can be asked for.
+    pub fn answers(&self, from: u64) -> impl Iterator<Item = &Response> {
+        debug_assert!(from + SLOTS as u64 >= self.count);
+        (from..self.oldest).map(|number| &self.answers[number as usize % SLOTS])
     }
 
     /// Waits until the reference may be offered, and offers it until it is accepted.
@@ -191,7 +202,9 @@ impl<T: Twin> Ticked<T> {
             .iter()
             .filter(|port| port.resp_valid != 0)
         {
-            self.answered_at[usize::from(shown.resp_id) % SLOTS] = self.cycle;
+            let slot = usize::from(shown.resp_id) % SLOTS;
+            self.answered_at[slot] = self.cycle;
+            self.answers[slot] = Response::shown(shown);
         }
         while self.oldest < self.count && self.answered_at[self.oldest as usize % SLOTS] != NOT_YET
         {
