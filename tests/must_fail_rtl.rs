@@ -16,7 +16,7 @@ use std::time::Instant;
 use seeded_support::{Bug, SeededIn, chosen, line};
 use twinwalk::config::Config;
 use twinwalk::config::load::{Source, load};
-use twinwalk::cosim::comparators::Silenced;
+use twinwalk::cosim::comparators::{Comparator, Silenced};
 use twinwalk::cosim::divergence::Finding;
 use twinwalk::cosim::generator::RandomStream;
 use twinwalk::cosim::library::{Provider, Recipe};
@@ -95,6 +95,9 @@ fn run(bug: &Bug, provider: &Provider) -> Result<String, String> {
                 "found by {finder} in cycle {} as {} (model {}, rtl {}), and {due} should; {outcome}",
                 found.cycle, found.signal, found.model, found.rtl
             ));
+        }
+        if finder == Comparator::Hangs && !bug.says_who_waits(&found.details.join("\n")) {
+            return Err(format!("says of who waits for whom: {:?}", found.details));
         }
         outcome += &format!("{finder} in cycle {}: {}; ", found.cycle, found.signal);
         silenced = finders.into_iter().fold(silenced, Silenced::with);

@@ -224,15 +224,18 @@ mod built {
             Ok(binary)
         }
 
-        fn check(&self, bug: &Bug, binary: &Path, silenced: &[String]) -> Result<Output, String> {
+        /// Runs `check`, which says what it found as JSON, or else as text.
+        fn check(
+            &self,
+            bug: &Bug,
+            binary: &Path,
+            silenced: &[String],
+            as_json: bool,
+        ) -> Result<Output, String> {
             let mut command = Command::new(binary);
             let replays = tempfile::tempdir().map_err(|error| error.to_string())?;
-            command.args([
-                "check",
-                "--json",
-                "--config",
-                &format!("preset:{}", bug.preset),
-            ]);
+            command.args(["check", "--config", &format!("preset:{}", bug.preset)]);
+            command.args(as_json.then_some("--json"));
             command.args([
                 "--seeds",
                 &format!("{}..{}", bug.seeds.0, bug.seeds.1),
@@ -256,7 +259,7 @@ mod built {
         fn run(&self, bug: &Bug, binary: &Path) -> Result<String, String> {
             let mut outcome = String::new();
             for (rank, finder) in bug.found_by.iter().enumerate() {
-                let output = self.check(bug, binary, &bug.found_by[..rank])?;
+                let output = self.check(bug, binary, &bug.found_by[..rank], true)?;
                 let first = first_divergence(&output)?;
                 let text = |key: &str| first[key].as_str().unwrap_or_default().to_owned();
                 let fits = rank > 0 || text("signal").contains(&bug.signal);
@@ -270,10 +273,17 @@ mod built {
                     ));
                 }
                 let (by, signal) = (text("comparator"), text("signal"));
+                if by == "hangs" {
+                    let output = self.check(bug, binary, &bug.found_by[..rank], false)?;
+                    let said = String::from_utf8_lossy(&output.stdout);
+                    if !bug.says_who_waits(&said) {
+                        return Err(format!("says of who waits for whom: {said}"));
+                    }
+                }
                 outcome += &format!("{by} in cycle {}: {signal}; ", first["cycle"]);
             }
             if bug.then_slips {
-                let first = first_divergence(&self.check(bug, binary, &bug.found_by)?)?;
+                let first = first_divergence(&self.check(bug, binary, &bug.found_by, true)?)?;
                 if !first.is_null() {
                     return Err(format!("does not slip through: {first}; {outcome}"));
                 }

@@ -12,6 +12,7 @@
 //! | `preset`, `seeds`, `operations` | the machine, first and last seed, random operations for each seed |
 //! | `found_by` | comparators: the first finds it; with those before it silenced, the next one does. `fills or bus`: whichever comes first |
 //! | `signal` | begins, or is part of, what the first one reports |
+//! | `details` | is part of a line that the finding by `hangs` has beside its signal: who waits for whom |
 //! | `then_slips` | with all of `found_by` silenced nothing finds it |
 //! | `[[edit]]` | `file`, `find` (occurs once), `replace`; may be repeated |
 
@@ -57,11 +58,18 @@ pub struct Bug {
     pub found_by: Vec<String>,
     pub signal: String,
     #[serde(default)]
+    pub details: String,
+    #[serde(default)]
     pub then_slips: bool,
     pub edit: Vec<Edit>,
 }
 
 impl Bug {
+    /// Whether a finding by `hangs`, with these lines beside its signal, says who waits for whom as it should.
+    pub fn says_who_waits(&self, lines: &str) -> bool {
+        lines.contains(&self.details)
+    }
+
     /// Who finds it, in order; where it depends on what the bug hits first, one of several.
     pub fn finders(&self) -> Vec<Vec<Comparator>> {
         let find = |name: &str| {
