@@ -5,6 +5,8 @@
 //! A range stands here and nowhere else, as an attribute of the field. The doc comment of a field is its description in the JSON
 //! Schema, so it speaks to a person who writes a configuration.
 
+use std::fmt;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -112,6 +114,21 @@ impl Default for FrontEndSpec {
         Self {
             window: 1,
             issue_gap_cycles: 0,
+        }
+    }
+}
+
+impl fmt::Display for FrontEndSpec {
+    /// What a person should know of it beside a figure.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.window {
+            1 => f.write_str("one reference at a time")?,
+            window => write!(f, "a window of {window} references")?,
+        }
+        match self.issue_gap_cycles {
+            0 => Ok(()),
+            1 => f.write_str(", a cycle apart"),
+            gap => write!(f, ", {gap} cycles apart"),
         }
     }
 }

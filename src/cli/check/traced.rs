@@ -77,9 +77,10 @@ pub fn run(
     let verdict = Verdict {
         loaded,
         what: format!(
-            "{} references of {} back to back with no warm-up, pages {}, mapping seed {}",
+            "{} references of {}, front end {}, no warm-up, pages {}, mapping seed {}",
             grouped(run.traced.references),
             path.display(),
+            config.front_end,
             pages.as_str().unwrap_or("by rule"),
             config.mapping.seed
         ),

@@ -182,7 +182,7 @@ impl Report<'_> {
             mapping.levels,
             mapping.seed,
             bits(mapping.accessed_dirty),
-            self.front_end_text(),
+            self.loaded.config.front_end,
         )
     }
 
@@ -193,22 +193,6 @@ impl Report<'_> {
             return json!("one-at-a-time");
         }
         json!(front_end)
-    }
-
-    fn front_end_text(&self) -> String {
-        let front_end = &self.loaded.config.front_end;
-        let (window, gap) = (front_end.window, front_end.issue_gap_cycles);
-        let gap_text = match gap {
-            0 => String::new(),
-            1 => ", a cycle apart".to_owned(),
-            gap => format!(", {gap} cycles apart"),
-        };
-        match window {
-            1 => format!(
-                "one reference at a time, the next in the cycle after the answer to the one before{gap_text}"
-            ),
-            window => format!("a window of {window} references, presented in order{gap_text}"),
-        }
     }
 
     fn look_ups_table(&self) -> String {
