@@ -1,7 +1,7 @@
 // All page walkers, and what they share: who takes which walk, the caches, and the memory port.
 //
 // Contract: sections 8.1 (IDLE), 8.2 (START), 8.3 (memory port), 8.6 (prefetch), 10 (monitor).
-// Counterpart: in src/model part of walker.rs and psc.rs.
+// Counterpart: src/model/walkers.rs.
 
 module walkers
   import mmu_pkg::*;

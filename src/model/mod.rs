@@ -19,6 +19,7 @@
 //! | `commit` | which walker, or result of the STLB, performs its end |
 //! | `psc` | paging-structure caches |
 //! | `walker` | one walker |
+//! | `walkers` | who takes which walk, and what START and DONE do to the rest |
 //! | `memory_port` | whose memory request is shown |
 //! | `prefetch` | the next-page prefetch |
 //! | `control` | registers and invalidations |
@@ -57,6 +58,7 @@ pub mod statistics;
 mod stlb;
 mod tlb;
 mod walker;
+mod walkers;
 
 #[cfg(test)]
 mod tests;
