@@ -6,18 +6,14 @@
 //! nobody else can act in between, so the cycle in which each step performs is a sum, memory is asked directly, and there is no
 //! monitor. A test runs the same requests both ways and compares everything.
 //!
-//! In front of that stands, for the fetch side and the data side, the page that was hit last. As long as no array and no register has
-//! changed since, its entry is the most recent of its set, and hitting it again changes nothing but counts.
+//! In front of that stand the pages that were hit last, for which not even the arrays are asked (`recents`).
 
 use super::memory::Memory;
 use super::miss_queue::{MissEntry, MissState};
 use super::mmu::Mmu;
-use super::mmu_pkg::{
-    LOOKUP_BYPASS, LOOKUP_DENIED, LOOKUP_HIT_4K, LOOKUP_MISS, LOOKUP_NONE, MemoryOut,
-    STATUS_TRANSLATED,
-};
+use super::mmu_pkg::{LOOKUP_BYPASS, LOOKUP_DENIED, LOOKUP_MISS, LOOKUP_NONE, MemoryOut};
 use super::monitor::Unseen;
-use super::port::{LookUp, Request, Response};
+use super::port::{Request, Response};
 use super::prefetch::PrefetchState;
 use super::spec::{STLB, Spec};
 use super::walker::WalkState;
@@ -44,96 +40,13 @@ pub struct Alone {
 /// The entry of the miss queue and the walker that a request takes when all are free.
 const ENTRY: usize = 0;
 const WALKER: usize = 0;
-/// A page that cannot be: virtual page numbers have 52 bits.
-const NO_PAGE: u64 = u64::MAX;
-/// A context that cannot be: bits 31:4 of one are 0.
-const NO_CONTEXT: u64 = u64::MAX;
-
-/// The 4 KiB page hit last in one first-level TLB.
-#[derive(Clone, Copy, Debug)]
-struct Recent {
-    /// va\[63:12\].
-    page: u64,
-    /// pa\[51:12\], in place.
-    frame: u64,
-    /// Size and memory type of the entry, as in a response.
-    page_size: u8,
-    memory_type: u8,
-    /// By kind of access: the context that the entry allowed.
-    granted: [u64; 3],
-}
-
-impl Recent {
-    const NONE: Self = Self {
-        page: NO_PAGE,
-        frame: 0,
-        page_size: 0,
-        memory_type: 0,
-        granted: [NO_CONTEXT; 3],
-    };
-}
-
-/// The pages hit last in ITLB and DTLB. No state of the machine: two machines may differ in it and be equal.
-#[derive(Clone, Debug)]
-pub(super) struct Recents([Recent; 2]);
-
-impl PartialEq for Recents {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
-}
-
-impl Recents {
-    pub const NONE: Self = Self([Recent::NONE; 2]);
-
-    /// Arrays of several levels, or registers, change.
-    #[inline]
-    pub fn forget(&mut self) {
-        self.forget_level(0);
-        self.forget_level(1);
-    }
-
-    /// Arrays of this level change, or another entry is touched.
-    #[inline]
-    fn forget_level(&mut self, level: usize) {
-        self.0[level].page = NO_PAGE;
-    }
-
-    /// `found` was hit at `level`, and is now the most recent of its set.
-    #[inline]
-    fn remember(&mut self, level: usize, request: &Request, found: &LookUp) {
-        let recent = &mut self.0[level];
-        let page = request.va >> 12;
-        if recent.page != page {
-            *recent = Recent {
-                page,
-                frame: found.entry.physical(request.va, found.size) & !0xfff,
-                page_size: found.size as u8,
-                memory_type: found.entry.memory_type(),
-                granted: [NO_CONTEXT; 3],
-            };
-        }
-        recent.granted[request.access.kind as usize] = context(request);
-    }
-}
-
-/// All of a request, besides address and kind, that bears on its rights.
-#[inline]
-const fn context(request: &Request) -> u64 {
-    let access = &request.access;
-    (access.pkru as u64) << 32
-        | (access.implicit_supervisor as u64) << 3
-        | (access.ac as u64) << 2
-        | access.cpl as u64 & 3
-}
-
 impl Mmu {
     /// Translates `request`, which `port` accepts in cycle `now`, and whose response is transferred as soon as it is valid; the machine
     /// is then in the cycle after.
     ///
     /// Everything is as if the cycles had been ticked, with a memory that is never stalled. A prefetch that a walk triggered may be under
     /// way then. The machine must be at rest ([`Mmu::is_at_rest`]), no response of `memory` under way, `now` not in the past, and `port` one that exists.
-    #[inline]
+    #[inline(always)]
     pub fn translate_alone(
         &mut self,
         port: usize,
@@ -143,41 +56,17 @@ impl Mmu {
     ) -> Alone {
         debug_assert!(self.is_at_rest() && now >= self.now && port < self.spec.ports);
         let level = Spec::first_level(port);
-        let Some((first_level, response)) = self.recently_hit(level, request) else {
+        let Some((first_level, response)) = self.recent.hit(level, request) else {
             return self.translate_looking_up(port, request, memory, now);
         };
-        self.statistics.count_look_up(level, first_level, false);
+        self.statistics.count_hits(level, response.page_size, 1);
         let looked_up_at = now + self.spec.hit_cycles[level];
-        self.answered_alone(Alone {
+        self.now = looked_up_at + 2;
+        self.statistics.cycles = self.now;
+        Alone {
             first_level,
             ..Alone::new(response, now, looked_up_at)
-        })
-    }
-
-    /// The code and the response of a request to the page hit last at `level`, which touches nothing.
-    #[inline]
-    pub(super) fn recently_hit(&self, level: usize, request: &Request) -> Option<(u8, Response)> {
-        let recent = &self.recent.0[level];
-        let kind = request.access.kind as usize;
-        if request.va >> 12 != recent.page || recent.granted[kind] != context(request) {
-            return None;
         }
-        let response = Response {
-            id: request.id,
-            status: STATUS_TRANSLATED,
-            page_size: recent.page_size,
-            memory_type: recent.memory_type,
-            error_code: 0,
-            pa: recent.frame | request.va & 0xfff,
-            va: 0,
-        };
-        Some((LOOKUP_HIT_4K + recent.page_size, response))
-    }
-
-    /// The entry of `found` is the most recent of its set at `level`, or is to be before anything else there is looked up.
-    #[inline]
-    pub(super) fn remember_hit(&mut self, level: usize, request: &Request, found: &LookUp) {
-        self.recent.remember(level, request, found);
     }
 
     /// Counts the request and its response, and goes on to the cycle after.
@@ -215,7 +104,7 @@ impl Mmu {
             let response = Response::translated(request, found.size, found.entry);
             Alone::new(response, now, looked_up_at)
         } else {
-            self.recent.forget_level(level);
+            self.recent.forget_page(level, request);
             self.miss_alone(port, request, found.code, memory, now)
         };
         self.answered_alone(Alone {

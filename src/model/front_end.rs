@@ -6,7 +6,7 @@
 //! While nothing but first-level hits is in flight, no array changes, nobody waits for anybody, and each reference is a sum: accepted in
 //! `a`, looked up in `a + H`, answered in `a + H + 1` (`hits`). The machine then holds nothing of it. When a reference would not hit, the
 //! machine is brought into the very state of the cycle of its accept, queues and all, and is ticked, quiet cycles skipped, until there are
-//! only hits in flight again (`ticks`). A window of 1 goes through [`Mmu::translate_alone`] instead. A test holds all of it against a front
+//! only hits in flight again (`ticks`). In a run of hits whose answers nothing can change any more, each is handed out at once. A window of 1 goes through [`Mmu::translate_alone`] instead. A test holds all of it against a front
 //! end that ticks every cycle.
 
 mod hits;
@@ -101,11 +101,13 @@ pub struct FrontEnd {
     /// References presented so far, and those of data among them.
     count: u64,
     data_count: u64,
-    /// References whose answer was reported; all others are in `answered` and `requests`.
+    /// References that left the window, answered; all others are in `answered` and `requests`.
     retired: u64,
+    /// References whose answer was handed out, at least as many.
+    reported: u64,
     /// The first cycle in which the next reference may be offered because of the one before, or of an operation.
     free_from: u64,
-    /// The last cycle in which an answer to a reference that was reported was transferred.
+    /// The last cycle in which an answer to a reference that left the window was transferred.
     answered_by: u64,
     /// By number mod [`SLOTS`].
     answered: [Answered; SLOTS],
@@ -137,7 +139,7 @@ impl FrontEnd {
         let mut mmu = Mmu::new(config);
         mmu.skip(mmu.next_event().unwrap_or(0));
         let mut front_end = Self {
-            hits: hits::Hits::new(&mmu),
+            hits: hits::Hits::new(&mmu, window),
             mmu,
             memory,
             window: u64::from(window).clamp(1, SLOTS as u64),
@@ -146,6 +148,7 @@ impl FrontEnd {
             count: 0,
             data_count: 0,
             retired: 0,
+            reported: 0,
             free_from: 0,
             answered_by: 0,
             answered: [Answered::NONE; SLOTS],
@@ -161,17 +164,37 @@ impl FrontEnd {
 
     /// The next reference, a fetch or one of data as its kind says; its id is set here. References whose answers are known are handed to
     /// `answered`, in order; this one at the latest when its window is over.
-    #[inline]
+    #[inline(always)]
     pub fn translate(&mut self, request: &Request, answered: &mut impl FnMut(&Answered)) {
         let port = self.port_of(request);
         let request = Request {
             id: self.count as u8,
             ..*request
         };
+        if let Some(known) = self.hit_at_once(port, &request) {
+            answered(&known);
+            return;
+        }
+        self.translate_otherwise(port, request, answered);
+    }
+
+    /// A reference whose answer is not known at once.
+    #[inline(never)]
+    fn translate_otherwise(
+        &mut self,
+        port: usize,
+        request: Request,
+        answered: &mut impl FnMut(&Answered),
+    ) {
         if self.window == 1 {
-            let what = self.translate_alone(port, &request);
+            let number = self.count;
+            self.count += 1;
+            self.retired = self.count;
+            let from = self.free_from.max(self.mmu.now());
+            let what = self.translate_alone(port, &request, from);
+            self.free_from = what.accepted_at + 1 + self.gap_cycles;
             answered(&Answered {
-                number: self.count - 1,
+                number,
                 port: port as u8,
                 retried: 0,
                 what,
@@ -197,31 +220,27 @@ impl FrontEnd {
         port as usize
     }
 
-    /// A reference, when none is under way. The machine is in the cycle after the last answer, or in the one from which on the reference
-    /// may be offered.
-    #[inline]
-    fn translate_alone(&mut self, port: usize, request: &Request) -> Alone {
-        self.count += 1;
-        self.retired = self.count;
-        let from = self.free_from.max(self.mmu.now());
-        // Nothing but a prefetch outlives the answers.
-        let alone = if !self.mmu.spec.prefetch || self.mmu.is_at_rest() {
-            let memory = &mut self.memory;
-            self.mmu.translate_alone(port, request, memory, from)
-        } else {
-            self.translate_beside_prefetch(port, request, from)
-        };
-        self.free_from = alone.accepted_at + 1 + self.gap_cycles;
-        alone
+    /// A reference, when none is under way, that is offered in cycle `from`. The machine is in the cycle after the last answer.
+    #[inline(always)]
+    fn translate_alone(&mut self, port: usize, request: &Request, from: u64) -> Alone {
+        if self.mmu.spec.prefetch {
+            // Of all things, a prefetch outlives the answers.
+            return self.translate_beside_prefetch(port, request, from);
+        }
+        self.mmu
+            .translate_alone(port, request, &mut self.memory, from)
     }
 
-    /// Hands out the answer of the oldest reference, which must be known.
+    /// The oldest reference leaves the window. Its answer, which must be known, is handed out, unless it was.
     #[inline]
     fn retire(&mut self, answered: &mut impl FnMut(&Answered)) {
         let oldest = &self.answered[self.retired as usize % SLOTS];
         self.answered_by = self.answered_by.max(oldest.what.responded_at);
+        if self.retired == self.reported {
+            self.reported += 1;
+            answered(oldest);
+        }
         self.retired += 1;
-        answered(oldest);
     }
 
     /// The next control operation; whether it raised #GP. All answers before it are handed to `answered`.
@@ -263,6 +282,7 @@ impl FrontEnd {
     /// Waits for all answers. The machine is then in the cycle after the last of them, or after an operation's; stores that came after
     /// have performed.
     pub fn finish(&mut self, answered: &mut impl FnMut(&Answered)) {
+        self.end_at_once();
         if self.ticking {
             self.tick_until_answered();
         } else {

@@ -7,7 +7,6 @@
 
 use crate::config::Config;
 
-use super::alone::Recents;
 use super::commit::Commit;
 use super::control::{Control, ControlState};
 use super::cyclic::Cyclic;
@@ -18,6 +17,7 @@ use super::monitor::Sink;
 use super::port::{Port, Request, Response};
 use super::prefetch::{Prefetch, PrefetchState};
 use super::psc::PscCaches;
+use super::recents::Recents;
 use super::spec::Spec;
 use super::statistics::Statistics;
 use super::tlb::TlbArray;
@@ -105,7 +105,7 @@ impl Mmu {
             prefetch: Prefetch::FREE,
             control: Control::new(&spec.capabilities),
             statistics: Statistics::new(config),
-            recent: Recents::NONE,
+            recent: Recents::new(&spec.arrays),
             spec,
         }
     }

@@ -53,6 +53,7 @@ pub mod port;
 mod prefetch;
 mod psc;
 mod recency;
+mod recents;
 mod spec;
 pub mod statistics;
 mod stlb;

@@ -368,6 +368,17 @@ impl Statistics {
         }
     }
 
+    /// So many requests hit pages of that size at `level`, and were answered.
+    #[inline(always)]
+    pub(super) fn count_hits(&mut self, level: usize, page_size: u8, count: u64) {
+        self.requests += count;
+        self.responses.translated += count;
+        let counts = self.level_mut(level);
+        counts.lookups += count;
+        counts.hits += count;
+        counts.hits_by_size[usize::from(page_size) % 3] += count;
+    }
+
     /// The paging-structure caches were looked up; `matched` is the lowest that had an entry.
     #[inline]
     pub(super) fn count_psc_look_up(&mut self, matched: Option<usize>, five_level: bool) {

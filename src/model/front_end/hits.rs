@@ -5,6 +5,10 @@
 //! No array is filled meanwhile, so whether a reference hits does not depend on when it is looked up; but it makes a way the most recent
 //! of its set, and that must not be seen before its time. So touches wait in a list, in order, until their cycle is over. Figures are
 //! counted at once, and taken back for what is in flight when the machine is put together.
+//!
+//! Where neither window nor queues can ever hold up a hit, and the look-ups of ITLB and DTLB take so nearly the same time that whatever
+//! is accepted after a hit acts after its look-up only, the answer of a hit is certain when it is accepted. After as many hits in a row as
+//! can be in flight, answers are then handed out *at once*, and all that is kept of a reference is what it takes to put it back.
 
 use super::{Answered, FrontEnd, SLOTS};
 use crate::model::alone::Alone;
@@ -40,18 +44,34 @@ pub(super) struct Hits {
     waiting: usize,
     /// The number of outstanding requests can reach its limit although all of them hit.
     limited: bool,
+    /// Answers may be handed out at once, after this many hits in a row; none if never.
+    depth: Option<u64>,
+    /// The number of the first of the hits in a row.
+    since: u64,
+    /// Answers are handed out at once.
+    at_once: bool,
+    /// By level and page size: hits that are not in the figures yet.
+    uncounted: [[u64; 3]; 2],
     /// For each port the requests so far, and the cycles of the answers to the last of them, by number mod 16.
     accepts: [u64; MAX_PORTS],
     answers: [[u64; 16]; MAX_PORTS],
 }
 
 impl Hits {
-    pub fn new(mmu: &Mmu) -> Self {
-        let slowest = mmu.spec.hit_cycles[0].max(mmu.spec.hit_cycles[1]);
+    pub fn new(mmu: &Mmu, window: u32) -> Self {
+        let [itlb, dtlb, _] = mmu.spec.hit_cycles;
+        let slowest = itlb.max(dtlb);
+        // A hit is in flight for its look-up and two cycles more.
+        let limited = mmu.spec.queue_entries < slowest + 2;
+        let certain = !limited && itlb.abs_diff(dtlb) <= 1 && u64::from(window) >= slowest + 2;
         Self {
             touches: [NO_TOUCH; TOUCHES],
             waiting: 0,
-            limited: mmu.spec.queue_entries < slowest + 2,
+            limited,
+            depth: (certain && slowest + 2 <= SLOTS as u64).then_some(slowest + 2),
+            since: 0,
+            at_once: false,
+            uncounted: [[0; 3]; 2],
             accepts: [0; MAX_PORTS],
             answers: [[0; 16]; MAX_PORTS],
         }
@@ -76,6 +96,104 @@ impl Hits {
 }
 
 impl FrontEnd {
+    /// The next reference, if answers are handed out at once, and it is to a page hit before.
+    #[inline(always)]
+    pub(super) fn hit_at_once(&mut self, port: usize, request: &Request) -> Option<Answered> {
+        if !self.hits.at_once {
+            return None;
+        }
+        let level = Spec::first_level(port);
+        let (code, response) = self.mmu.recent.hit(level, request)?;
+        self.hits.uncounted[level][usize::from(response.page_size) % 3] += 1;
+        Some(self.answer_at_once(port, request, code, response))
+    }
+
+    /// The answer to a hit, and what it takes to put it back.
+    #[inline(always)]
+    fn answer_at_once(
+        &mut self,
+        port: usize,
+        request: &Request,
+        first_level: u8,
+        response: Response,
+    ) -> Answered {
+        let at = self.free_from;
+        let looked_up_at = at + self.mmu.spec.hit_cycles[Spec::first_level(port)];
+        let what = Alone {
+            first_level,
+            ..Alone::new(response, at, looked_up_at)
+        };
+        let number = self.count;
+        let slot = number as usize % SLOTS;
+        self.requests[slot] = *request;
+        let kept = &mut self.answered[slot];
+        kept.port = port as u8;
+        kept.what.accepted_at = at;
+        kept.what.responded_at = what.responded_at;
+        self.count += 1;
+        self.free_from = at + 1 + self.gap_cycles;
+        Answered {
+            number,
+            port: port as u8,
+            retried: 0,
+            what,
+        }
+    }
+
+    /// From now on answers are handed out at once, those of all that is in flight first.
+    fn begin_at_once(&mut self, answered: &mut impl FnMut(&Answered)) {
+        for number in self.reported..self.count {
+            answered(&self.answered[number as usize % SLOTS]);
+        }
+        self.hits.at_once = true;
+    }
+
+    /// Answers are no longer handed out at once: the last hits are as if they had not been.
+    pub(super) fn end_at_once(&mut self) {
+        let Some(depth) = self.hits.depth.filter(|_| self.hits.at_once) else {
+            return;
+        };
+        self.hits.at_once = false;
+        for (level, sizes) in std::mem::take(&mut self.hits.uncounted)
+            .into_iter()
+            .enumerate()
+        {
+            for (size, count) in sizes.into_iter().enumerate() {
+                self.mmu.statistics.count_hits(level, size as u8, count);
+            }
+        }
+        self.reported = self.count;
+        self.retired = self.count - depth;
+        for number in self.retired..self.count {
+            let slot = number as usize % SLOTS;
+            let Answered { port, what, .. } = self.answered[slot];
+            let level = Spec::first_level(usize::from(port));
+            let (first_level, response) = self.hit_of(level, &self.requests[slot]);
+            self.answered[slot] = Answered {
+                number,
+                port,
+                retried: 0,
+                what: Alone {
+                    first_level,
+                    ..Alone::new(response, what.accepted_at, what.responded_at - 1)
+                },
+            };
+        }
+    }
+
+    /// The code and the response of a request that hits, or is not looked up.
+    fn hit_of(&self, level: usize, request: &Request) -> (u8, Response) {
+        if let Some(response) = self.mmu.bypass(request) {
+            return (LOOKUP_BYPASS, response);
+        }
+        let found = self.mmu.find_in_level(level, request);
+        debug_assert!(found.is_some());
+        found.map_or((LOOKUP_BYPASS, Response::NONE), |(found, _)| {
+            let response = Response::translated(request, found.size, found.entry);
+            (found.code, response)
+        })
+    }
+
     /// The next reference, if it hits. Otherwise the machine is in the cycle in which it is accepted, and ticks from there.
     #[inline]
     pub(super) fn hits(
@@ -84,16 +202,28 @@ impl FrontEnd {
         request: &Request,
         answered: &mut impl FnMut(&Answered),
     ) -> bool {
+        let level = Spec::first_level(port);
+        if self.hits.at_once {
+            let at = self.free_from;
+            let looked_up_at = at + self.mmu.spec.hit_cycles[level];
+            let Some((code, response)) = self.look_up_hit(level, request, at, looked_up_at) else {
+                self.end_at_once();
+                self.materialize(at);
+                return false;
+            };
+            self.count_hit(level, code, &response);
+            answered(&self.answer_at_once(port, request, code, response));
+            return true;
+        }
         if self.count - self.retired == self.window {
             self.retire(answered);
         }
-        let level = Spec::first_level(port);
         let mut at = self.free_from.max(self.answered_by + 1);
         if self.hits.limited {
             at = self.hits.ready_from(port, at, self.mmu.spec.queue_entries);
         }
         let looked_up_at = at + self.mmu.spec.hit_cycles[level];
-        let (code, response) = match self.mmu.recently_hit(level, request) {
+        let (code, response) = match self.mmu.recent.hit(level, request) {
             Some(found) => found,
             None => match self.look_up_hit(level, request, at, looked_up_at) {
                 Some(found) => found,
@@ -103,9 +233,7 @@ impl FrontEnd {
                 }
             },
         };
-        self.mmu.statistics.count_look_up(level, code, false);
-        self.mmu.statistics.count_response(&response);
-        self.mmu.statistics.requests += 1;
+        self.count_hit(level, code, &response);
         let slot = self.count as usize % SLOTS;
         self.requests[slot] = *request;
         self.answered[slot] = Answered {
@@ -122,7 +250,18 @@ impl FrontEnd {
         }
         self.count += 1;
         self.free_from = at + 1 + self.gap_cycles;
+        let depth = self.hits.depth;
+        if depth.is_some_and(|depth| self.count - self.hits.since >= depth) {
+            self.begin_at_once(answered);
+        }
         true
+    }
+
+    #[inline]
+    fn count_hit(&mut self, level: usize, code: u8, response: &Response) {
+        self.mmu.statistics.count_look_up(level, code, false);
+        self.mmu.statistics.count_response(response);
+        self.mmu.statistics.requests += 1;
     }
 
     /// Asks the arrays; none if the request needs the miss queue. `at`: the cycle of its accept.
@@ -151,7 +290,7 @@ impl FrontEnd {
             slot,
         };
         self.hits.waiting += 1;
-        self.mmu.remember_hit(level, request, &found);
+        self.mmu.recent.remember(level, request, &found);
         let response = Response::translated(request, found.size, found.entry);
         Some((found.code, response))
     }
@@ -175,6 +314,10 @@ impl FrontEnd {
     pub(super) fn materialize(&mut self, cycle: u64) {
         self.touch_before(cycle);
         self.hits.waiting = 0;
+        if cycle > self.mmu.now {
+            // Nobody missed in the cycle before.
+            self.mmu.statistics.was.full = false;
+        }
         self.mmu.now = cycle;
         self.mmu.statistics.cycles = cycle;
         for number in self.retired..self.count {
@@ -245,6 +388,7 @@ impl FrontEnd {
         let waiting = self.hits.waiting;
         self.hits.touches[..waiting].sort_unstable_by_key(|touch| (touch.cycle, touch.level));
         self.mmu.recent.forget();
+        self.hits.since = self.count;
         self.ticking = false;
     }
 }

@@ -28,9 +28,10 @@ impl OneAtATime {
     }
 
     /// The next reference, through `port`, which must exist: 0 for a fetch, 1 and up for data.
-    #[inline]
+    #[inline(always)]
     pub fn translate(&mut self, port: usize, request: &Request) -> Alone {
-        self.front_end.translate_alone(port, request)
+        let from = self.front_end.mmu.now();
+        self.front_end.translate_alone(port, request, from)
     }
 
     /// The next control operation; whether it raised #GP.

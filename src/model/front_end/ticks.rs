@@ -222,13 +222,18 @@ impl FrontEnd {
         }
     }
 
-    /// A window of 1: a reference that may be offered from cycle `from` on, while a prefetch is under way.
+    /// A window of 1: a reference that may be offered from cycle `from` on, while a prefetch may be under way.
+    #[inline(never)]
     pub(super) fn translate_beside_prefetch(
         &mut self,
         port: usize,
         request: &Request,
         from: u64,
     ) -> Alone {
+        if self.mmu.is_at_rest() {
+            let memory = &mut self.memory;
+            return self.mmu.translate_alone(port, request, memory, from);
+        }
         while self.mmu.now() < from && !self.mmu.is_at_rest() {
             self.skip_to(from);
             if self.mmu.now() < from {

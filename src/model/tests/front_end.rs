@@ -247,21 +247,24 @@ fn config() -> impl Strategy<Value = Config> {
     )
 }
 
-/// Steps of which many are repeated, so that they hit.
+/// Steps of which many are repeated, up to four in turn, so that they hit, often long enough for answers at once.
 fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
     (
         random::steps(most),
-        prop::collection::vec(1usize..12, most * 8),
+        prop::collection::vec((1usize..=4, 1usize..16), most),
     )
         .prop_map(|(steps, repeats)| {
-            let mut all = Vec::new();
-            for (step, times) in steps.into_iter().zip(repeats) {
-                let times = if matches!(step, Step::Ask(..)) {
-                    times
-                } else {
-                    1
-                };
-                all.extend(std::iter::repeat_n(step, times));
+            let (mut all, mut rest) = (Vec::new(), steps.as_slice());
+            for (turn, times) in repeats {
+                let asks = rest.iter().take(turn);
+                let length = asks
+                    .take_while(|step| matches!(step, Step::Ask(..)))
+                    .count();
+                let (now, later) = rest.split_at(length.max(1).min(rest.len()));
+                for _ in 0..if length > 0 { times } else { 1 } {
+                    all.extend_from_slice(now);
+                }
+                rest = later;
             }
             all
         })
