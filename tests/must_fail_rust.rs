@@ -59,6 +59,12 @@ fn seeded_bugs_are_spread_over_the_machine_and_over_the_comparators() {
         "drops",
         "LRU",
         "response routing",
+        "miss queue",
+        "merging",
+        "arbitration",
+        "walkers",
+        "prefetch",
+        "two data ports",
     ] {
         let is_of_part = |topic: &String| topic.split(", ").any(|one| one == part);
         assert!(
@@ -82,6 +88,21 @@ fn seeded_bugs_are_spread_over_the_machine_and_over_the_comparators() {
             needed.contains(&comparator),
             "nothing shows that {comparator} is needed"
         );
+    }
+}
+
+#[test]
+fn every_seeded_bug_is_in_the_table_of_the_documentation() {
+    let page = fs::read_to_string(root().join("docs/must-fail.md")).expect("the page can be read");
+    for bug in bugs() {
+        let row = format!(
+            "| `{}` | {} | {} | {} |",
+            bug.name,
+            bug.topic,
+            bug.what,
+            bug.found_by.join(" then ")
+        );
+        assert!(page.contains(&row), "docs/must-fail.md lacks: {row}");
     }
 }
 
