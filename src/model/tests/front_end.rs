@@ -4,9 +4,13 @@ use proptest::prelude::*;
 
 use super::bench::*;
 use super::random::{self, Step};
+use crate::arch::PageSize;
+use crate::arch::registers::{cr0, cr4, efer};
 use crate::config::Config;
 use crate::model::mmu_pkg::{ControlIn, Inputs, KIND_FETCH, Outputs, PortIn};
 use crate::model::{Answered, FrontEnd, Memory, Mmu, Operation, Request, Response, Statistics};
+
+const VA: u64 = 0x40_0000;
 
 /// What is known of a reference: port, cycles of accept and answer, codes of its look-ups, the answer.
 #[derive(Clone, Debug, PartialEq)]
@@ -179,7 +183,15 @@ impl Plain {
 
 /// Runs the steps both ways and compares all there is.
 fn compare(config: &Config, seed: u64, steps: &[Step]) -> Result<Statistics, TestCaseError> {
-    let memory = random::memory(config, seed);
+    compare_from(config, random::memory(config, seed), steps)
+}
+
+/// The same from that memory.
+fn compare_from(
+    config: &Config,
+    memory: Memory,
+    steps: &[Step],
+) -> Result<Statistics, TestCaseError> {
     let mut slow = Plain::new(config, memory.clone());
     let mut fast = FrontEnd::new(config, memory);
     let mut answers: Vec<Answered> = Vec::new();
@@ -302,4 +314,40 @@ fn a_window_of_hits_is_accepted_one_a_cycle_and_waits_for_the_queue() {
     // The reset sweep takes 4 cycles. Two at a time: the third is accepted in the cycle after the first answer.
     assert_eq!(answers, [(4, 8), (5, 9), (9, 13), (10, 14), (14, 18)]);
     assert_eq!(fast.cycles(), 19);
+}
+
+#[test]
+fn a_hit_that_a_drop_holds_up_is_answered_a_cycle_later() {
+    for (fetch_cycles, data_cycles) in [(5, 1), (4, 1), (3, 2), (2, 1), (1, 1), (1, 5)] {
+        let mut config = small();
+        config.front_end.window = 16;
+        config.ports.queue_entries = 16;
+        config.itlb.hit_latency_cycles = fetch_cycles;
+        config.dtlb.hit_latency_cycles = data_cycles;
+        let mut tables = Bench::off(&config);
+        tables.map(VA, PageSize::Size4K, 0x5000 | (ALL & !RW));
+        tables.map(VA + 0x1000, PageSize::Size4K, 0x6000 | (ALL & !RW));
+        let set_up = [
+            (3, efer::LME | efer::NXE),
+            (2, cr4::PAE),
+            (1, ROOT),
+            (0, cr0::PG | cr0::PE | cr0::WP),
+        ];
+        let mut steps: Vec<Step> = set_up
+            .iter()
+            .map(|(op, value)| Step::Operate(Operation::new(*op, *value)))
+            .collect();
+        // Long runs of hits, the last of them fetches or reads, and then a write that is denied, for which a walk drops the page.
+        for last in [fetch(VA + 0x1000), read(VA + 0x1000)] {
+            for _ in 0..3 {
+                steps.push(Step::Ask(DATA, read(VA)));
+                steps.extend(std::iter::repeat_n(Step::Ask(DATA, last), 40));
+                steps.push(Step::Ask(DATA, write(VA)));
+            }
+        }
+        let statistics = compare_from(&config, tables.memory, &steps).unwrap();
+        // A read right behind the write still hits, so that the next write may find nothing.
+        assert!(statistics.dtlb.denied >= 3);
+        assert!(statistics.itlb.hits > 100 && statistics.dtlb.hits > 100);
+    }
 }
