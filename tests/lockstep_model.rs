@@ -14,10 +14,12 @@ use twinwalk::cosim::generator::RandomStream;
 use twinwalk::cosim::lockstep::{Lockstep, Options, Report};
 use twinwalk::cosim::shrink::{DEFAULT_TRIALS, Trial, shrink};
 use twinwalk::cosim::stimulus::Stimulus;
+use twinwalk::cosim::stimulus::parse::parse;
 use twinwalk::cosim::twin::Twin;
 use twinwalk::golden::suite;
 use twinwalk::golden::trace::record;
 use twinwalk::model::Mmu;
+use twinwalk::model::liveness::liveness_bound_cycles;
 use twinwalk::model::mmu_pkg::{
     ARRAY_FILL, Inputs, LOOKUP_DENIED, LOOKUP_MISS, MEM_COMPARE_AND_SET, Outputs, WALK_TRANSLATED,
 };
@@ -401,4 +403,53 @@ fn a_run_is_stopped_when_its_watcher_says_so() {
     });
     assert!(report.stopped && report.finding.is_none());
     assert_eq!(report.counters.cycles, 3 * 4096);
+}
+
+/// A machine that accepts what the second data port is asked, and never answers; everybody else goes on.
+struct Starves(Mmu);
+
+impl Twin for Starves {
+    fn name(&self) -> &'static str {
+        "starves"
+    }
+
+    fn tick(&mut self, inputs: &Inputs, outputs: &mut Outputs) {
+        let mut inputs = *inputs;
+        inputs.ports[2].req_valid = 0;
+        self.0.tick(&inputs, outputs);
+    }
+}
+
+#[test]
+fn a_request_that_is_passed_over_while_others_go_on_is_late_after_the_bound_of_the_contract() {
+    let config = preset("blocking");
+    let bound = liveness_bound_cycles(&config);
+    let mut text = "twinwalk-stim 1\nconfig preset:blocking\nspace s 4\nmap 0x401000 -> 0x9000 4k A\nboot s\nread 0x401000 port=2\n".to_owned();
+    for page in 0..bound / 8 {
+        // Not mapped: each walks, faults, and is an answer that a requester sees.
+        text += &format!("read {:#x}\n", 0x50_0000 + 0x1000 * (page % 64));
+    }
+    let stimulus = parse("starves", &text).expect("it is a stimulus");
+    let run = |bound_cycles| {
+        let options = Options {
+            liveness_bound_cycles: bound_cycles,
+            ..Options::default()
+        };
+        let operations = stimulus.operations.clone().into_iter();
+        let twin = Starves(Mmu::new(&config));
+        Lockstep::alone(&config, &stimulus.setup, operations, twin, options)
+            .run(&mut |_| ControlFlow::Continue(()))
+    };
+    let finding = run(None).finding.expect("it is late");
+    assert_eq!(finding.comparator, Comparator::Hangs);
+    assert_eq!(finding.signal, "a request past its bound");
+    assert!(finding.cycle > bound && finding.cycle < bound + 100);
+    let chain = finding
+        .details
+        .iter()
+        .find(|line| line.contains("port 2 id 0"));
+    assert!(chain.is_some(), "{:?}", finding.details);
+    // With a bound that never comes it goes on until nothing moves any more.
+    let later = run(Some(u64::MAX)).finding.expect("it hangs in the end");
+    assert!(later.signal.contains("no progress") && later.cycle > finding.cycle);
 }
