@@ -103,7 +103,7 @@ pub(super) struct JudgingArgs {
     /// Tick the model in every cycle, instead of passing over those in which nothing can change; the answer is the same
     #[arg(long)]
     no_skip: bool,
-    /// Let a comparator keep quiet, to prove that it is the one that catches a bug: responses, control, bus, fills, walks, lookups,
+    /// Let a comparator keep quiet, to prove that it is the one that catches a bug: responses, control, bus, fills, walks, lookups, queues,
     /// memory, assertions, protocol, hangs, provenance, staleness
     #[arg(long, value_name = "COMPARATOR", value_parser = parse_comparator)]
     silence: Vec<Comparator>,
