@@ -56,11 +56,11 @@ fn traffic(config: &Config, recipe: &Recipe, seed: u64, cycles: u64) -> Result<[
     }
     for cycle in 0.. {
         let drain = cycle >= cycles;
-        for port in 0..ports {
-            if offered[port].is_none() && !drain && random.below(3) != 0 {
+        for (port, offer) in offered.iter_mut().enumerate() {
+            if offer.is_none() && !drain && random.below(3) != 0 {
                 id = id.wrapping_add(1);
                 let page = random.below(6) + 512 * random.below(2) + 32 * random.below(2);
-                offered[port] = Some(if port > 0 && random.below(4) == 0 {
+                *offer = Some(if port > 0 && random.below(4) == 0 {
                     write(port, id, page)
                 } else {
                     read(port, id, page)
