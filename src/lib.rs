@@ -29,6 +29,7 @@
 //! | [`cosim`] | the RTL built, loaded and driven, and the model held against it |
 //! | [`golden`] | golden traces: what both twins must reproduce to the byte |
 //! | [`trace`] | traces of real programs, and where their pages lie in memory |
+//! | [`tables`] | what page tables cost |
 //! | [`cli`] | the commands of the binary `twinwalk` |
 //!
 //! A first run of the parts: a configuration, and what it says to the hardware.
@@ -45,4 +46,5 @@ pub mod cosim;
 pub mod golden;
 pub mod model;
 pub mod reference;
+pub mod tables;
 pub mod trace;
