@@ -16,6 +16,7 @@ mod output;
 mod progress;
 pub mod replay;
 pub mod run;
+pub mod tables;
 pub mod trace;
 
 use std::ffi::OsString;
@@ -72,6 +73,7 @@ enum Command {
     Golden(golden::Args),
     Replay(replay::Args),
     Run(run::Args),
+    Tables(tables::Args),
     Trace(trace::Args),
 }
 
@@ -83,6 +85,7 @@ impl Command {
             Self::Golden(args) => golden::run(args, context),
             Self::Replay(args) => replay::run(args, context),
             Self::Run(args) => run::run(args, context),
+            Self::Tables(args) => tables::run(args, context),
             Self::Trace(args) => trace::run(args, context),
         }
     }

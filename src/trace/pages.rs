@@ -5,6 +5,8 @@
 use foldhash::fast::FixedState;
 use std::collections::HashMap;
 
+use super::error::TraceError;
+use super::open::TraceReader;
 use crate::arch::PageSize;
 
 /// Pages of 4 KiB in a region of 2 MiB.
@@ -95,6 +97,27 @@ impl FromIterator<u64> for PageSet {
         let mut set = Self::new();
         set.extend(addresses);
         set
+    }
+}
+
+/// The pages that a trace touches, read to its end. Memory grows with the number of distinct pages, not with the length.
+///
+/// # Errors
+/// What is wrong with the trace.
+pub fn touched(reader: &mut dyn TraceReader) -> Result<PageSet, TraceError> {
+    let mut pages = PageSet::new();
+    let mut batch = Vec::new();
+    loop {
+        reader.read_batch(&mut batch)?;
+        if batch.is_empty() {
+            return Ok(pages);
+        }
+        for &reference in &batch {
+            let (first, second) = reference.split();
+            for part in [Some(first), second].into_iter().flatten() {
+                pages.insert(part.address());
+            }
+        }
     }
 }
 
