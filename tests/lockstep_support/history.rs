@@ -3,10 +3,11 @@
 //!
 //! Contract: none. SDM: none. Counterpart: `docs/stim.md`, the language of the histories.
 //!
-//! With `TWINWALK_SEEDED` naming a bug of `tests/seeded`, a history runs on the RTL with that bug and on nothing else: what then fails is
+//! With `TWINWALK_SEEDED_RTL` naming a bug of `tests/seeded`, a history runs on the RTL with that bug and on nothing else: what then fails is
 //! what the test itself asserts, not the comparison of the twins.
 
 use std::cell::RefCell;
+use std::process::Command;
 use std::rc::Rc;
 
 use twinwalk::config::Config;
@@ -23,7 +24,7 @@ use super::{QUICK, library, rtl, run_stimulus};
 mod seeded_support;
 
 /// The name of the bug that the RTL of this run has, if any.
-pub const SEEDED: &str = "TWINWALK_SEEDED";
+pub const SEEDED: &str = "TWINWALK_SEEDED_RTL";
 
 /// What a history did.
 pub struct History {
@@ -134,4 +135,24 @@ pub fn walks(trace: &str) -> usize {
 #[track_caller]
 pub fn last_request(trace: &str) -> &str {
     after(trace, " request ")
+}
+
+/// Runs a test of this binary on RTL with a bug, for each pair of a bug and a test: the tests that do not fail, with what they say.
+pub fn that_pass_with_a_bug(pairs: &[(&str, &str)]) -> Vec<String> {
+    let binary = std::env::current_exe().expect("the test has a name");
+    let mut passing = Vec::new();
+    for (bug, test) in pairs {
+        let run = Command::new(&binary)
+            .args(["--exact", test])
+            .env(SEEDED, bug)
+            .output()
+            .expect("the test runs");
+        let said = String::from_utf8_lossy(&run.stdout);
+        let failed = said.contains("test result: FAILED. 0 passed; 1 failed");
+        println!("{bug}: {test} {}", if failed { "fails" } else { "PASSES" });
+        if !failed {
+            passing.push(format!("{bug} in {test}: {said}"));
+        }
+    }
+    passing
 }
