@@ -4,6 +4,8 @@
 
 #![allow(dead_code, reason = "each test binary uses a part")]
 
+pub mod history;
+
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 

@@ -1,25 +1,10 @@
-//! Bugs that memory-management units have shipped with, each as a short history on both twins, named for what went wrong.
+//! Flushes, faults and answers that meet at one moment: rows that depend on the cycle.
 //!
-//! Contract: 6 to 9. SDM vol. 3A, 4.10. Counterpart: `races.rs`, the same at every offset; `tests/seeded`, the bugs themselves.
-//!
-//! Each history runs in lockstep, held against the reference and the bound of contract 14; what the RTL's trace must and must not show
-//! is asserted on top.
+//! Contract: 6 to 9. SDM vol. 3A, 4.10. Counterpart: `../races.rs`, the same at every offset.
 
-#![cfg(feature = "rtl")]
+use twinwalk::cosim::lockstep::Report;
 
-mod lockstep_support;
-
-use std::cell::RefCell;
-use std::rc::Rc;
-
-use lockstep_support::{QUICK, library, rtl, run_stimulus};
-use twinwalk::config::Config;
-use twinwalk::cosim::library::Recipe;
-use twinwalk::cosim::lockstep::{Options, Report};
-use twinwalk::cosim::rtl::Library;
-use twinwalk::cosim::stimulus::parse::parse;
-use twinwalk::golden::trace::record;
-use twinwalk::model::Mmu;
+use super::lockstep_support::history::{self, lines};
 
 /// Two pages in one table, one in another, and a 2 MiB page.
 const TABLES: &str = "\
@@ -31,40 +16,10 @@ map 0x601000 -> 0xb000 4k rw user A D
 map 0x800000 -> 0xc00000 2m rw user A D
 ";
 
-/// The RTL of `config`, found once in each thread.
-fn machine(config: &Config) -> Rc<Library> {
-    type Found = Vec<(Vec<(&'static str, u64)>, Rc<Library>)>;
-    thread_local!(static FOUND: RefCell<Found> = const { RefCell::new(Vec::new()) });
-    let parameters = config.rtl_parameters();
-    FOUND.with_borrow_mut(|found| {
-        if let Some((_, library)) = found.iter().find(|(known, _)| *known == parameters) {
-            return Rc::clone(library);
-        }
-        let library = Rc::new(library(&Recipe::new(config, QUICK)));
-        found.push((parameters, Rc::clone(&library)));
-        library
-    })
-}
-
 /// Runs a history on both twins; its report, and the trace, which is the same of both.
 fn history(header: &str, operations: &str) -> (Report, String) {
-    let text = format!("twinwalk-stim 1\n{header}{TABLES}{operations}");
-    let stimulus = parse("history", &text).expect("the history is valid");
-    let config = stimulus.setup.machine("history").expect("it fits");
-    let library = machine(&config);
-    let report = run_stimulus(&stimulus, &config, &library, Options::default());
-    assert_eq!(report.finding, None, "{operations}");
-    let of_rtl = record("history", &stimulus, &config, rtl(&config, &library, 1));
-    let of_model = record("history", &stimulus, &config, Mmu::new(&config));
-    let (of_rtl, of_model) = (of_rtl.expect("it runs"), of_model.expect("it runs"));
-    assert_eq!(of_rtl, of_model);
-    (report, of_rtl)
-}
-
-/// How many lines have all of `words`.
-fn lines(trace: &str, words: &[&str]) -> usize {
-    let has_all = |line: &&str| words.iter().all(|word| line.contains(word));
-    trace.lines().filter(has_all).count()
+    let ran = history::run(&format!("{header}{TABLES}{operations}"));
+    (ran.report, ran.trace)
 }
 
 #[track_caller]

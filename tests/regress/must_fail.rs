@@ -1,0 +1,69 @@
+//! The histories of this directory on RTL with a bug: the assertions of the test that is named for it fail, with no other twin to compare
+//! with.
+//!
+//! Contract: none. SDM: none. Counterpart: `../seeded`, the bugs.
+
+use super::lockstep_support::history::that_pass_with_a_bug;
+
+/// A bug, and the test whose assertions it breaks.
+const CAUGHT: &[(&str, &str)] = &[
+    (
+        "invlpg-spares-globals",
+        "flush::an_invlpg_in_the_middle_of_a_huge_page_leaves_no_piece_of_it",
+    ),
+    (
+        "invlpg-spares-globals",
+        "flush::globals_hit_after_a_switch_survive_the_flush_of_a_pcid_and_die_with_invlpg",
+    ),
+    (
+        "tlb-context-takes-globals",
+        "flush::globals_hit_after_a_switch_survive_the_flush_of_a_pcid_and_die_with_invlpg",
+    ),
+    (
+        "invpcid-0-takes-globals",
+        "flush::globals_hit_after_a_switch_survive_the_flush_of_a_pcid_and_die_with_invlpg",
+    ),
+    (
+        "pcid-upper-half-lost",
+        "flush::what_is_not_global_does_not_serve_another_context",
+    ),
+    (
+        "tlb-fill-leaves-a-conflict",
+        "flush::a_global_fill_beside_the_entry_of_a_context_is_no_second_match",
+    ),
+    (
+        "psc-forgets-the-pcid",
+        "flush::an_invlpg_of_one_address_leaves_no_paging_structure_entry_of_the_current_pcid",
+    ),
+    (
+        "walker-unaligned-huge-page",
+        "walk::a_huge_page_whose_frame_is_not_aligned_is_not_taken",
+    ),
+    (
+        "tlb-huge-page-merge",
+        "walk::the_frame_of_a_huge_page_is_merged_at_its_own_size_on_every_path",
+    ),
+    (
+        "tlb-rights-frozen",
+        "rights::a_right_that_is_given_back_needs_no_walk",
+    ),
+    (
+        "ad-set-before-the-fault",
+        "updates::a_walk_that_must_fault_sets_neither_accessed_nor_dirty",
+    ),
+    (
+        "ad-lost-race-taken-for-won",
+        "updates::an_entry_that_changes_between_its_read_and_its_update_is_not_brought_back",
+    ),
+    (
+        "pcide-with-a-pcid-set",
+        "modes::pcide_is_not_set_while_cr3_has_low_bits",
+    ),
+];
+
+#[test]
+#[ignore = "builds the RTL for each bug, which takes minutes: just must-fail"]
+fn each_history_fails_on_rtl_that_has_its_bug() {
+    let missed = that_pass_with_a_bug(CAUGHT);
+    assert!(missed.is_empty(), "{}", missed.join("\n"));
+}
