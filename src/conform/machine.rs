@@ -5,8 +5,8 @@
 //!
 //! **Between two cases** the machine leaves paging, by MOV to CR0, which flushes every TLB and paging-structure cache; memory is exchanged;
 //! EFER, CR4 and CR3 are written where they change; MOV to CR0 enters paging again. Nothing is looked up while paging is off, so that nothing is
-//! cached at the first step. A reset in each case would cost two more sweeps than this, because EFER.NXE and CR4.PGE, which flush when they change,
-//! would change in nearly every case; and it would leave untested that leaving paging flushes. A case that does not hold is performed
+//! cached at the first step. A reset in each case costs more sweeps (with random registers 3.25 a case against 2.87: from reset, NXE and PGE
+//! change wherever they are set, and their change flushes), and would leave untested that leaving paging flushes. A case that does not hold is performed
 //! once more from reset by [`super::suite`], which says whether it fails alone.
 
 use std::collections::BTreeMap;
