@@ -36,6 +36,10 @@ golden *ARGS: build
 bless *ARGS: build
     {{twinwalk}} golden --bless {{ARGS}}
 
+# Paging vectors of an independent implementation on reference, model and RTL: FILE... [--on ...] (docs/conform.md)
+conform *ARGS: build
+    {{twinwalk}} conform {{ARGS}}
+
 # Seeded bugs (tests/seeded): each must be caught first by the checker that is named for it; prints which, in some minutes
 must-fail:
     cargo test {{twin}} --test must_fail_rtl --test must_fail_rust --test regress --test sdm_caching -- --include-ignored --nocapture

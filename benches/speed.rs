@@ -12,12 +12,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
-use twinwalk::cli::run::{requests, ticked::Ticked};
+use twinwalk::cli::run::requests;
 use twinwalk::cli::{grouped, table};
 use twinwalk::config::Config;
 use twinwalk::cosim::cache::Cache;
 use twinwalk::cosim::library::{Provider, Recipe};
 use twinwalk::cosim::rtl::{InitialRegisters, Library, Rtl};
+use twinwalk::cosim::ticked::Ticked;
 use twinwalk::cosim::verilate::Flags;
 use twinwalk::model::{Answered, FrontEnd, Memory, OneAtATime, Operation};
 use twinwalk::trace::open::open;

@@ -27,6 +27,7 @@
 //! | [`config`] | parameters, presets, validation, schema |
 //! | [`model`] | the cycle model; the same basenames as `rtl/` |
 //! | [`cosim`] | the RTL built, loaded and driven, and the model held against it |
+//! | [`conform`] | paging vectors of independent implementations, held against reference, model and RTL |
 //! | [`golden`] | golden traces: what both twins must reproduce to the byte |
 //! | [`trace`] | traces of real programs, and where their pages lie in memory |
 //! | [`tables`] | what page tables cost |
@@ -42,6 +43,7 @@
 pub mod arch;
 pub mod cli;
 pub mod config;
+pub mod conform;
 pub mod cosim;
 pub mod golden;
 pub mod model;

@@ -22,10 +22,11 @@
 use std::path::PathBuf;
 
 use twinwalk::arch::{Access, AccessKind, PageSize};
-use twinwalk::cli::run::{requests, ticked::Ticked};
+use twinwalk::cli::run::requests;
 use twinwalk::config::{Config, Level};
 use twinwalk::cosim::library::{Provider, Recipe};
 use twinwalk::cosim::rtl::{InitialRegisters, Rtl};
+use twinwalk::cosim::ticked::Ticked;
 use twinwalk::cosim::twin::Twin;
 use twinwalk::cosim::verilate::{Flags, Optimisation};
 use twinwalk::model::{Answered, FrontEnd, Memory, Operation, Request, Statistics};

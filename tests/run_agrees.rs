@@ -4,8 +4,9 @@
 
 use std::path::Path;
 
-use twinwalk::cli::run::{requests, ticked::Ticked};
+use twinwalk::cli::run::requests;
 use twinwalk::config::{Config, Source, load, presets};
+use twinwalk::cosim::ticked::Ticked;
 use twinwalk::model::{Answered, FrontEnd, Memory, Mmu, OneAtATime};
 use twinwalk::trace::open::open;
 use twinwalk::trace::{MemoryReference, OpenOptions, PageSplit, References};

@@ -9,6 +9,7 @@
 
 pub mod check;
 pub mod config;
+pub mod conform;
 mod error;
 pub mod golden;
 mod machine;
@@ -70,6 +71,7 @@ Exit codes: 0 all held, 1 a check found a difference, 2 bad input or usage.
 enum Command {
     Check(check::Args),
     Config(config::Args),
+    Conform(conform::Args),
     Golden(golden::Args),
     Replay(replay::Args),
     Run(run::Args),
@@ -82,6 +84,7 @@ impl Command {
         match self {
             Self::Check(args) => check::run(args, context),
             Self::Config(args) => config::run(args, context),
+            Self::Conform(args) => conform::run(args, context),
             Self::Golden(args) => golden::run(args, context),
             Self::Replay(args) => replay::run(args, context),
             Self::Run(args) => run::run(args, context),

@@ -3,7 +3,6 @@
 //! Contract: sections 3 and 13 (the requester); the front end's rule stands in `src/model/front_end.rs`. SDM: none. Counterpart: none.
 
 pub mod requests;
-pub mod ticked;
 
 mod machine;
 mod report;

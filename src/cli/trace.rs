@@ -117,16 +117,21 @@ pub fn open(
     format: Option<TraceFormat>,
     context: &Context,
 ) -> Result<Box<dyn TraceReader>, CliError> {
+    let options = OpenOptions {
+        format,
+        progress: Some(file_progress(path, context)),
+    };
+    Ok(trace::open::open(path, options)?)
+}
+
+/// Progress through the bytes of the file at `path`, on standard error.
+pub(super) fn file_progress(path: &Path, context: &Context) -> trace::Progress {
     let length = match fs::metadata(path) {
         Ok(found) if found.is_file() => found.len(),
         // Standard input and pipes have no length that could be known.
         _ => 0,
     };
-    let options = OpenOptions {
-        format,
-        progress: Some(bytes_progress(length, context)),
-    };
-    Ok(trace::open::open(path, options)?)
+    bytes_progress(length, context)
 }
 
 fn bytes_progress(length: u64, context: &Context) -> trace::Progress {

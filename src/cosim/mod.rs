@@ -16,6 +16,7 @@
 //! | [`floors`] | what a random run must have exercised |
 //! | [`generator`] | random operations of the hard kind |
 //! | [`requester`] | what a real trace asks of which port, and the way into paging |
+//! | [`ticked`] | one machine ticked through references and operations, one at a time or in a window |
 //! | [`traced`] | the references of a real trace as operations |
 //! | [`checkers`] | the reference's checkers of a stream |
 //! | [`comparators`] | what is compared, signal by signal |
@@ -49,6 +50,7 @@ pub mod side;
 pub mod signals;
 pub mod stall;
 pub mod stimulus;
+pub mod ticked;
 pub mod traced;
 pub mod twin;
 #[cfg(feature = "rtl")]

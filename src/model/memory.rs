@@ -206,6 +206,11 @@ impl Memory {
         hash(self.seed, PORT, number) % (self.jitter_cycles + 1)
     }
 
+    /// Forgets the cells: all hold 0 again. What is under way is answered as it was accepted.
+    pub fn clear(&mut self) {
+        self.cells = Cells::default();
+    }
+
     /// Forgets what is under way: after the machine was reset, nothing that was accepted before is answered. Cells keep their values.
     pub fn reset(&mut self) {
         self.pending.clear();

@@ -78,6 +78,12 @@ impl SparseMemory {
         Ok(())
     }
 
+    /// Every word that is not zero, by address: (address, value).
+    pub fn contents(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        let words = self.words.iter().map(|(&address, &value)| (address, value));
+        words.filter(|&(_, value)| value != 0)
+    }
+
     fn word(&self, address: PhysicalAddress) -> Result<u64, BusError> {
         let word = address.raw() & !7;
         if word + 8 <= self.size_bytes {

@@ -4,8 +4,8 @@
 
 use thiserror::Error;
 
-use super::ticked::{Hang, Ticked};
 use crate::config::Config;
+use crate::cosim::ticked::{Hang, Ticked};
 use crate::cosim::twin::Twin;
 use crate::model::{Answered, FrontEnd, Memory, Operation, Request, Statistics};
 

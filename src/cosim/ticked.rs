@@ -93,15 +93,29 @@ impl<T: Twin> Ticked<T> {
             free_from: 0,
             stores: Vec::new(),
         };
+        ticked.tick_reset();
+        ticked
+    }
+
+    /// Resets the machine. What was presented and not answered is never answered; memory keeps its cells, and time goes on.
+    pub fn reset(&mut self) {
+        self.memory.reset();
+        self.stores.clear();
+        self.oldest = self.count;
+        self.free_from = self.cycle;
+        self.tick_reset();
+    }
+
+    fn tick_reset(&mut self) {
+        self.inputs = Inputs::default();
         for _ in 0..RESET_CYCLES {
-            ticked.twin.tick(&ticked.inputs, &mut ticked.outputs);
+            self.twin.tick(&self.inputs, &mut self.outputs);
         }
-        ticked.inputs.rst_n = 1;
-        for port in &mut ticked.inputs.ports {
+        self.inputs.rst_n = 1;
+        for port in &mut self.inputs.ports {
             port.resp_ready = 1;
         }
-        ticked.inputs.control.resp_ready = 1;
-        ticked
+        self.inputs.control.resp_ready = 1;
     }
 
     /// The next reference, through `port`, which must exist, 0 for a fetch, 1 and up for data; and its answer, for which it waits.
@@ -276,6 +290,16 @@ impl<T: Twin> Ticked<T> {
         &self.statistics
     }
 
+    /// Its memory.
+    pub const fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    /// Its memory, to be changed between two steps.
+    pub const fn memory_mut(&mut self) -> &mut Memory {
+        &mut self.memory
+    }
+
     /// The machine.
     pub const fn twin(&self) -> &T {
         &self.twin
@@ -309,6 +333,19 @@ mod tests {
             .control(&Operation::new(CTRL_MOV_CR3, 0))
             .expect_err("it hangs");
         assert!(hang.to_string().contains("presented in cycle 0"), "{hang}");
+    }
+
+    #[test]
+    fn after_a_reset_all_is_as_at_first() {
+        let config = Config::default();
+        let memory = Memory::new(&config.memory, 1);
+        let mut ticked = Ticked::new(&config, Mmu::new(&config), memory, false);
+        let operation = Operation::new(CTRL_MOV_CR3, 0x1000);
+        assert_eq!(ticked.control(&operation), Ok(false));
+        let first_cycles = ticked.cycles();
+        ticked.reset();
+        assert_eq!(ticked.control(&operation), Ok(false));
+        assert_eq!(ticked.cycles(), 2 * first_cycles);
     }
 
     #[test]
