@@ -5,74 +5,10 @@
 
 mod staleness_support;
 
-use std::collections::BTreeSet;
-
 use staleness_support::bugs::Bug;
-use staleness_support::random::{Plan, roomy, run_with, small};
-use twinwalk::model::mmu_pkg::*;
+use staleness_support::caught::{CYCLES, Check, architectural, caught, provenance};
+use staleness_support::random::{Plan, run_with};
 use twinwalk::reference::finding::{Figures, Finding, Rule};
-
-/// Seeds tried before a bug counts as missed.
-const SEEDS: u64 = 60;
-const CYCLES: u64 = 30_000;
-
-#[derive(Clone, Copy)]
-enum Check {
-    Provenance,
-    Contract,
-    Manual,
-}
-
-fn finding(bug: Bug, check: Check, seed: u64) -> Option<Rule> {
-    let (shape, five_level) = if seed.is_multiple_of(2) {
-        (small(), false)
-    } else {
-        (roomy(), true)
-    };
-    let plan = Plan {
-        bug,
-        shape,
-        five_level,
-        ..Plan::new(seed, CYCLES)
-    };
-    let outcome = match check {
-        Check::Provenance => run_with(&plan, [true, false, false]).provenance,
-        Check::Contract => run_with(&plan, [false, true, false]).contract,
-        Check::Manual => run_with(&plan, [false, false, true]).manual,
-    };
-    outcome.map_err(|finding: Finding| finding.rule).err()
-}
-
-/// Runs `bug` until the check has broken each of `rules`, and asserts that it breaks no other.
-#[track_caller]
-fn caught(bug: Bug, check: Check, rules: &[Rule]) {
-    let mut missing: BTreeSet<Rule> = rules.iter().copied().collect();
-    for seed in 0..SEEDS {
-        if let Some(rule) = finding(bug, check, seed) {
-            assert!(
-                rules.contains(&rule),
-                "{bug:?}, seed {seed}: broke {rule}, not one of {rules:?}"
-            );
-            missing.remove(&rule);
-        }
-        if missing.is_empty() {
-            return;
-        }
-    }
-    panic!("{bug:?}: never broke {missing:?}");
-}
-
-#[track_caller]
-fn provenance(bug: Bug, rules: &[Rule]) {
-    caught(bug, Check::Provenance, rules);
-}
-
-/// By either reading.
-#[track_caller]
-fn architectural(bug: Bug, rules: &[Rule]) {
-    caught(bug, Check::Contract, rules);
-    caught(bug, Check::Manual, rules);
-}
 
 // Links and control.
 
@@ -367,90 +303,6 @@ fn an_invpcid_of_the_current_pcid_in_place_of_its_own_is_caught() {
 #[test]
 fn an_invlpg_that_removes_its_whole_set_is_caught() {
     provenance(Bug::InvlpgRemovesTheSet, &[Rule::RemovalExcess]);
-}
-
-/// Every operation that invalidates, with the INVPCID type.
-const OPERATIONS: [(u8, u64); 9] = [
-    (CTRL_MOV_CR0, 0),
-    (CTRL_MOV_CR3, 0),
-    (CTRL_MOV_CR4, 0),
-    (CTRL_WRMSR_EFER, 0),
-    (CTRL_INVLPG, 0),
-    (CTRL_INVPCID, 0),
-    (CTRL_INVPCID, 1),
-    (CTRL_INVPCID, 2),
-    (CTRL_INVPCID, 3),
-];
-
-#[test]
-fn an_invalidation_that_spares_one_level_of_tlbs_is_caught() {
-    for (op, kind) in OPERATIONS {
-        for level in 0..3 {
-            provenance(Bug::Spares { op, kind, level }, &[Rule::RemovalMissing]);
-        }
-    }
-}
-
-#[test]
-fn an_invalidation_that_spares_one_paging_structure_cache_is_caught() {
-    for (op, kind) in OPERATIONS {
-        for cache in 0..4 {
-            provenance(Bug::SparesPsc { op, kind, cache }, &[Rule::RemovalMissing]);
-        }
-    }
-}
-
-#[test]
-fn an_invalidation_that_spares_globals_is_caught() {
-    let globals_too = [
-        (CTRL_MOV_CR0, 0),
-        (CTRL_MOV_CR4, 0),
-        (CTRL_WRMSR_EFER, 0),
-        (CTRL_INVLPG, 0),
-        (CTRL_INVPCID, 2),
-    ];
-    for (op, kind) in globals_too {
-        provenance(Bug::SparesGlobals { op, kind }, &[Rule::RemovalMissing]);
-    }
-}
-
-#[test]
-fn the_architectural_check_finds_spared_entries_without_the_monitor() {
-    for (op, kind) in [
-        (CTRL_MOV_CR0, 0),
-        (CTRL_MOV_CR3, 0),
-        (CTRL_MOV_CR4, 0),
-        (CTRL_INVLPG, 0),
-        (CTRL_INVPCID, 2),
-    ] {
-        caught(
-            Bug::Spares { op, kind, level: 2 },
-            Check::Contract,
-            &[Rule::Translation],
-        );
-    }
-    for (op, kind) in [
-        (CTRL_MOV_CR0, 0),
-        (CTRL_MOV_CR4, 0),
-        (CTRL_INVLPG, 0),
-        (CTRL_INVPCID, 2),
-    ] {
-        caught(
-            Bug::SparesGlobals { op, kind },
-            Check::Contract,
-            &[Rule::Translation],
-        );
-    }
-    let cache = Bug::SparesPsc {
-        op: CTRL_MOV_CR3,
-        kind: 0,
-        cache: 1,
-    };
-    caught(
-        cache,
-        Check::Contract,
-        &[Rule::Translation, Rule::EntryUpdateOwner],
-    );
 }
 
 #[test]

@@ -3,9 +3,10 @@
 //! Contract: 3, 8.2, 9.3, 13.1. SDM vol. 3A, 2.5, 4.1, 4.5. Counterpart: `crate::trace::reference`, the split.
 
 use std::cell::RefCell;
-use std::fmt::Write as _;
-use std::io::Cursor;
+use std::fmt::Write;
+use std::io::{Cursor, Write as _};
 use std::ops::ControlFlow;
+use std::process::{Command, Stdio};
 
 use twinwalk::cosim::comparators::Comparator;
 use twinwalk::cosim::counters::Counters;
@@ -167,6 +168,35 @@ fn a_reference_of_a_trace_that_crosses_a_page_asks_for_both_pages_and_no_other()
         };
         let asked = offsets(&mut due.iter().map(|(_, va, _)| *va));
         assert_eq!(offsets(&mut answered.iter().copied()), asked);
+    }
+}
+
+/// Row 22: the same in `run`, on either backend, one reference at a time and overlapped: both pages are translated and no third is touched.
+#[test]
+fn run_translates_both_pages_of_a_reference_that_crosses() {
+    // Crossings of three pages in a row, the first of them from 0x10000; and two references that end with a page.
+    let trace = "I  00010ffe,4\n L 00011ffc,8\n S 00011fff,2\n L 00011ff8,8\n S 00012ff0,16\n";
+    for backend in ["model", "rtl"] {
+        for window in ["1", "4"] {
+            let mut child = Command::new(env!("CARGO_BIN_EXE_twinwalk"))
+                .args(["run", "--trace", "-", "--json", "--backend", backend])
+                .args(["--set", &format!("front_end.window={window}")])
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .spawn()
+                .expect("the binary runs");
+            let mut input = child.stdin.take().expect("a pipe");
+            input.write_all(trace.as_bytes()).expect("it reads");
+            drop(input);
+            let output = child.wait_with_output().expect("it ends");
+            assert!(output.status.success(), "{backend}: {output:?}");
+            let found: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+            assert_eq!(found["references"], 5);
+            assert_eq!(found["translations"], 8);
+            assert_eq!(found["events"]["page_crossings"], 3);
+            assert_eq!(found["pages"], 3);
+            assert_eq!(found["itlb"]["lookups"], 2, "{backend}: {found}");
+        }
     }
 }
 

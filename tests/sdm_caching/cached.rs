@@ -142,6 +142,16 @@ pub const CACHED: &[Row] = &[
     ),
     row(
         "4.10.2.2",
+        "CPL and CR0.WP are applied at each access and are no part of an entry: changing them needs no invalidation, and no walk.",
+        "boot s WP
+         store pte@0x401000/s = page 4k 0x9000 user A D
+         read 0x401000 user
+         cr0 PE|PG
+         write 0x401000",
+        &[Answers(&["0x9000", "0x9000"]), Walks(1)],
+    ),
+    row(
+        "4.10.2.2",
         "An entry holds D of the leaf: a write through one with D = 0 sets D in memory first.",
         "boot s
          store pte@0x401000/s = page 4k 0x9000 rw user A

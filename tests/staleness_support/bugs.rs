@@ -56,7 +56,20 @@ pub enum Bug {
     // Drops.
     PageFaultDropsNothing,
     DenialDropsNothing,
+    /// A drop spares the TLB arrays of a level.
+    DropSpares {
+        level: usize,
+    },
+    /// A drop spares a paging-structure cache.
+    DropSparesPsc {
+        cache: usize,
+    },
     // Invalidations.
+    /// A walk in flight keeps its right to fill over INVLPG, or INVPCID of one type.
+    WalkKeepsRightOver {
+        op: u8,
+        kind: u64,
+    },
     SweepStopsEarly,
     SweepTakesOneWayARow,
     /// The operation spares the TLB arrays of a level (0 ITLB, 1 DTLB, 2 STLB).
@@ -144,6 +157,17 @@ impl Bug {
                 kind,
                 cache: bad_cache,
             } => bad == op.op && (op.op != CTRL_INVPCID || kind == op.kind) && cache == bad_cache,
+            _ => false,
+        }
+    }
+
+    /// Whether a walk keeps its right to fill over the operation.
+    pub fn keeps_right(self, op: &ControlIn) -> bool {
+        match self {
+            Self::WalkKeepsRight => true,
+            Self::WalkKeepsRightOver { op: bad, kind } => {
+                bad == op.op && (op.op != CTRL_INVPCID || kind == op.kind)
+            }
             _ => false,
         }
     }

@@ -7,6 +7,8 @@
 
 pub mod arrays;
 pub mod bugs;
+pub mod caught;
 pub mod machine;
 pub mod random;
+pub mod script;
 pub mod stream;

@@ -42,8 +42,7 @@ impl Machine {
         for port in &mut self.ports {
             let hit =
                 matches!(port.state, MissState::StlbBusy { code, .. } if code <= LOOKUP_HIT_1G);
-            let keeps =
-                self.bug == Bug::WalkKeepsRight || self.bug == Bug::StlbHitKeepsRight && hit;
+            let keeps = self.bug.keeps_right(op) || self.bug == Bug::StlbHitKeepsRight && hit;
             port.right &= keeps;
             port.right_shown = false;
         }

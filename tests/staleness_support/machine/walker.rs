@@ -142,19 +142,20 @@ impl Machine {
     }
 
     fn drop_address(&mut self, va: u64, port: usize, monitor: &mut Monitor) {
-        let pcid = self.pcid();
+        let (pcid, bug) = (self.pcid(), self.bug);
         for (index, array) in self
             .tlb
             .iter_mut()
             .enumerate()
             .filter(|(_, array)| array.ways > 0)
+            .filter(|(index, _)| bug != Bug::DropSpares { level: index / 3 })
         {
             let page = array.page(va);
             let goes =
                 |way: &Way| way.tag & PAGE_MASK == page && (way.global() || way.tlb_pcid() == pcid);
             array.remove(array.set_of(va), goes, &mut monitor.tlb[index]);
         }
-        for cache in 0..4 {
+        for cache in (0..4).filter(|cache| bug != Bug::DropSparesPsc { cache: *cache }) {
             let tag = self.psc_tag(va, Level::ALL[cache + 1]);
             if self.psc[cache].ways > 0 {
                 self.psc[cache].remove(0, |way| way.tag == tag, &mut monitor.psc[cache]);
