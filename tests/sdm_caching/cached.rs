@@ -1,6 +1,6 @@
 //! The sentences on what is cached, as data; `main.rs` runs them.
 //!
-//! Contract: none. SDM vol. 3A, 4.10.1 to 4.10.5. Counterpart: `main.rs`, which has the tables that every history finds.
+//! Contract: none. SDM vol. 3A, 4.10.1 to 4.10.3. Counterpart: `main.rs`, which has the tables that every history finds.
 //!
 //! A line of a history is an operation of a stimulus that happens when all before it is over; with ` &` behind it, the next one does not
 //! wait for it.

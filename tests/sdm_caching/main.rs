@@ -3,7 +3,7 @@
 //!
 //! Contract: 4, 8.5, 9.3. SDM vol. 3A, 4.10.1 to 4.10.5. Counterpart: `crate::reference`, the same rules as checks of random operations.
 //!
-//! No emulator in common use has these caches, so nothing but the manual can be asked. The rows are in the two modules; here is what runs
+//! No emulator in common use has these caches, so nothing but the manual can be asked. The rows are in the modules beside this; here is what runs
 //! them. What the manual allows and this machine does not do (to keep a stale entry is allowed, never required) is no row, except
 //! where the contract says what this machine does: such rows say so.
 
@@ -14,14 +14,16 @@ mod lockstep_support;
 
 mod cached;
 mod invalidated;
+mod software;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use cached::CACHED;
-use invalidated::{INVALIDATED, SOFTWARE};
+use invalidated::INVALIDATED;
 use lockstep_support::history::{
     SEEDED, after, lines, responses, run, that_pass_with_a_bug, walks,
 };
+use software::SOFTWARE;
 
 /// What a trace must show.
 enum Must {
