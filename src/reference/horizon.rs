@@ -5,9 +5,11 @@
 //!
 //! # What it guarantees
 //! A query returns a cycle H such that anything cached for that page and context, and still alive, was made from entry values that
-//! memory held in cycle H or later. H is the greatest such cycle that the recorded operations justify, with two exceptions that
-//! err on the wide side: when more than [`PAGE_LIMIT`] single pages are on record, the single pages are forgotten; and of each
-//! context only the last [`PSC_HISTORY`] operations can be asked for by their time.
+//! memory held in cycle H or later. H is the greatest such cycle that the recorded operations justify, with three exceptions that
+//! err on the wide side: when more than [`PAGE_LIMIT`] single pages are on record, the single pages are forgotten; of each
+//! context only the last [`PSC_HISTORY`] operations can be asked for by their time; and what a page fault drops is recorded for its page
+//! alone, so a paging-structure-cache entry that wrongly survives it is found when that page is used again, and not by a neighbour below the
+//! same entry. (The provenance check finds it in its own cycle.)
 //!
 //! # Two readings
 //! [`Reading::Contract`] is what this machine removes. [`Reading::Manual`] is what any processor must remove; it is less:
