@@ -12,6 +12,7 @@ use serde::{Serialize, Serializer};
 use super::stimulus::{ControlKind, Store};
 use crate::arch::registers::cr4;
 use crate::arch::{PageFaultCode, PagingMode};
+use crate::model::liveness::MissWord;
 use crate::model::mmu_pkg::{
     ARRAY_FILL, ARRAY_INVALIDATE, ArrayEvent, Inputs, LOOKUP_DENIED, LOOKUP_DIRTY_CLEAR,
     LOOKUP_HIT_1G, LOOKUP_HIT_4K, LOOKUP_MERGED, LOOKUP_MISS, MAX_PORTS, MEM_COMPARE_AND_SET,
@@ -324,8 +325,9 @@ impl Counter {
             counters.retries += 1;
             counters.retries_missed += u64::from(code == LOOKUP_MISS);
         } else if code <= LOOKUP_HIT_1G {
-            let of_port =
-                |word: &&u32| miss_state(**word) != MISS_FREE && (**word >> 3 & 3) as usize == port;
+            let of_port = |word: &&u32| {
+                miss_state(**word) != MISS_FREE && usize::from(MissWord::new(**word).port) == port
+            };
             counters.hits_under_miss += u64::from(queues.miss.iter().any(|word| of_port(&word)));
         }
     }

@@ -11,6 +11,7 @@ use std::fmt::{self, Display, Formatter, Write as _};
 use super::stimulus::{ControlKind, Store};
 use crate::arch::PageFaultCode;
 use crate::arch::entry::bit;
+use crate::model::liveness::MissWord;
 use crate::model::mmu_pkg::{
     ARRAY_FILL, ArrayEvent, Inputs, LOOKUP_BYPASS, LOOKUP_DENIED, LOOKUP_DIRTY_CLEAR,
     LOOKUP_HIT_1G, LOOKUP_HIT_2M, LOOKUP_HIT_4K, LOOKUP_MERGED, LOOKUP_MISS, MAX_PORTS,
@@ -248,7 +249,7 @@ fn queues(before: &Queues, now: &Queues, lines: &mut Lines) {
     for (entry, (old, new)) in before.miss.iter().zip(now.miss).enumerate() {
         let (was, is) = (miss_state(*old), miss_state(new));
         if is == MISS_WAITING && was != MISS_WAITING {
-            let primary = new >> 15 & 0xf;
+            let primary = MissWord::new(new).primary;
             lines.add(
                 "queue",
                 format_args!("entry {entry} waits for entry {primary}"),

@@ -90,7 +90,8 @@ const FLOORS: &[Floor] = floors! {
     "compare-and-sets", 12_000, Nothing, |c| c.compare_and_sets;
     "A/D races lost", 200, Nothing, |c| c.ad_races_lost;
     "invalidations during a walk", 5_000, Nothing, |c| c.invalidations_during_walk;
-    "walks that lost the right to fill", 8_000, Nothing, |c| c.fills_forfeited;
+    "walks that lost the right to fill", 20_000, MissQueue, |c| c.fills_forfeited;
+    "walks that lost the right to fill, with one miss at a time", 8_000, Nothing, |c| c.fills_forfeited;
     "control operations refused", 1_500, Nothing, |c| c.control_refused;
     "stores by another agent", 20_000, Nothing, |c| c.stores;
     "hits", 35_000, Tlb, |c| c.l1_hits + c.stlb_hits;

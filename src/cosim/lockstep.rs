@@ -112,9 +112,11 @@ const PULSE_CYCLES: u64 = 4096;
 
 /// The most cycles that a machine with this configuration can need between two moves that a requester sees.
 ///
-/// A request behind another port's walk waits for two walks, each of at most 5 reads and 5 compare-and-sets, each walk begun twice: 40
-/// memory accesses. Every lost race adds one, and needs a store, which is progress. On top come sweeps and look-ups. Stalls
-/// stretch each of these; the bound allows a hundred cycles for each, which a link at the highest rate exceeds less than once in a hundred.
+/// While something is outstanding, some request is walked, or comes to be after a prefetch of 5 reads at most; its walk is over after at most 5 reads
+/// and 5 compare-and-sets, begun twice: 25 memory accesses, and twice that leaves room for walkers that take turns at the memory port. Every
+/// lost race adds one, and needs a store, which is progress. On top come sweeps and look-ups. Stalls stretch each of these; the bound allows a
+/// hundred cycles for each, which a link at the highest rate exceeds less than once in a hundred. A request that is passed over while others
+/// move is the watchdog's business.
 pub fn hang_bound_cycles(config: &Config, stalls: &StallRates) -> u64 {
     let memory = &config.memory;
     let highest = Link::all()
@@ -415,36 +417,20 @@ impl<'a, M: Twin, R: Twin, S: OperationSource> Lockstep<'a, M, R, S> {
         let signal = format!("no progress for {} cycles", self.hang_bound_cycles);
         let texts = (word(model.is_some()), word(rtl.is_some()));
         let mut finding = self.finding(cycle, Comparator::Hangs, &signal, texts.0, texts.1);
-        let chains = |watchdog: &Watchdog, hangs: bool, outputs: &Outputs| {
-            let lines = if hangs {
-                watchdog.describe(outputs)
-            } else {
-                Vec::new()
-            };
-            lines.into_iter()
-        };
-        let mut waiting: Vec<(&str, String)> = Vec::new();
-        let of_model = chains(&self.watchdogs[0], model.is_some(), &self.model.outputs);
-        waiting.extend(
-            model
-                .into_iter()
-                .flatten()
-                .chain(of_model)
-                .map(|line| ("model", line)),
-        );
-        if let Some(side) = &self.rtl {
-            let of_rtl = chains(&self.watchdogs[1], rtl.is_some(), &side.outputs);
-            waiting.extend(
-                rtl.into_iter()
-                    .flatten()
-                    .chain(of_rtl)
-                    .map(|line| ("rtl", line)),
-            );
+        let outputs = [
+            Some(&self.model.outputs),
+            self.rtl.as_ref().map(|rtl| &rtl.outputs),
+        ];
+        let sides = ["model", "rtl"].into_iter().zip([model, rtl]);
+        for (((side, waiting), watchdog), outputs) in sides.zip(&self.watchdogs).zip(outputs) {
+            if let (Some(mut lines), Some(outputs)) = (waiting, outputs) {
+                lines.extend(watchdog.describe(outputs));
+                let lines = lines.into_iter();
+                finding
+                    .details
+                    .extend(lines.map(|line| format!("{side}: {line}")));
+            }
         }
-        let lines = waiting.into_iter();
-        finding
-            .details
-            .extend(lines.map(|(side, line)| format!("{side}: {line}")));
         Err(finding)
     }
 

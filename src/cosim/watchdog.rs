@@ -104,6 +104,7 @@ impl Watchdog {
         if pins.resp_valid != 0
             && let Some(expected) = self.expected.get_mut(usize::from(pins.resp_id))
             && expected.take().is_some_and(|it| it != pins.resp_data)
+            && pins.resp_error == 0
         {
             self.credit += self.lost_race_cycles;
         }
@@ -175,6 +176,32 @@ mod tests {
         for stall in stalls {
             assert_eq!(late_after(stall, 2), 102);
         }
+    }
+
+    /// Cycles until a request is late beside a compare-and-set that expects 7, and is answered so in cycle 2.
+    fn late_beside_a_compare_and_set(data: u64, error: u8) -> Option<u64> {
+        let config = Config::default();
+        let mut watchdog = Watchdog::new(&config, Some(50));
+        (0..1_000).find(|cycle| {
+            let (mut inputs, mut outputs) = (open(&config), Outputs::default());
+            outputs.ports[1].req_ready = 1;
+            inputs.ports[1].req_valid = u8::from(*cycle == 0);
+            outputs.memory.req_valid = u8::from(*cycle == 1);
+            outputs.memory.req_op = MEM_COMPARE_AND_SET;
+            outputs.memory.req_expected = 7;
+            inputs.memory.resp_valid = u8::from(*cycle == 2);
+            inputs.memory.resp_data = data;
+            inputs.memory.resp_error = error;
+            watchdog.observe(&inputs, &outputs).is_some()
+        })
+    }
+
+    #[test]
+    fn a_lost_race_gives_more_time_and_a_bus_error_does_not() {
+        let race = lost_race_cycles(&Config::default());
+        assert_eq!(late_beside_a_compare_and_set(7, 0), Some(51));
+        assert_eq!(late_beside_a_compare_and_set(8, 0), Some(51 + race));
+        assert_eq!(late_beside_a_compare_and_set(0, 1), Some(51));
     }
 
     #[test]

@@ -6,7 +6,10 @@ use std::fmt;
 
 use crate::config::Config;
 
-use super::mmu_pkg::{MAX_MISS_QUEUE_ENTRIES, MAX_WALKERS, PREFETCH_ENTRY, Queues};
+use super::mmu_pkg::{
+    MAX_MISS_QUEUE_ENTRIES, MAX_WALKERS, MISS_FREE, MISS_WAITING, MISS_WALK_WAIT, MISS_WALKING,
+    PREFETCH_ENTRY, Queues, miss_state,
+};
 
 /// `LIVENESS_BOUND_CYCLES` of contract 14: open cycles from the accept of a request by which it is answered, in a machine of `config`,
 /// which must be valid. Each compare-and-set that a walk loses meanwhile adds [`lost_race_cycles`].
@@ -46,10 +49,6 @@ const MISS_STATES: [&str; 8] = [
     "RETRY",
     "in a state that does not exist",
 ];
-const WAITING: u32 = 5;
-const WALKING: u32 = 4;
-const WALK_WAIT: u32 = 3;
-const FREE: u32 = 0;
 /// The states of a walker.
 const WALKER_STATES: [&str; 8] = [
     "IDLE",
@@ -79,7 +78,7 @@ impl MissWord {
     /// The fields of a word.
     pub const fn new(word: u32) -> Self {
         Self {
-            state: word & 7,
+            state: miss_state(word),
             port: (word >> 3 & 3) as u8,
             id: (word >> 5 & 0xff) as u8,
             primary: (word >> 15 & 0xf) as usize,
@@ -181,7 +180,7 @@ impl fmt::Display for Chain {
             }
         }
         if let Some(Link::Entry { word, .. }) = self.links.last()
-            && word.state == WALK_WAIT
+            && word.state == MISS_WALK_WAIT
         {
             for walker in &self.walkers {
                 let owner = match walker.entry {
@@ -209,11 +208,12 @@ pub fn who_waits_for_whom(queues: &Queues, port: u8, id: u8) -> Chain {
     };
     let own = words
         .iter()
-        .position(|word| word.state != FREE && word.port == port && word.id == id);
+        .position(|word| word.state != MISS_FREE && word.port == port && word.id == id);
     let Some(mut number) = own else {
         // Entries that a machine does not have are 0, and look FREE.
-        let last = words.iter().rposition(|word| word.state != FREE);
-        let full = last.is_some_and(|last| words[..last].iter().all(|word| word.state != FREE));
+        let last = words.iter().rposition(|word| word.state != MISS_FREE);
+        let full =
+            last.is_some_and(|last| words[..last].iter().all(|word| word.state != MISS_FREE));
         chain.links.push(Link::Outside { full });
         return chain;
     };
@@ -221,12 +221,12 @@ pub fn who_waits_for_whom(queues: &Queues, port: u8, id: u8) -> Chain {
     for _ in 0..MAX_MISS_QUEUE_ENTRIES {
         let word = words[number];
         chain.links.push(Link::Entry { number, word });
-        if word.state != WAITING {
+        if word.state != MISS_WAITING {
             break;
         }
         number = word.primary;
     }
-    if words[number].state == WALKING {
+    if words[number].state == MISS_WALKING {
         let has = |walker: &&WalkerWord| walker.state != 0 && usize::from(walker.entry) == number;
         let walker = walkers.iter().find(has).copied();
         chain.links.push(Link::Walker(walker));
@@ -263,9 +263,9 @@ mod tests {
     #[test]
     fn a_chain_names_the_primary_its_walker_and_memory() {
         let mut queues = Queues::default();
-        queues.miss[3] = WALKING | 2 << 5;
-        queues.miss[0] = WAITING | 1 << 3 | 7 << 5 | 3 << 15;
-        queues.miss[1] = WALK_WAIT | 1 << 3 | 9 << 5;
+        queues.miss[3] = MISS_WALKING | 2 << 5;
+        queues.miss[0] = MISS_WAITING | 1 << 3 | 7 << 5 | 3 << 15;
+        queues.miss[1] = MISS_WALK_WAIT | 1 << 3 | 9 << 5;
         queues.walker[1] = 3 | 3 << 3 | 2 << 8;
         assert_eq!(
             who_waits_for_whom(&queues, 1, 7).to_string(),
@@ -284,8 +284,8 @@ mod tests {
     #[test]
     fn words_that_wait_in_a_circle_end() {
         let mut queues = Queues::default();
-        queues.miss[0] = WAITING | 1 << 15;
-        queues.miss[1] = WAITING;
+        queues.miss[0] = MISS_WAITING | 1 << 15;
+        queues.miss[1] = MISS_WAITING;
         let chain = who_waits_for_whom(&queues, 0, 0);
         assert_eq!(chain.links.len(), MAX_MISS_QUEUE_ENTRIES);
     }

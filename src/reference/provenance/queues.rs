@@ -13,14 +13,6 @@ use super::super::shadow::TlbEntry;
 use super::Provenance;
 use super::walks::Setting;
 
-/// States of `mon_miss_o` (contract 10.1).
-const STLB_WAIT: u32 = 1;
-const STLB_BUSY: u32 = 2;
-const WALK_WAIT: u32 = 3;
-const WALKING: u32 = 4;
-const WAITING: u32 = 5;
-const RETRY: u32 = 6;
-
 /// Where a request that missed stands.
 #[derive(Debug, Clone)]
 pub(super) enum MissState {
@@ -109,7 +101,7 @@ impl Provenance {
         let Some(&entry) = self.stlb_busy.front() else {
             return Ok(0);
         };
-        if queues.miss[entry] & 7 == STLB_BUSY {
+        if pkg::miss_state(queues.miss[entry]) == pkg::MISS_STLB_BUSY {
             return Ok(0);
         }
         self.stlb_busy.pop_front();
@@ -159,7 +151,7 @@ impl Provenance {
         word: u32,
         freed: u32,
     ) -> Result<(), Finding> {
-        let shown = word & 7;
+        let shown = pkg::miss_state(word);
         let wrong = |allowed: &str| {
             let seen = format!("entry {entry} of the miss queue shows {word:#x}");
             Err(Finding::new(cycle, Rule::QueueState, seen, allowed))
@@ -179,13 +171,13 @@ impl Provenance {
             *primary = Some(left.trailing_zeros() as usize);
         }
         let (expected, text) = match &miss.state {
-            MissState::StlbWait => (STLB_WAIT, "STLB_WAIT"),
-            MissState::StlbBusy { .. } => (STLB_BUSY, "STLB_BUSY"),
-            MissState::WalkWait if shown == WALKING => (WALKING, "WALKING"),
-            MissState::WalkWait => (WALK_WAIT, "WALK_WAIT"),
-            MissState::Walking => (WALKING, "WALKING"),
-            MissState::Waiting { .. } => (WAITING, "WAITING"),
-            MissState::Retry => (RETRY, "RETRY"),
+            MissState::StlbWait => (pkg::MISS_STLB_WAIT, "STLB_WAIT"),
+            MissState::StlbBusy { .. } => (pkg::MISS_STLB_BUSY, "STLB_BUSY"),
+            MissState::WalkWait if shown == pkg::MISS_WALKING => (pkg::MISS_WALKING, "WALKING"),
+            MissState::WalkWait => (pkg::MISS_WALK_WAIT, "WALK_WAIT"),
+            MissState::Walking => (pkg::MISS_WALKING, "WALKING"),
+            MissState::Waiting { .. } => (pkg::MISS_WAITING, "WAITING"),
+            MissState::Retry => (pkg::MISS_RETRY, "RETRY"),
         };
         if shown != expected {
             return wrong(text);
