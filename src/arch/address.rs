@@ -3,6 +3,7 @@
 //! Contract: 1.5 (page sizes), 6 (canonical). SDM vol. 3A, 4.1.4 (MAXPHYADDR), 4.5 (canonical addresses); vol. 1, 3.3.7.1.
 //! Counterpart: `rtl/mmu_pkg.sv` (address widths and the canonical check).
 
+use std::cmp::Ordering;
 use std::fmt;
 
 use schemars::JsonSchema;
@@ -86,6 +87,14 @@ impl MaxPhyAddr {
     pub const fn reserved_entry_bits(self) -> u64 {
         Self::MAX.mask() & !self.mask()
     }
+
+    /// Bits 20:(M - 19) with M the lesser of 40 and MAXPHYADDR: of the bits 20:13 that hold bits 39:32 of a 4 MiB page's address, those that this
+    /// width leaves reserved (SDM vol. 3A, 4.3). Zero from 40 bits up.
+    #[inline]
+    pub const fn reserved_pse_36_bits(self) -> u64 {
+        let high_bits = if self.0 < 40 { self.bits() - 32 } else { 8 };
+        (0xff >> high_bits) << (13 + high_bits)
+    }
 }
 
 /// What the machine is built with: fixed for its life, where [`super::Registers`] change.
@@ -120,10 +129,8 @@ impl Capabilities {
     }
 }
 
-/// Size of a page. The order is that of size.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
+/// Size of a page: its discriminant is the code of contract 1.5. The order is that of size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[repr(u8)]
 pub enum PageSize {
     /// 4 KiB, mapped by a PTE.
@@ -135,16 +142,45 @@ pub enum PageSize {
     /// 1 GiB, mapped by a PDPTE.
     #[serde(rename = "1g")]
     Size1G = 2,
+    /// 4 MiB, mapped by a PDE of 32-bit paging.
+    // No TLB array is named for it, so that no configuration names it.
+    #[serde(skip)]
+    Size4M = 3,
 }
 
 impl PageSize {
     /// Every size, smallest first.
-    pub const ALL: [Self; 3] = [Self::Size4K, Self::Size2M, Self::Size1G];
+    pub const ALL: [Self; 4] = [Self::Size4K, Self::Size2M, Self::Size4M, Self::Size1G];
+    /// The sizes for which TLB arrays are named, in the order of their numbers; those of 4-level and 5-level paging.
+    pub const ARRAYS: [Self; 3] = [Self::Size4K, Self::Size2M, Self::Size1G];
 
-    /// log2 of the size in bytes: 12, 21 or 30.
+    /// log2 of the size in bytes: 12, 21, 22 or 30.
     #[inline]
     pub const fn shift(self) -> u32 {
-        12 + 9 * self as u32
+        const SHIFTS: [u32; 4] = [12, 21, 30, 22];
+        SHIFTS[self as usize]
+    }
+
+    /// The size of that code, 0 to 3 (contract 1.5).
+    #[inline]
+    pub const fn from_code(code: u8) -> Option<Self> {
+        match code {
+            0 => Some(Self::Size4K),
+            1 => Some(Self::Size2M),
+            2 => Some(Self::Size1G),
+            3 => Some(Self::Size4M),
+            _ => None,
+        }
+    }
+
+    /// The number, 0 to 2, of the TLB array of each level that holds pages of this size (contract 2): 4 MiB pages share that of 2 MiB pages.
+    #[inline]
+    pub const fn array_index(self) -> usize {
+        match self {
+            Self::Size4K => 0,
+            Self::Size2M | Self::Size4M => 1,
+            Self::Size1G => 2,
+        }
     }
 
     /// The size in bytes.
@@ -164,18 +200,31 @@ impl PageSize {
     pub const fn leaf_level(self) -> Level {
         match self {
             Self::Size4K => Level::Pt,
-            Self::Size2M => Level::Pd,
+            Self::Size2M | Self::Size4M => Level::Pd,
             Self::Size1G => Level::Pdpt,
         }
     }
 
-    /// The name as commands and files write it: `4k`, `2m`, `1g`.
+    /// The name as commands and files write it: `4k`, `2m`, `1g`, `4m`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Size4K => "4k",
             Self::Size2M => "2m",
             Self::Size1G => "1g",
+            Self::Size4M => "4m",
         }
+    }
+}
+
+impl PartialOrd for PageSize {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for PageSize {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.shift().cmp(&other.shift())
     }
 }
 
@@ -255,6 +304,12 @@ impl PhysicalAddress {
     pub const fn entry_address(self, index: u64) -> Self {
         Self::from_masked(self.0 + 8 * index)
     }
+
+    /// The address `offset_bytes` further on, which is inside the same table.
+    #[inline]
+    pub(crate) const fn offset_by(self, offset_bytes: u64) -> Self {
+        Self::from_masked(self.0 + offset_bytes)
+    }
 }
 
 impl fmt::Display for PhysicalAddress {
@@ -271,7 +326,7 @@ impl fmt::LowerHex for PhysicalAddress {
 
 /// A linear address together with the paging mode under which it is canonical.
 ///
-/// Guaranteed: bits 63:47 (4-level) or 63:56 (5-level) are equal; with paging off, nothing. Not guaranteed: that the
+/// Guaranteed: bits 63:47 (4-level) or 63:56 (5-level) are equal; in 32-bit paging, bits 63:32 are 0; with paging off, nothing. Not guaranteed: that the
 /// machine is still in that mode. A change of mode makes a new address necessary, and that is the reason to carry it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct VirtualAddress {
@@ -280,14 +335,14 @@ pub struct VirtualAddress {
 }
 
 impl VirtualAddress {
-    /// `raw` under `mode`.
+    /// `raw` under `mode`. 32-bit paging takes its lower 32 bits.
     ///
     /// # Errors
-    /// [`NonCanonical`] if its upper bits do not repeat the top translated bit. Never with paging off.
+    /// [`NonCanonical`] if its upper bits do not repeat the top translated bit. Never with paging off and in 32-bit paging.
     #[inline]
     pub const fn try_new(raw: u64, mode: PagingMode) -> Result<Self, NonCanonical> {
         if mode.is_canonical(raw) {
-            Ok(Self { raw, mode })
+            Ok(Self::new_truncate(raw, mode))
         } else {
             Err(NonCanonical {
                 raw,
@@ -296,11 +351,11 @@ impl VirtualAddress {
         }
     }
 
-    /// `raw` under `mode`, with its upper bits replaced by copies of the top translated bit.
+    /// `raw` under `mode`, with its upper bits replaced as [`PagingMode::extend`] has it.
     #[inline]
     pub const fn new_truncate(raw: u64, mode: PagingMode) -> Self {
         Self {
-            raw: mode.sign_extend(raw),
+            raw: mode.extend(raw),
             mode,
         }
     }
@@ -329,10 +384,10 @@ impl VirtualAddress {
         self.mode
     }
 
-    /// The index that selects this address's entry in a table of `level`: 0 to 511.
+    /// The index that selects this address's entry in a table of `level`: 0 to 511, in 32-bit paging 0 to 1023.
     #[inline]
     pub const fn index(self, level: Level) -> u64 {
-        (self.raw >> level.shift()) & 0x1ff
+        self.mode.index(level, self.raw)
     }
 
     /// The number of its page of `size`: the address without its offset, shifted down, sign bits kept.

@@ -1,6 +1,6 @@
 //! Paging-structure entries on the hot path: shifts and masks, and what an entry means at its level.
 //!
-//! Contract: 8.4 (what an entry means). SDM vol. 3A, 4.5 (formats), 4.7 (reserved bits), 4.8 (accessed and dirty).
+//! Contract: 8.4 (what an entry means). SDM vol. 3A, 4.3 and 4.5 (formats), 4.7 (reserved bits), 4.8 (accessed and dirty).
 //! Counterpart: `rtl/mmu_pkg.sv` and `rtl/walker.sv`; `fields` states the same bits as a table, and tests hold the two equal.
 
 use std::fmt;
@@ -30,10 +30,16 @@ pub mod bit {
     pub const PAT_4K: u64 = 1 << 7;
     /// Global; in a leaf only.
     pub const G: u64 = 1 << 8;
-    /// PAT in a 2 MiB or 1 GiB leaf.
+    /// PAT in a leaf of more than 4 KiB.
     pub const PAT_LARGE: u64 = 1 << 12;
     /// Bits 51:12, an address.
     pub const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
+    /// Bits 31:22, an address: of a 4 MiB leaf.
+    pub const ADDRESS_4M: u64 = 0xffc0_0000;
+    /// Bits 20:13 of a 4 MiB leaf: bits 39:32 of the page's address (PSE-36).
+    pub const ADDRESS_4M_HIGH: u64 = 0xff << ADDRESS_4M_HIGH_SHIFT;
+    /// Lowest bit of those.
+    pub const ADDRESS_4M_HIGH_SHIFT: u32 = 13;
     /// Bits 62:59, the protection key of a leaf.
     pub const KEY: u64 = 0xf << KEY_SHIFT;
     /// Lowest bit of the protection key.
@@ -42,7 +48,7 @@ pub mod bit {
     pub const XD: u64 = 1 << 63;
 }
 
-/// A paging-structure entry as it stands in memory: any 64 bits.
+/// A paging-structure entry: any 64 bits; of 32-bit paging its 4 bytes as they stand in memory, the upper half 0.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Entry(pub u64);
 
@@ -89,7 +95,7 @@ impl Entry {
         self.0 & bit::G != 0
     }
 
-    /// Bit 63, XD. Reserved while EFER.NXE = 0, so an entry that decodes then has it clear.
+    /// Bit 63, XD. Reserved while EFER.NXE = 0, so an entry that decodes then has it clear; 0 in 32-bit paging.
     #[inline]
     pub const fn execute_disable(self) -> bool {
         self.0 & bit::XD != 0
@@ -112,7 +118,15 @@ impl Entry {
     /// Bits inside the page (PAT, reserved ones) are not part of it.
     #[inline]
     pub const fn frame(self, size: PageSize) -> PhysicalAddress {
-        PhysicalAddress::from_masked(self.0 & bit::ADDRESS & !size.offset_mask())
+        match size {
+            PageSize::Size4M => {
+                let high = (self.0 & bit::ADDRESS_4M_HIGH) >> bit::ADDRESS_4M_HIGH_SHIFT;
+                PhysicalAddress::from_masked(self.0 & bit::ADDRESS_4M | high << 32)
+            }
+            PageSize::Size4K | PageSize::Size2M | PageSize::Size1G => {
+                PhysicalAddress::from_masked(self.0 & bit::ADDRESS & !size.offset_mask())
+            }
+        }
     }
 
     /// PAT, PCD and PWT of a leaf of `size`, as they stand.
@@ -120,7 +134,7 @@ impl Entry {
     pub const fn memory_type(self, size: PageSize) -> MemoryTypeBits {
         let pat = match size {
             PageSize::Size4K => bit::PAT_4K,
-            PageSize::Size2M | PageSize::Size1G => bit::PAT_LARGE,
+            PageSize::Size2M | PageSize::Size1G | PageSize::Size4M => bit::PAT_LARGE,
         };
         MemoryTypeBits {
             pat: self.0 & pat != 0,
@@ -203,7 +217,7 @@ pub enum Decoded {
 
 /// The reserved bits and leaf positions of a mode on a machine, folded into one mask per level.
 ///
-/// Depends on the mode, on [`Capabilities`] and on EFER.NXE, and on nothing else: make it anew when one of them changes
+/// Depends on the mode, on [`Capabilities`], EFER.NXE and CR4.PSE, and on nothing else: make it anew when one of them changes
 /// ([`super::Registers::entry_rules`]), not for each entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EntryRules {
@@ -211,20 +225,26 @@ pub struct EntryRules {
     leaf_bit: [u64; Level::COUNT],
     reserved_in_table: [u64; Level::COUNT],
     reserved_in_leaf: [u64; Level::COUNT],
+    /// The size of the page that a leaf maps.
+    page_size: [PageSize; Level::COUNT],
 }
 
 impl EntryRules {
-    /// The rules of `mode` on a machine with `capabilities`, under EFER.NXE = `nxe`.
+    /// The rules of `mode` on a machine with `capabilities`, under EFER.NXE = `nxe` and CR4.PSE = `pse`.
     ///
     /// With paging off there is no level, and nothing may be decoded.
-    pub fn new(mode: PagingMode, capabilities: &Capabilities, nxe: bool) -> Self {
+    pub fn new(mode: PagingMode, capabilities: &Capabilities, nxe: bool, pse: bool) -> Self {
         let spec = mode.spec();
         let mut rules = Self {
             leaf_bit: [0; Level::COUNT],
             reserved_in_table: [0; Level::COUNT],
             reserved_in_leaf: [0; Level::COUNT],
+            page_size: [PageSize::Size4K; Level::COUNT],
         };
-        let mut everywhere = capabilities.maxphyaddr.reserved_entry_bits();
+        let mut everywhere = match spec.entry_bytes {
+            8 => capabilities.maxphyaddr.reserved_entry_bits(),
+            _ => 0,
+        };
         if spec.execute_disable && !nxe {
             everywhere |= bit::XD;
         }
@@ -232,7 +252,15 @@ impl EntryRules {
             let index = row.level.array_index();
             rules.reserved_in_table[index] = row.reserved_in_table | everywhere;
             rules.reserved_in_leaf[index] = row.reserved_in_leaf | everywhere;
+            if let Some(size) = row.page_size {
+                rules.page_size[index] = size;
+            }
+            if spec.pse_36 && row.page_size == Some(PageSize::Size4M) {
+                rules.reserved_in_leaf[index] |= capabilities.maxphyaddr.reserved_pse_36_bits();
+            }
             match row.leaf {
+                LeafRule::PageSizeBitIfPse if pse => rules.leaf_bit[index] = bit::PS,
+                LeafRule::PageSizeBitIfPse => {}
                 LeafRule::Never => {}
                 LeafRule::Always => rules.leaf_bit[index] = bit::P,
                 LeafRule::PageSizeBit => rules.leaf_bit[index] = bit::PS,
@@ -271,10 +299,8 @@ impl EntryRules {
         if bits != 0 {
             return Decoded::Reserved { bits };
         }
-        if self.is_leaf(level, entry)
-            && let Some(size) = level.page_size()
-        {
-            return Decoded::Leaf(size);
+        if self.is_leaf(level, entry) {
+            return Decoded::Leaf(self.page_size[level.array_index()]);
         }
         Decoded::Table
     }

@@ -155,8 +155,11 @@ pub enum GeneralProtection {
     /// CR0.PG = 1 with PE = 0.
     #[error("CR0.PG is set while CR0.PE is clear")]
     PagingWithoutProtection,
-    /// CR0.PG 0 to 1 with EFER.LME = 0 or CR4.PAE = 0: 32-bit and PAE paging are not in this machine.
-    #[error("CR0.PG becomes 1 while EFER.LME or CR4.PAE is clear")]
+    /// CR0.PG 0 to 1 while EFER.LME and CR4.PAE differ: LME without PAE is refused by the manual, and PAE paging (PAE without LME) is not
+    /// in this machine.
+    #[error(
+        "CR0.PG becomes 1 while one of EFER.LME and CR4.PAE is set and the other clear (this machine has no PAE paging)"
+    )]
     UnsupportedPaging,
     /// CR0.PG 1 to 0 with CR4.PCIDE = 1.
     #[error("CR0.PG becomes 0 while CR4.PCIDE is set")]
@@ -170,9 +173,10 @@ pub enum GeneralProtection {
     /// CR4.LA57 = 1 on a machine without 5-level paging.
     #[error("CR4.LA57 is set, and the machine has no 5-level paging")]
     La57Unsupported,
-    /// CR4.PAE 1 to 0 while EFER.LMA = 1.
-    #[error("CR4.PAE becomes 0 while EFER.LMA is set")]
-    PaeCleared,
+    /// CR4.PAE changed while CR0.PG = 1: in IA-32e mode the manual refuses it, and in 32-bit paging it would lead to PAE paging, which is not
+    /// in this machine.
+    #[error("CR4.PAE changes while CR0.PG is set")]
+    PaeChange,
     /// CR4.PCIDE 0 to 1 while EFER.LMA = 0.
     #[error("CR4.PCIDE becomes 1 while EFER.LMA is clear")]
     PcideOutsideLongMode,

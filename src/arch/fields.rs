@@ -1,6 +1,6 @@
 //! One table of the manual's fields per kind of entry, and what is driven by it: the bit view and the printed form.
 //!
-//! Contract: none of its own. SDM vol. 3A, 4.5 (formats of the paging-structure entries).
+//! Contract: none of its own. SDM vol. 3A, 4.3 and 4.5 (formats of the paging-structure entries).
 //! Counterpart: `entry` does the same by shift and mask on the hot path; the tests here hold the two equal.
 
 use std::fmt;
@@ -30,6 +30,12 @@ pub enum EntryKind {
     PdePage,
     /// PTE, maps a 4 KiB page.
     Pte,
+    /// PDE of 32-bit paging that refers to a page table.
+    Pde32Table,
+    /// PDE of 32-bit paging that maps a 4 MiB page.
+    Pde32Page,
+    /// PTE of 32-bit paging, maps a 4 KiB page.
+    Pte32,
 }
 
 /// How a field is to be read.
@@ -41,6 +47,8 @@ pub enum Role {
     Number,
     /// Bits of a physical address, in place; those from MAXPHYADDR up are reserved.
     Address,
+    /// Bits 39:32 of a physical address; those from MAXPHYADDR up are reserved.
+    HighAddress,
     /// XD: a flag while EFER.NXE = 1, else reserved.
     ExecuteDisable,
     /// PS of a PDPTE that refers to a table: 0, or reserved where the machine has no 1 GiB pages.
@@ -77,6 +85,7 @@ impl Field {
         match self.role {
             Role::Reserved => self.mask(),
             Role::Address => self.mask() & !capabilities.maxphyaddr.mask(),
+            Role::HighAddress => self.mask() & capabilities.maxphyaddr.reserved_pse_36_bits(),
             Role::ExecuteDisable if !nxe => self.mask(),
             Role::PageSizeIf1G if !capabilities.page_1g => self.mask(),
             Role::ExecuteDisable | Role::PageSizeIf1G => 0,
@@ -187,6 +196,63 @@ const fn large_page_fields(low: u8) -> [Field; 16] {
     ]
 }
 
+static PDE32_TABLE_FIELDS: [Field; 10] = [
+    P,
+    RW,
+    US,
+    PWT,
+    PCD,
+    A,
+    ignored(6, 6),
+    flag(
+        "PS",
+        7,
+        "refers to a table: clear, or ignored while CR4.PSE = 0",
+    ),
+    ignored(11, 8),
+    field("address", 31, 12, Role::Address, "the table's address"),
+];
+static PDE32_PAGE_FIELDS: [Field; 14] = [
+    P,
+    RW,
+    US,
+    PWT,
+    PCD,
+    A,
+    D,
+    PS_PAGE,
+    G,
+    ignored(11, 9),
+    PAT_LARGE,
+    field(
+        "addr high",
+        20,
+        13,
+        Role::HighAddress,
+        "bits 39:32 of the page's address",
+    ),
+    reserved(21, 21),
+    field(
+        "address",
+        31,
+        22,
+        Role::Address,
+        "bits 31:22 of the page's address",
+    ),
+];
+static PTE32_FIELDS: [Field; 11] = [
+    P,
+    RW,
+    US,
+    PWT,
+    PCD,
+    A,
+    D,
+    PAT_4K,
+    G,
+    ignored(11, 9),
+    field("address", 31, 12, Role::Address, "the page's address"),
+];
 static UPPER_FIELDS: [Field; 12] = table_fields(PS_RESERVED);
 static PDPTE_TABLE_FIELDS: [Field; 12] = table_fields(PS_TABLE_IF_1G);
 static PDE_TABLE_FIELDS: [Field; 12] = table_fields(PS_TABLE);
@@ -210,8 +276,8 @@ static PTE_FIELDS: [Field; 14] = [
 ];
 
 impl EntryKind {
-    /// Every kind, highest level first.
-    pub const ALL: [Self; 7] = [
+    /// Every kind, highest level first, those of 32-bit paging last.
+    pub const ALL: [Self; 10] = [
         Self::Pml5e,
         Self::Pml4e,
         Self::PdpteTable,
@@ -219,10 +285,22 @@ impl EntryKind {
         Self::PdeTable,
         Self::PdePage,
         Self::Pte,
+        Self::Pde32Table,
+        Self::Pde32Page,
+        Self::Pte32,
     ];
 
-    /// The kind of a present entry of `level`; `None` for a leaf where no leaf may stand, and a PTE that is none.
-    pub const fn of(level: Level, leaf: bool) -> Option<Self> {
+    /// The kind of a present entry of `level` in `mode`; `None` for a leaf where no leaf may stand, a PTE that is none, and a level that
+    /// 32-bit paging does not have. Other modes than that one have alike what they have.
+    pub const fn of(mode: PagingMode, level: Level, leaf: bool) -> Option<Self> {
+        if matches!(mode, PagingMode::TwoLevel) {
+            return match (level, leaf) {
+                (Level::Pd, false) => Some(Self::Pde32Table),
+                (Level::Pd, true) => Some(Self::Pde32Page),
+                (Level::Pt, true) => Some(Self::Pte32),
+                _ => None,
+            };
+        }
         match (level, leaf) {
             (Level::Pml5, false) => Some(Self::Pml5e),
             (Level::Pml4, false) => Some(Self::Pml4e),
@@ -241,18 +319,21 @@ impl EntryKind {
             Self::Pml5e => Level::Pml5,
             Self::Pml4e => Level::Pml4,
             Self::PdpteTable | Self::PdptePage => Level::Pdpt,
-            Self::PdeTable | Self::PdePage => Level::Pd,
-            Self::Pte => Level::Pt,
+            Self::PdeTable | Self::PdePage | Self::Pde32Table | Self::Pde32Page => Level::Pd,
+            Self::Pte | Self::Pte32 => Level::Pt,
         }
     }
 
     /// Size of the page that it maps, or `None` if it refers to a table.
     pub const fn page_size(self) -> Option<PageSize> {
         match self {
-            Self::Pml5e | Self::Pml4e | Self::PdpteTable | Self::PdeTable => None,
+            Self::Pml5e | Self::Pml4e | Self::PdpteTable | Self::PdeTable | Self::Pde32Table => {
+                None
+            }
             Self::PdptePage => Some(PageSize::Size1G),
             Self::PdePage => Some(PageSize::Size2M),
-            Self::Pte => Some(PageSize::Size4K),
+            Self::Pde32Page => Some(PageSize::Size4M),
+            Self::Pte | Self::Pte32 => Some(PageSize::Size4K),
         }
     }
 
@@ -266,10 +347,13 @@ impl EntryKind {
             Self::PdeTable => "PDE (page table)",
             Self::PdePage => "PDE (2 MiB page)",
             Self::Pte => "PTE (4 KiB page)",
+            Self::Pde32Table => "PDE of 4 bytes (page table)",
+            Self::Pde32Page => "PDE of 4 bytes (4 MiB page)",
+            Self::Pte32 => "PTE of 4 bytes (4 KiB page)",
         }
     }
 
-    /// Its fields, from bit 0 up, without gap or overlap.
+    /// Its fields, from bit 0 up, without gap or overlap, to bit 63 or, with 4 bytes, bit 31.
     pub fn fields(self) -> &'static [Field] {
         match self {
             Self::Pml5e | Self::Pml4e => &UPPER_FIELDS,
@@ -278,6 +362,9 @@ impl EntryKind {
             Self::PdeTable => &PDE_TABLE_FIELDS,
             Self::PdePage => &PDE_PAGE_FIELDS,
             Self::Pte => &PTE_FIELDS,
+            Self::Pde32Table => &PDE32_TABLE_FIELDS,
+            Self::Pde32Page => &PDE32_PAGE_FIELDS,
+            Self::Pte32 => &PTE32_FIELDS,
         }
     }
 
@@ -359,11 +446,13 @@ impl EntryView {
 
     /// The address field in place: a physical address, with the bits below it zero.
     pub fn address(&self) -> u64 {
-        self.kind
-            .fields()
-            .iter()
-            .filter(|field| field.role == Role::Address)
-            .fold(0, |address, field| address | self.load(field) << field.low)
+        let part = |field: &Field| match field.role {
+            Role::Address => self.load(field) << field.low,
+            Role::HighAddress => self.load(field) << 32,
+            _ => 0,
+        };
+        let fields = self.kind.fields().iter();
+        fields.fold(0, |address, field| address | part(field))
     }
 }
 
@@ -396,19 +485,23 @@ pub struct DescribedField {
 /// An entry that is not present, whatever its level.
 static NOT_PRESENT_FIELDS: [Field; 2] = [P, ignored(63, 1)];
 
-/// Decodes `entry` of `level` field by field, as a machine with `capabilities` reads it under EFER.NXE of `registers`.
+/// Decodes `entry` of `level` field by field, as a machine with `capabilities` reads it under `registers`.
 ///
-/// The mode does not matter: 5-level paging has every level, and 4-level paging reads those that it has alike.
+/// Only 32-bit paging matters as a mode: 5-level paging has every level, and 4-level paging reads those that it has alike.
 pub fn describe(
     level: Level,
     entry: Entry,
     registers: &Registers,
     capabilities: &Capabilities,
 ) -> Description {
-    let rules = EntryRules::new(PagingMode::FiveLevel, capabilities, registers.nxe());
+    let mode = match registers.paging_mode() {
+        PagingMode::TwoLevel => PagingMode::TwoLevel,
+        _ => PagingMode::FiveLevel,
+    };
+    let rules = EntryRules::new(mode, capabilities, registers.nxe(), registers.pse());
     let kind = entry
         .present()
-        .then(|| EntryKind::of(level, rules.is_leaf(level, entry)))
+        .then(|| EntryKind::of(mode, level, rules.is_leaf(level, entry)))
         .flatten();
     let fields = kind.map_or(&NOT_PRESENT_FIELDS[..], EntryKind::fields);
     let lines = fields
@@ -421,6 +514,7 @@ pub fn describe(
                 field: *field,
                 value: match field.role {
                     Role::Address => in_place,
+                    Role::HighAddress => in_place >> field.low << 32,
                     _ => in_place >> field.low,
                 },
                 violation: violated != 0,

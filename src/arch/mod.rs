@@ -11,6 +11,7 @@
 //! | --- | --- |
 //! | [`address`] | linear addresses that carry their paging mode, physical addresses, page sizes |
 //! | [`mode`] | the paging modes as a data table |
+//! | [`cell`] | where an entry stands in the 8 bytes that memory transfers |
 //! | [`entry`] | an entry's bits, and what an entry means at a level: the hot path |
 //! | [`fields`] | one table of fields per kind of entry: the bit view and the printed form |
 //! | [`access`] | who asks for what |
@@ -21,6 +22,7 @@
 
 pub mod access;
 pub mod address;
+pub mod cell;
 pub mod entry;
 pub mod fault;
 pub mod fields;
@@ -36,6 +38,7 @@ pub use access::{Access, AccessKind};
 pub use address::{
     AddressError, Capabilities, MaxPhyAddr, NonCanonical, PageSize, PhysicalAddress, VirtualAddress,
 };
+pub use cell::EntrySlot;
 pub use entry::{Decoded, Entry, EntryRules, MemoryTypeBits};
 pub use fault::{BusError, GeneralProtection, Outcome, PageFaultCode};
 pub use fields::{Description, EntryKind, EntryView, Field, describe};

@@ -24,7 +24,7 @@ pub mod cr0 {
 
 /// Masks of the bits of CR4 that exist.
 pub mod cr4 {
-    /// Page-size extensions; without effect in 4-level and 5-level paging.
+    /// Page-size extensions: 4 MiB pages in 32-bit paging; without effect in 4-level and 5-level paging.
     pub const PSE: u64 = 1 << 4;
     /// Physical-address extension.
     pub const PAE: u64 = 1 << 5;
@@ -154,6 +154,12 @@ impl Registers {
         self.cr4 & cr4::PCIDE != 0
     }
 
+    /// CR4.PSE.
+    #[inline]
+    pub const fn pse(&self) -> bool {
+        self.cr4 & cr4::PSE != 0
+    }
+
     /// CR4.SMEP.
     #[inline]
     pub const fn smep(&self) -> bool {
@@ -184,25 +190,42 @@ impl Registers {
         self.paging() && self.efer & efer::LME != 0
     }
 
-    /// Whether a page fault's error code tells fetches apart: NXE = 1 or SMEP = 1.
+    /// Whether protection keys are in force: CR4.PKE = 1, in 4-level and 5-level paging.
+    #[inline]
+    pub const fn protection_keys(&self) -> bool {
+        self.pke() && self.lma()
+    }
+
+    /// Whether a page fault's error code tells fetches apart: NXE = 1 with CR4.PAE = 1, or SMEP = 1.
     ///
-    /// The manual asks for CR4.PAE with NXE; every mode that this machine can page in has PAE = 1.
+    /// Of the modes that this machine has, those with EFER.LMA = 1 are those with PAE = 1.
     #[inline]
     pub const fn reports_fetch(&self) -> bool {
-        self.nxe() || self.smep()
+        self.nxe() && self.lma() || self.smep()
     }
 
     /// The mode in which addresses are translated.
     #[inline]
     pub const fn paging_mode(&self) -> PagingMode {
         if self.paging() {
-            self.width_mode()
+            self.page_mode()
         } else {
             PagingMode::Off
         }
     }
 
-    /// The mode whose canonical check INVLPG and INVPCID apply, also while paging is off: CR4.LA57 alone decides.
+    /// The mode in which INVLPG and INVPCID take an address, also while paging is off: 32-bit paging where it is in force, else
+    /// as [`Registers::width_mode`].
+    #[inline]
+    pub const fn page_mode(&self) -> PagingMode {
+        if self.paging() && !self.lma() {
+            PagingMode::TwoLevel
+        } else {
+            self.width_mode()
+        }
+    }
+
+    /// The mode whose canonical check INVPCID applies, whatever is in force: CR4.LA57 alone decides.
     #[inline]
     pub const fn width_mode(&self) -> PagingMode {
         if self.cr4 & cr4::LA57 != 0 {
@@ -222,21 +245,25 @@ impl Registers {
         }
     }
 
-    /// The address of the root table: CR3 without its lower 12 bits.
+    /// The address of the root table: CR3 without its lower 12 bits; in 32-bit paging its bits 31:12.
     #[inline]
     pub const fn root_table(&self) -> PhysicalAddress {
-        PhysicalAddress::from_masked(self.cr3 & !0xfff)
+        let bits = match self.paging_mode() {
+            PagingMode::TwoLevel => 0xffff_f000,
+            _ => !0xfff,
+        };
+        PhysicalAddress::from_masked(self.cr3 & bits)
     }
 
     /// The rules by which entries decode now. Make them anew after a write to CR0, CR4 or EFER.
     pub fn entry_rules(&self, capabilities: &Capabilities) -> EntryRules {
-        EntryRules::new(self.paging_mode(), capabilities, self.nxe())
+        EntryRules::new(self.paging_mode(), capabilities, self.nxe(), self.pse())
     }
 
     /// MOV to CR0.
     ///
     /// # Errors
-    /// #GP, and the register keeps its value: bits 63:32; PG without PE; PG 0 to 1 without LME or PAE; PG 1 to 0 with PCIDE.
+    /// #GP, and the register keeps its value: bits 63:32; PG without PE; PG 0 to 1 while LME and PAE differ; PG 1 to 0 with PCIDE.
     pub const fn write_cr0(&mut self, value: u64) -> Result<Invalidation, GeneralProtection> {
         let was_paging = self.paging();
         let pages = value & cr0::PG != 0;
@@ -246,8 +273,9 @@ impl Registers {
         if pages && value & cr0::PE == 0 {
             return Err(GeneralProtection::PagingWithoutProtection);
         }
-        let long_mode_ready = self.efer & efer::LME != 0 && self.cr4 & cr4::PAE != 0;
-        if pages && !was_paging && !long_mode_ready {
+        // LME without PAE the manual refuses; PAE without LME would be PAE paging.
+        let refused_mode = (self.efer & efer::LME != 0) != (self.cr4 & cr4::PAE != 0);
+        if pages && !was_paging && refused_mode {
             return Err(GeneralProtection::UnsupportedPaging);
         }
         if was_paging && !pages && self.pcide() {
@@ -293,8 +321,8 @@ impl Registers {
     /// MOV to CR4.
     ///
     /// # Errors
-    /// #GP, and the register keeps its value: bits 63:32; LA57 without the capability, or changed while LMA = 1; PAE 1 to 0
-    /// while LMA = 1; PCIDE 0 to 1 while LMA = 0 or with CR3\[11:0\] not zero.
+    /// #GP, and the register keeps its value: bits 63:32; LA57 without the capability, or changed while LMA = 1; PAE changed
+    /// while PG = 1; PCIDE 0 to 1 while LMA = 0 or with CR3\[11:0\] not zero.
     pub const fn write_cr4(
         &mut self,
         value: u64,
@@ -312,8 +340,8 @@ impl Registers {
         if self.lma() && (set | cleared) & cr4::LA57 != 0 {
             return Err(GeneralProtection::La57Change);
         }
-        if self.lma() && cleared & cr4::PAE != 0 {
-            return Err(GeneralProtection::PaeCleared);
+        if self.paging() && (set | cleared) & cr4::PAE != 0 {
+            return Err(GeneralProtection::PaeChange);
         }
         if set & cr4::PCIDE != 0 && !self.lma() {
             return Err(GeneralProtection::PcideOutsideLongMode);
@@ -321,7 +349,10 @@ impl Registers {
         if set & cr4::PCIDE != 0 && self.cr3 & 0xfff != 0 {
             return Err(GeneralProtection::PcideWithCr3Low);
         }
-        let everything = (set | cleared) & cr4::PGE != 0 || cleared & cr4::PCIDE != 0;
+        // PSE changes the meaning of PDEs; nothing decoded under the other meaning may survive.
+        let meaning =
+            matches!(self.paging_mode(), PagingMode::TwoLevel) && (set | cleared) & cr4::PSE != 0;
+        let everything = meaning || (set | cleared) & cr4::PGE != 0 || cleared & cr4::PCIDE != 0;
         let pcid = self.current_pcid();
         self.cr4 = new;
         Ok(if everything {
@@ -362,7 +393,7 @@ impl Registers {
     /// INVLPG of the address `raw`. A non-canonical address does nothing.
     #[inline]
     pub const fn invlpg(&self, raw: u64) -> Invalidation {
-        match VirtualAddress::try_new(raw, self.width_mode()) {
+        match VirtualAddress::try_new(raw, self.page_mode()) {
             Ok(va) => Invalidation::Page {
                 va,
                 pcid: self.current_pcid(),
@@ -393,10 +424,14 @@ impl Registers {
         }
         let globals = false;
         match kind {
-            0 => match VirtualAddress::try_new(descriptor.address, self.width_mode()) {
-                Ok(va) => Ok(Invalidation::Page { va, pcid, globals }),
-                Err(_) => Err(GeneralProtection::InvpcidNonCanonical),
-            },
+            0 if !self.width_mode().is_canonical(descriptor.address) => {
+                Err(GeneralProtection::InvpcidNonCanonical)
+            }
+            0 => Ok(Invalidation::Page {
+                va: VirtualAddress::new_truncate(descriptor.address, self.page_mode()),
+                pcid,
+                globals,
+            }),
             1 => Ok(Invalidation::Context { pcid, globals }),
             2 => Ok(Invalidation::All),
             _ => Ok(Invalidation::AllNonGlobal),

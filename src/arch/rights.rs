@@ -163,7 +163,7 @@ pub const fn denials(rights: PageRights, access: &Access, registers: &Registers)
             if supervisor_to_user_page && registers.smap() && !ac_counts {
                 denied |= Denials::SMAP.0;
             }
-            if registers.pke() && rights.user {
+            if registers.protection_keys() && rights.user {
                 let key = rights.protection_key;
                 let write_disabled = write && read_only_binds && access.key_disables_write(key);
                 if access.key_disables_access(key) || write_disabled {

@@ -185,7 +185,7 @@ impl Config {
     pub fn sweep_cycles(&self) -> u32 {
         Level::ALL
             .into_iter()
-            .flat_map(|level| PageSize::ALL.map(|size| self.array(level, size)))
+            .flat_map(|level| PageSize::ARRAYS.map(|size| self.array(level, size)))
             .map(|array| array.sets)
             .max()
             .unwrap_or(1)
@@ -239,7 +239,7 @@ impl Config {
             ("STLB_HIT_CYCLES", u64::from(self.stlb.hit_latency_cycles)),
         ];
         for level in Level::ALL {
-            for size in PageSize::ALL {
+            for size in PageSize::ARRAYS {
                 let [sets, ways] = ARRAY_NAMES[level.array_index(size)];
                 let array = self.array(level, size);
                 parameters.push((sets, u64::from(array.sets)));

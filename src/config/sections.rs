@@ -149,7 +149,7 @@ pub struct TlbSpec {
 impl TlbSpec {
     /// A level with arrays of `[4 KiB, 2 MiB, 1 GiB]`, each (sets, ways); an array without ways is left out.
     pub fn new(hit_latency_cycles: u32, arrays: [(u32, u32); 3]) -> Self {
-        let arrays = PageSize::ALL
+        let arrays = PageSize::ARRAYS
             .into_iter()
             .zip(arrays)
             .filter(|&(_, (_, ways))| ways > 0)

@@ -106,7 +106,7 @@ pub(super) fn check_relations(config: &Config, tree: &Node) -> Result<(), Config
 
 /// At most one array of a level may hold a page size: else two entries for one page could both match.
 fn check_level(config: &Config, level: Level, tree: &Node) -> Result<(), ConfigError> {
-    let mut holder: [Option<usize>; PageSize::ALL.len()] = [None; PageSize::ALL.len()];
+    let mut holder: [Option<usize>; PageSize::ARRAYS.len()] = [None; PageSize::ARRAYS.len()];
     for (index, array) in config.tlb(level).arrays.iter().enumerate() {
         for &size in &array.page_sizes {
             if let Some(first) = holder[size as usize].replace(index) {

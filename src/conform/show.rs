@@ -168,8 +168,8 @@ fn write_entry(
     mask: u64,
 ) -> std::fmt::Result {
     let nxe = case.registers.nxe();
-    let rules = EntryRules::new(PagingMode::FiveLevel, &case.capabilities, nxe);
-    let kind = kind(entry.level, values, &rules);
+    let rules = case.registers.entry_rules(&case.capabilities);
+    let kind = kind(case.registers.paging_mode(), entry.level, values, &rules);
     let present = |value: u64| Entry(value).present();
     writeln!(
         out,
@@ -206,6 +206,7 @@ fn write_entry(
             let in_place = value & field.mask();
             match (field.role, field.high == field.low) {
                 (Role::Address, _) => format!("{in_place:#x}"),
+                (Role::HighAddress, _) => format!("{:#x}", in_place >> field.low << 32),
                 (_, true) => (in_place >> field.low).to_string(),
                 (_, false) => format!("{:#x}", in_place >> field.low),
             }
@@ -222,16 +223,16 @@ fn write_entry(
 }
 
 /// The kind by which the three values are decoded; of an entry that is never present, that of a table, and of a PTE a page's.
-fn kind(level: Level, values: &Values, rules: &EntryRules) -> Option<EntryKind> {
+fn kind(mode: PagingMode, level: Level, values: &Values, rules: &EntryRules) -> Option<EntryKind> {
     let of = |value: u64| {
         let entry = Entry(value);
         entry
             .present()
-            .then(|| EntryKind::of(level, rules.is_leaf(level, entry)))
+            .then(|| EntryKind::of(mode, level, rules.is_leaf(level, entry)))
             .flatten()
     };
     of(values.before)
         .or_else(|| of(values.expected))
         .or_else(|| of(values.got))
-        .or_else(|| EntryKind::of(level, level == Level::Pt))
+        .or_else(|| EntryKind::of(mode, level, level == Level::Pt))
 }

@@ -123,7 +123,7 @@ pub fn missed(config: &Config, counters: &Counters) -> Vec<Missed> {
     let has = |needs: Needs| match needs {
         Needs::Nothing => true,
         Needs::Tlb => Level::ALL.into_iter().any(|level| {
-            PageSize::ALL
+            PageSize::ARRAYS
                 .into_iter()
                 .any(|size| config.array(level, size).is_present())
         }),
@@ -140,7 +140,7 @@ pub fn missed(config: &Config, counters: &Counters) -> Vec<Missed> {
             let holds = |size| config.array(Level::Dtlb, size).is_present();
             config.ports.queue_entries > 1
                 && config.miss_queue.entries > 1
-                && PageSize::ALL.into_iter().any(holds)
+                && PageSize::ARRAYS.into_iter().any(holds)
         }
         Needs::Requests => config.ports() * config.ports.queue_entries >= config.miss_queue.entries,
     };

@@ -177,8 +177,10 @@ impl Memory {
         match request.req_op {
             MEM_READ => {}
             MEM_COMPARE_AND_SET => {
-                if data == request.req_expected {
-                    self.cells.write(address, request.req_wdata);
+                let mask = byte_mask(request.req_be);
+                if (data ^ request.req_expected) & mask == 0 {
+                    self.cells
+                        .write(address, data & !mask | request.req_wdata & mask);
                 }
             }
             _ => {
@@ -248,6 +250,9 @@ impl PartialEq for Memory {
 
 /// A mask of the bytes that byte enables name.
 const fn byte_mask(enables: u8) -> u64 {
+    if enables == 0xff {
+        return u64::MAX;
+    }
     let mut mask = 0;
     let mut byte = 0;
     while byte < 8 {

@@ -90,7 +90,7 @@ impl Mmu {
     pub fn new(config: &Config) -> Self {
         let spec = Spec::new(config);
         let tlb = std::array::from_fn(|level| {
-            crate::arch::PageSize::ALL
+            crate::arch::PageSize::ARRAYS
                 .map(|size| TlbArray::new(size, spec.arrays[3 * level + size as usize]))
         });
         Self {

@@ -55,7 +55,7 @@ pub const CTRL_INVPCID: u8 = 5;
 pub const MEM_READ: u8 = 0;
 /// A write of the enabled bytes, which no walker asks for (contract 3).
 pub const MEM_WRITE: u8 = 1;
-/// A compare-and-set of 8 bytes (contract 3, 8.3).
+/// A compare-and-set of the enabled bytes (contract 3, 8.3).
 pub const MEM_COMPARE_AND_SET: u8 = 2;
 
 // Look-up codes (contract 6 and 7.1).
@@ -220,7 +220,7 @@ pub struct PortOut {
     pub resp_id: u8,
     /// [`STATUS_TRANSLATED`] to [`STATUS_BUS_ERROR`], 0 to 3.
     pub resp_status: u8,
-    /// Translated: 0 = 4 KiB, 1 = 2 MiB, 2 = 1 GiB (contract 1.5).
+    /// Translated: 0 = 4 KiB, 1 = 2 MiB, 2 = 1 GiB, 3 = 4 MiB (contract 1.5).
     pub resp_page_size: u8,
     /// Translated: PWT of the leaf, 0 or 1.
     pub resp_pwt: u8,
@@ -272,7 +272,7 @@ pub struct MemoryOut {
     pub req_id: u8,
     /// Beats of 8 bytes: 1 in every request of a walker.
     pub req_beats: u8,
-    /// Byte enables, one a bit: 0xff in every request of a walker.
+    /// Byte enables, one a bit: 0xff in a request of a walker, or with entries of 4 bytes 0x0f or 0xf0 (contract 8.3).
     pub req_be: u8,
     /// 1: a response is taken; constantly 1 (contract 1.1).
     pub resp_ready: u8,
@@ -280,9 +280,9 @@ pub struct MemoryOut {
     pub reserved: [u8; 2],
     /// The physical address, 52 bits, divisible by 8.
     pub req_addr: u64,
-    /// The value that a compare-and-set writes if it succeeds; 0 in a read.
+    /// The value that a compare-and-set writes if it succeeds; 0 in bytes that are not enabled, and in a read.
     pub req_wdata: u64,
-    /// The value that a compare-and-set must find; 0 in a read.
+    /// The value that a compare-and-set must find; 0 in bytes that are not enabled, and in a read.
     pub req_expected: u64,
 }
 
@@ -344,7 +344,7 @@ pub struct Monitor {
     pub stlb_entry: u8,
     /// By walker; those that a machine does not have are 0.
     pub walk: [WalkEvent; MAX_WALKERS],
-    /// By array: `3 * level + page size`.
+    /// By array: `3 * level + array of the page size` (contract 2).
     pub tlb: [ArrayEvent; TLB_ARRAYS],
     /// By cache: PDE, PDPTE, PML4E, PML5E.
     pub psc: [ArrayEvent; PSC_LEVELS],

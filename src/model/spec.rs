@@ -40,7 +40,7 @@ impl Spec {
     pub fn new(config: &Config) -> Self {
         let mut arrays = [ArraySpec::ABSENT; TLB_ARRAYS];
         for level in Level::ALL {
-            for size in PageSize::ALL {
+            for size in PageSize::ARRAYS {
                 arrays[level.array_index(size)] = config.array(level, size);
             }
         }

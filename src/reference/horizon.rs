@@ -223,7 +223,7 @@ impl Horizons {
             let at = map.entry(key).or_insert(cycle);
             *at = cycle.max(*at);
         };
-        for size in PageSize::ALL {
+        for size in PageSize::ARRAYS {
             set(&mut self.pages, page_key(va, size, pcid));
             if globals {
                 set(&mut self.global_pages, page_key(va, size, Pcid::ZERO));
@@ -285,7 +285,7 @@ impl Horizons {
             psc: self.psc(pcid),
             everything: self.all.effective,
         };
-        for size in PageSize::ALL {
+        for size in PageSize::ARRAYS {
             let index = size as usize;
             if let Some(page) = self.pages.get(&page_key(va, size, pcid)) {
                 snapshot.non_global[index] = context.max(*page);

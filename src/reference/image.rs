@@ -82,6 +82,7 @@ impl PhysicalMemory for Untouched<'_> {
     fn compare_and_set(
         &mut self,
         address: PhysicalAddress,
+        _mask: u64,
         _expected: u64,
         _new: u64,
     ) -> Result<u64, BusError> {
@@ -108,7 +109,10 @@ mod tests {
     fn an_untouched_view_accepts_a_compare_and_set_and_keeps_memory() {
         let image = Image::new(0x1000, [(8, 1)]);
         let at = |raw| PhysicalAddress::new_truncate(raw, crate::arch::MaxPhyAddr::MAX);
-        assert_eq!(Untouched(&image).compare_and_set(at(8), 1, 0x21), Ok(1));
+        assert_eq!(
+            Untouched(&image).compare_and_set(at(8), u64::MAX, 1, 0x21),
+            Ok(1)
+        );
         assert_eq!(image.read(8), 1);
         assert!(Untouched(&image).read_u64(at(0x1000)).is_err());
     }

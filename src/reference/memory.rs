@@ -18,14 +18,15 @@ pub trait PhysicalMemory {
     /// [`BusError`] if no memory stands there.
     fn read_u64(&mut self, address: PhysicalAddress) -> Result<u64, BusError>;
 
-    /// In one operation: reads the 8 bytes at `address`, and writes `new` if they equal `expected`. Returns what it
-    /// read, so it wrote if that equals `expected`.
+    /// In one operation: reads the 8 bytes at `address`, and writes the bits `mask` of `new` if those bits equal those of `expected`. Returns
+    /// all 8 bytes as it read them, so it wrote if they equal `expected` in `mask`, which names whole bytes.
     ///
     /// # Errors
     /// [`BusError`] if no memory stands there.
     fn compare_and_set(
         &mut self,
         address: PhysicalAddress,
+        mask: u64,
         expected: u64,
         new: u64,
     ) -> Result<u64, BusError>;
@@ -39,10 +40,11 @@ impl<M: PhysicalMemory + ?Sized> PhysicalMemory for &mut M {
     fn compare_and_set(
         &mut self,
         address: PhysicalAddress,
+        mask: u64,
         expected: u64,
         new: u64,
     ) -> Result<u64, BusError> {
-        (**self).compare_and_set(address, expected, new)
+        (**self).compare_and_set(address, mask, expected, new)
     }
 }
 
@@ -103,13 +105,14 @@ impl PhysicalMemory for SparseMemory {
     fn compare_and_set(
         &mut self,
         address: PhysicalAddress,
+        mask: u64,
         expected: u64,
         new: u64,
     ) -> Result<u64, BusError> {
         let word = self.word(address)?;
         let found = self.words.get(&word).copied().unwrap_or(0);
-        if found == expected {
-            self.words.insert(word, new);
+        if (found ^ expected) & mask == 0 {
+            self.words.insert(word, found & !mask | new & mask);
         }
         Ok(found)
     }

@@ -120,7 +120,7 @@ pub struct Provenance {
 impl Provenance {
     /// A check of a machine with `capabilities` over `image`.
     pub fn new(capabilities: Capabilities, image: Image) -> Self {
-        let sizes = PageSize::ALL;
+        let sizes = PageSize::ARRAYS;
         Self {
             observer: Observer::new(capabilities, image, true),
             events: Events::default(),

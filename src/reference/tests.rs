@@ -69,7 +69,7 @@ impl Bench {
         }
         let page_size = match size {
             PageSize::Size4K => 0,
-            PageSize::Size2M | PageSize::Size1G => bit::PS,
+            PageSize::Size2M | PageSize::Size1G | PageSize::Size4M => bit::PS,
         };
         self.put(size.leaf_level(), va, frame | page_size | leaf_flags);
     }
@@ -362,6 +362,7 @@ impl PhysicalMemory for Rival {
     fn compare_and_set(
         &mut self,
         address: PhysicalAddress,
+        mask: u64,
         expected: u64,
         new: u64,
     ) -> Result<u64, BusError> {
@@ -369,7 +370,7 @@ impl PhysicalMemory for Rival {
             let value = self.values.remove(0);
             self.memory.poke(address, value)?;
         }
-        self.memory.compare_and_set(address, expected, new)
+        self.memory.compare_and_set(address, mask, expected, new)
     }
 }
 

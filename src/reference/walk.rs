@@ -1,6 +1,6 @@
 //! The timeless walk: one access, translated or refused, with the accessed and dirty bits that it leaves behind.
 //!
-//! Contract: 8.4 (what an entry does, not when). SDM vol. 3A, 4.5 (walk), 4.6 (rights), 4.7 (faults),
+//! Contract: 8.4 (what an entry does, not when). SDM vol. 3A, 4.3 and 4.5 (walks), 4.6 (rights), 4.7 (faults),
 //! 4.8 (accessed and dirty).
 //! Counterpart: `rtl/walker.sv` and `crate::model::walker`, which do the same in time.
 //!
@@ -10,9 +10,9 @@
 //! fails, the value that came back is decoded in the entry's place. A's set on the way stay, also if the walk then faults.
 
 use crate::arch::{
-    Access, BusError, Capabilities, Decoded, Denials, Entry, EntryRules, Level, MemoryTypeBits,
-    Outcome, PageFaultCode, PageRights, PageSize, PhysicalAddress, Registers, VirtualAddress,
-    rights,
+    Access, BusError, Capabilities, Decoded, Denials, Entry, EntryRules, EntrySlot, Level,
+    MemoryTypeBits, Outcome, PageFaultCode, PageRights, PageSize, PhysicalAddress, Registers,
+    VirtualAddress, rights,
 };
 
 use super::memory::PhysicalMemory;
@@ -86,7 +86,7 @@ pub enum WalkStep {
     Read {
         /// Its level.
         level: Level,
-        /// Its index in its table, 0 to 511.
+        /// Its index in its table, 0 to 511; in 32-bit paging 0 to 1023.
         index: u64,
         /// Where it stands.
         address: PhysicalAddress,
@@ -242,7 +242,8 @@ impl<M: PhysicalMemory, O: WalkObserver> Run<'_, M, O> {
         let mut used = [None; Level::COUNT];
         for row in self.address.mode().spec().levels {
             let level = row.level;
-            let at = table.entry_address(self.address.index(level));
+            let mode = self.address.mode();
+            let at = mode.entry_address(table, level, self.address.raw());
             let (entry, leaf) = match self.use_entry(level, at, rights)? {
                 Used::Table(entry) => (entry, None),
                 Used::Leaf(entry, size, rights) => (entry, Some((size, rights))),
@@ -318,9 +319,9 @@ impl<M: PhysicalMemory, O: WalkObserver> Run<'_, M, O> {
     }
 
     fn read(&mut self, level: Level, at: PhysicalAddress) -> Result<Entry, Stop> {
-        match self.memory.read_u64(at) {
+        match self.memory.read_u64(EntrySlot::cell(at)) {
             Ok(raw) => {
-                let entry = Entry(raw);
+                let entry = self.slot(at).extract(raw);
                 self.observer.step(WalkStep::Read {
                     level,
                     index: self.address.index(level),
@@ -340,9 +341,16 @@ impl<M: PhysicalMemory, O: WalkObserver> Run<'_, M, O> {
         expected: Entry,
         new: Entry,
     ) -> Result<Entry, Stop> {
-        match self.memory.compare_and_set(at, expected.raw(), new.raw()) {
+        let slot = self.slot(at);
+        let done = self.memory.compare_and_set(
+            EntrySlot::cell(at),
+            slot.mask(),
+            slot.place(expected),
+            slot.place(new),
+        );
+        match done {
             Ok(raw) => {
-                let found = Entry(raw);
+                let found = slot.extract(raw);
                 self.observer.step(WalkStep::CompareAndSet {
                     level,
                     address: at,
@@ -354,6 +362,11 @@ impl<M: PhysicalMemory, O: WalkObserver> Run<'_, M, O> {
             }
             Err(error) => Err(self.bus_error(level, error)),
         }
+    }
+
+    /// Where the entry at `at` stands in its cell.
+    const fn slot(&self, at: PhysicalAddress) -> EntrySlot {
+        EntrySlot::of(self.address.mode(), at)
     }
 
     fn bus_error(&mut self, level: Level, error: BusError) -> Stop {

@@ -113,7 +113,7 @@ proptest! {
         invalidation in any_invalidation(),
         page in 0..4u64, size in 0..3usize, context in 0..4u64, global in any::<bool>(),
     ) {
-        let size = PageSize::ALL[size];
+        let size = PageSize::ARRAYS[size];
         let entry = va(page << 20).align_down(size);
         let context = pcid(context);
         let (tlb, psc) = match invalidation {

@@ -156,7 +156,7 @@ fn every_refused_write_raises_gp_and_changes_nothing() {
             |r| r.write_cr4(cr4::LA57, &four_level_only()),
             Gp::La57Unsupported,
         ),
-        (on(), |r| r.write_cr4(0, &machine()), Gp::PaeCleared),
+        (on(), |r| r.write_cr4(0, &machine()), Gp::PaeChange),
         (
             off,
             |r| r.write_cr4(cr4::PCIDE, &machine()),

@@ -41,7 +41,7 @@ fn the_presets_are_valid_differ_and_together_press_on_the_extremes() {
     }
     let any = |holds: &dyn Fn(&Config) -> bool| machines.iter().any(holds);
     let arrays = |machine: &Config| {
-        Level::ALL.map(|level| PageSize::ALL.map(|size| machine.array(level, size)))
+        Level::ALL.map(|level| PageSize::ARRAYS.map(|size| machine.array(level, size)))
     };
     assert!(any(&|machine| machine.capabilities.maxphyaddr_bits == 36));
     assert!(any(&|machine| machine.capabilities.maxphyaddr_bits == 52));
@@ -111,7 +111,7 @@ fn an_absent_array_has_no_way_one_set_and_no_part_in_the_sweep() {
     ])
     .expect("valid")
     .config;
-    for size in PageSize::ALL {
+    for size in PageSize::ARRAYS {
         assert_eq!(machine.array(Level::Stlb, size), ArraySpec::ABSENT);
     }
     assert_eq!(machine.sweep_cycles(), 16, "the sets of the DTLB");

@@ -304,7 +304,7 @@ mod tests {
             "PagingOffWithPcide",
             "Cr3Reserved",
             "La57Change",
-            "PaeCleared",
+            "PaeChange",
             "PcideWithCr3Low",
             "LmeChange",
             "InvpcidType",

@@ -77,7 +77,7 @@ pub fn cell_address(word: Word, layout: &Layout) -> Result<u64, Trouble> {
 
 /// A page size: `4k`, `2m` or `1g`.
 pub fn page_size(word: Word) -> Result<PageSize, Trouble> {
-    PageSize::ALL
+    PageSize::ARRAYS
         .into_iter()
         .find(|size| size.name() == word.text)
         .ok_or_else(|| {

@@ -239,7 +239,7 @@ impl Mapping {
     pub(super) const fn root_level(&self) -> Level {
         match self.mode {
             PagingMode::FiveLevel => Level::Pml5,
-            PagingMode::FourLevel | PagingMode::Off => Level::Pml4,
+            PagingMode::FourLevel | PagingMode::Off | PagingMode::TwoLevel => Level::Pml4,
         }
     }
 
@@ -266,7 +266,7 @@ impl Mapping {
     pub(super) const fn leaf_value(&self, page: u64, size: PageSize) -> u64 {
         let large = match size {
             PageSize::Size4K => 0,
-            PageSize::Size2M | PageSize::Size1G => bit::PS,
+            PageSize::Size2M | PageSize::Size1G | PageSize::Size4M => bit::PS,
         };
         page | self.leaf_bits | large
     }
@@ -289,7 +289,7 @@ impl Mapping {
         let block = self.block(linear);
         match size {
             PageSize::Size1G => block,
-            PageSize::Size2M => self.piece(block, linear),
+            PageSize::Size2M | PageSize::Size4M => self.piece(block, linear),
             PageSize::Size4K => {
                 let frame = self.frames(linear).apply(linear >> FRAME_SHIFT);
                 self.piece(block, linear) | frame << FRAME_SHIFT
@@ -327,7 +327,7 @@ const fn slot_bits(frame_bits: u32, level: Level) -> u32 {
 const fn minimum_bytes(mode: PagingMode) -> u64 {
     match mode {
         PagingMode::FiveLevel => 1 << 34,
-        PagingMode::FourLevel | PagingMode::Off => 1 << 32,
+        PagingMode::FourLevel | PagingMode::Off | PagingMode::TwoLevel => 1 << 32,
     }
 }
 

@@ -102,7 +102,7 @@ fn each_policy_maps_pages_of_its_sizes() {
         (PagePolicy::Size4K, vec![PageSize::Size4K]),
         (PagePolicy::Size2M, vec![PageSize::Size2M]),
         (PagePolicy::Size1G, vec![PageSize::Size1G]),
-        (PagePolicy::Mixed, PageSize::ALL.to_vec()),
+        (PagePolicy::Mixed, PageSize::ARRAYS.to_vec()),
     ] {
         let spec = MappingSpec {
             pages: policy,
