@@ -21,7 +21,7 @@ use std::collections::HashMap;
 
 use foldhash::fast::FixedState;
 
-use crate::arch::{Invalidation, PageSize, Pcid};
+use crate::arch::{Invalidation, PageSize, PagingMode, Pcid};
 
 /// Single pages on record before they are forgotten.
 pub const PAGE_LIMIT: usize = 1 << 16;
@@ -104,9 +104,9 @@ fn last_of(list: &[Removal], counts: impl Fn(&Removal) -> bool) -> u64 {
 /// The horizons of one request, as they were when it was accepted: what is invalidated later may still answer it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Snapshot {
-    /// For a non-global TLB entry of the request's page and context, by page size.
+    /// For a non-global TLB entry of the request's page and context, by array of the page size.
     pub non_global: [u64; 3],
-    /// For the leaf of a global TLB entry of the page, by page size.
+    /// For the leaf of a global TLB entry of the page, by array of the page size.
     pub global: [u64; 3],
     /// For a paging-structure-cache entry of the context.
     pub psc: u64,
@@ -172,7 +172,7 @@ impl Horizons {
         match *invalidation {
             Invalidation::None => {}
             Invalidation::Page { va, pcid, globals } => {
-                self.record_page(va.raw(), pcid, globals, effective);
+                self.record_page(va.raw(), va.mode(), pcid, globals, effective);
                 // INVLPG drops every paging-structure-cache entry of the context; by the manual, INVPCID those of the address
                 // alone, which `record_page` has taken care of.
                 if globals || self.reading == Reading::Contract {
@@ -195,11 +195,11 @@ impl Horizons {
         }
     }
 
-    /// A page fault was delivered for `va` in context `pcid`, and dropped what it used, in `cycle` or later.
+    /// A page fault was delivered for `va` of `mode` in context `pcid`, and dropped what it used, in `cycle` or later.
     ///
     /// `cycle` may lie before cycles that were recorded already.
-    pub fn record_drop(&mut self, va: u64, pcid: Pcid, cycle: u64) {
-        self.record_page(va, pcid, self.reading == Reading::Contract, cycle);
+    pub fn record_drop(&mut self, va: u64, mode: PagingMode, pcid: Pcid, cycle: u64) {
+        self.record_page(va, mode, pcid, self.reading == Reading::Contract, cycle);
     }
 
     /// As [`Invalidation::All`], also for the reset of the machine.
@@ -214,7 +214,7 @@ impl Horizons {
         self.global_pages.clear();
     }
 
-    fn record_page(&mut self, va: u64, pcid: Pcid, globals: bool, cycle: u64) {
+    fn record_page(&mut self, va: u64, mode: PagingMode, pcid: Pcid, globals: bool, cycle: u64) {
         if self.pages.len() + self.global_pages.len() > PAGE_LIMIT {
             self.pages.clear();
             self.global_pages.clear();
@@ -223,7 +223,7 @@ impl Horizons {
             let at = map.entry(key).or_insert(cycle);
             *at = cycle.max(*at);
         };
-        for size in PageSize::ARRAYS {
+        for &size in mode.array_page_sizes() {
             set(&mut self.pages, page_key(va, size, pcid));
             if globals {
                 set(&mut self.global_pages, page_key(va, size, Pcid::ZERO));
@@ -275,8 +275,8 @@ impl Horizons {
         }
     }
 
-    /// Every horizon that matters to a request for `va` under `pcid`.
-    pub fn snapshot(&self, va: u64, pcid: Pcid) -> Snapshot {
+    /// Every horizon that matters to a request for `va` in `mode` under `pcid`.
+    pub fn snapshot(&self, va: u64, mode: PagingMode, pcid: Pcid) -> Snapshot {
         let context = self.context(pcid);
         let globals = self.globals.max(self.all.effective);
         let mut snapshot = Snapshot {
@@ -285,8 +285,8 @@ impl Horizons {
             psc: self.psc(pcid),
             everything: self.all.effective,
         };
-        for size in PageSize::ARRAYS {
-            let index = size as usize;
+        for &size in mode.array_page_sizes() {
+            let index = size.array_index();
             if let Some(page) = self.pages.get(&page_key(va, size, pcid)) {
                 snapshot.non_global[index] = context.max(*page);
             }
@@ -412,7 +412,7 @@ mod tests {
     fn a_drop_covers_globals_by_the_contract_alone() {
         for (reading, global) in [(Reading::Contract, 7), (Reading::Manual, 0)] {
             let mut horizons = Horizons::new(reading);
-            horizons.record_drop(VA, ONE, 7);
+            horizons.record_drop(VA, PagingMode::FourLevel, ONE, 7);
             assert_eq!(horizons.non_global(VA, PageSize::Size4K, ONE), 7);
             assert_eq!(horizons.global(VA, PageSize::Size4K), global);
         }
@@ -422,7 +422,7 @@ mod tests {
     fn the_record_of_single_pages_is_bounded_and_forgetting_widens() {
         let mut horizons = Horizons::new(Reading::Contract);
         for index in 0..PAGE_LIMIT as u64 {
-            horizons.record_drop(index << 12, ONE, 1 + index);
+            horizons.record_drop(index << 12, PagingMode::FourLevel, ONE, 1 + index);
         }
         assert!(horizons.pages.len() + horizons.global_pages.len() <= PAGE_LIMIT + 6);
         assert_eq!(horizons.non_global(0, PageSize::Size4K, ONE), 0);

@@ -255,7 +255,7 @@ impl Observer {
                 "none until the write is complete",
             ));
         }
-        let request = Request::new(port, cycle, input);
+        let request = Request::new(port, cycle, input, self.registers.paging_mode());
         self.outstanding[port].push(request);
         self.outstanding_count += 1;
         events.requests.push(request);
@@ -373,23 +373,16 @@ impl Observer {
             id: request.req_id,
             op: request.req_op,
             address: request.req_addr,
+            byte_enables: request.req_be,
             expected: request.req_expected,
             new: request.req_wdata,
             before: self.image.read(request.req_addr),
             error: !self.image.contains(request.req_addr),
         };
-        match transaction.op {
-            pkg::MEM_COMPARE_AND_SET if transaction.before == transaction.expected => {
-                self.change(transaction.address, transaction.new, true, events);
-            }
-            pkg::MEM_WRITE => {
-                let mask = (0..8)
-                    .filter(|byte| request.req_be >> byte & 1 != 0)
-                    .fold(0, |mask, byte| mask | 0xff << (8 * byte));
-                let after = transaction.before & !mask | transaction.new & mask;
-                self.change(transaction.address, after, true, events);
-            }
-            _ => {}
+        if transaction.op == pkg::MEM_WRITE || transaction.has_set() {
+            let mask = transaction.mask();
+            let after = transaction.before & !mask | transaction.new & mask;
+            self.change(transaction.address, after, true, events);
         }
         self.in_flight.push(transaction);
         events.accepted_transaction = Some(transaction);

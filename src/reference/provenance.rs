@@ -29,7 +29,7 @@
 //! * Which way a fill takes when nothing conflicts (replacement), which set an address belongs to, which of several walks or look-ups goes first,
 //!   and how long anything takes: the other twin says so, in lockstep.
 //! * That a machine has an array at all: a walk that could have filled an array which was never filled passes.
-//! * Byte enables and stability of the memory port.
+//! * Stability of the memory port.
 //!
 //! # How
 //! Shadow arrays ([`super::shadow`]) are rebuilt from the monitor's fills and removals. Every entry carries its lineage: the entry
@@ -38,7 +38,7 @@
 
 use std::collections::VecDeque;
 
-use crate::arch::{Capabilities, EntryRules, Invalidation, Level, PageSize, Registers};
+use crate::arch::{Capabilities, EntryRules, Invalidation, Level, PageSize, PagingMode, Registers};
 use crate::model::mmu_pkg::{
     self as pkg, ARRAY_NONE, Inputs, MAX_MISS_QUEUE_ENTRIES, MAX_PORTS, MAX_WALKERS, Monitor,
     Outputs, PREFETCH_ENTRY, PSC_LEVELS, PortOut, TLB_ARRAYS,
@@ -214,8 +214,19 @@ impl Provenance {
         if let Some(operation) = &events.performed {
             self.registers = operation.after;
             self.rules = operation.after.entry_rules(self.observer.capabilities());
+            self.size_arrays();
         }
         Ok(())
+    }
+
+    /// The arrays hold pages of the sizes of the mode. With paging off they keep what they had: they may still be swept.
+    fn size_arrays(&mut self) {
+        let mode = self.registers.paging_mode();
+        if mode != PagingMode::Off {
+            for (array, shadow) in self.tlb.iter_mut().enumerate() {
+                shadow.set_size(mode.array_page_sizes()[array % 3]);
+            }
+        }
     }
 
     fn reset(&mut self, cycle: u64) {
@@ -338,10 +349,7 @@ impl Provenance {
             registers: &self.registers,
             rules: &self.rules,
         };
-        if transaction.op == pkg::MEM_COMPARE_AND_SET && transaction.before == transaction.expected
-        {
-            self.figures.entry_updates += 1;
-        }
+        self.figures.entry_updates += u64::from(transaction.has_set());
         let walker = usize::from(transaction.id);
         if let Some(Some(walk)) = self.walks.get_mut(walker) {
             if walk.prefetch {
@@ -414,7 +422,8 @@ impl Provenance {
     fn drop_address(&mut self, cycle: u64, entry: usize, va: u64) -> Removal {
         self.take_rights(entry);
         let pcid = self.registers.current_pcid();
-        self.horizons.record_drop(va, pcid, cycle);
+        let mode = self.registers.paging_mode();
+        self.horizons.record_drop(va, mode, pcid, cycle);
         Removal::Drop { va, pcid }
     }
 }

@@ -22,7 +22,8 @@
 use std::ops::ControlFlow;
 
 use crate::arch::{
-    Decoded, Entry, EntryRules, Level, PageFaultCode, PageRights, PageSize, Pcid, Registers, rights,
+    Decoded, Entry, EntryRules, EntrySlot, Level, PageFaultCode, PageRights, PageSize, Pcid,
+    PhysicalAddress, Registers, rights,
 };
 use crate::model::mmu_pkg::PortOut;
 
@@ -42,7 +43,7 @@ pub const OUTCOME_LIMIT: usize = 8;
 pub enum Goal {
     /// This response.
     Response(PortOut),
-    /// A request that may change an entry so.
+    /// A request that may change an entry so: of 4 bytes, just those, at their address.
     Update(Change),
 }
 
@@ -156,7 +157,7 @@ struct Search<'a, 's> {
     current_until: u64,
     /// When its paging-structure caches were emptied.
     timeline: PscTimeline<'a>,
-    /// How old entries above a global leaf may be, by page size.
+    /// How old entries above a global leaf may be, by array of the page size.
     above_global: [u64; 3],
     /// Nothing older than this can be of use.
     bound: u64,
@@ -255,8 +256,10 @@ impl Search<'_, '_> {
         if !self.met(above.oldest, above.needed) || self.was_followed(level, &above) {
             return ControlFlow::Continue(());
         }
-        let index = (question.request.va >> level.shift()) & 0x1ff;
-        let address = above.table + 8 * index;
+        let mode = question.registers.paging_mode();
+        let table = PhysicalAddress::new(above.table);
+        let at = mode.entry_address(table, level, question.request.va);
+        let (address, slot) = (at.raw(), EntrySlot::of(mode, at));
         if !question.image.contains(address) {
             return if self.of_own_walk(above.oldest, NOW) {
                 self.reached(payload::bus_error(question.request), false, above.oldest)
@@ -279,12 +282,15 @@ impl Search<'_, '_> {
         let mut values = std::mem::take(&mut self.scratch.candidates[level.array_index()]);
         self.complete &= question.history.values(
             question.image,
-            address,
+            EntrySlot::cell(at).raw(),
             self.pcid,
             self.current_until,
             self.bound,
             &mut values,
         );
+        if slot != EntrySlot::Whole {
+            take_halves(&mut values, slot);
+        }
         let mut flow = ControlFlow::Continue(());
         for candidate in &values {
             flow = self.try_value(level, address, above, *candidate);
@@ -385,7 +391,7 @@ impl Search<'_, '_> {
     ) -> ControlFlow<()> {
         let question = self.question;
         let request = question.request;
-        let index = size as usize;
+        let index = size.array_index();
         let last = candidate.last;
         let global = entry.global() && question.registers.pge();
         let cached = if global {
@@ -525,5 +531,45 @@ impl Search<'_, '_> {
             return ControlFlow::Break(());
         }
         ControlFlow::Continue(())
+    }
+}
+
+/// Makes of what a cell held what one entry of 4 bytes in it held: values that differ in the other one alone are one.
+fn take_halves(values: &mut Vec<Candidate>, slot: EntrySlot) {
+    let mut kept = 0;
+    for index in 0..values.len() {
+        let mut half = values[index];
+        half.value = slot.extract(half.value).raw();
+        let (known, _) = values.split_at_mut(kept);
+        if let Some(same) = known.iter_mut().find(|known| known.value == half.value) {
+            same.first = same.first.min(half.first);
+            same.last = same.last.max(half.last);
+        } else {
+            values[kept] = half;
+            kept += 1;
+        }
+    }
+    values.truncate(kept);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_neighbour_in_the_cell_held_does_not_count() {
+        let held = |value, first, last| Candidate { value, first, last };
+        let mut values = vec![
+            held(0x7_0000_0001, 10, NOW),
+            held(0x3_0000_0001, 5, 9),
+            held(0x3_0000_0009, 0, 4),
+        ];
+        let mut high = values.clone();
+        take_halves(&mut values, EntrySlot::Low);
+        let found: Vec<_> = values.iter().map(|c| (c.value, c.first, c.last)).collect();
+        assert_eq!(found, [(1, 5, NOW), (9, 0, 4)]);
+        take_halves(&mut high, EntrySlot::High);
+        let found: Vec<_> = high.iter().map(|c| (c.value, c.first, c.last)).collect();
+        assert_eq!(found, [(7, 10, NOW), (3, 0, 9)]);
     }
 }

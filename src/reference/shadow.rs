@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 
-use crate::arch::{Invalidation, Level, PageRights, PageSize, Pcid};
+use crate::arch::{Invalidation, Level, PageRights, PageSize, PagingMode, Pcid};
 
 mod words;
 
@@ -55,6 +55,11 @@ impl TlbShadow {
     /// The page size that it holds.
     pub const fn size(&self) -> PageSize {
         self.size
+    }
+
+    /// Makes it an array of pages of `size`, which it must be empty for.
+    pub fn set_size(&mut self, size: PageSize) {
+        self.size = size;
     }
 
     /// Forgets everything.
@@ -204,9 +209,9 @@ impl PscShadow {
         found
     }
 
-    /// The ways that match `va` under `pcid`.
-    pub fn matching(&self, va: u64, pcid: Pcid) -> u64 {
-        let tag = PscWords::new(va, self.level, pcid, 0, PageRights::ALL).tag;
+    /// The ways that match `va` under `pcid` in `mode`.
+    pub fn matching(&self, va: u64, mode: PagingMode, pcid: Pcid) -> u64 {
+        let tag = PscWords::new(va, mode, self.level, pcid, 0, PageRights::ALL).tag;
         self.ways_where(|words| words.tag == tag)
     }
 

@@ -29,7 +29,8 @@
 //! * Reads of the machine: they change nothing.
 
 use crate::arch::{
-    Capabilities, EntryRules, Invalidation, PageSize, Pcid, Registers, VirtualAddress,
+    Capabilities, EntryRules, EntrySlot, Invalidation, PageSize, PagingMode, Pcid, PhysicalAddress,
+    Registers, VirtualAddress,
 };
 use crate::model::mmu_pkg::{
     Inputs, MAX_PORTS, Outputs, STATUS_BUS_ERROR, STATUS_GENERAL_PROTECTION, STATUS_PAGE_FAULT,
@@ -60,6 +61,7 @@ struct Open {
 #[derive(Debug, Clone, Copy)]
 struct Delivered {
     va: u64,
+    mode: PagingMode,
     size: PageSize,
     pcid: Pcid,
     global: bool,
@@ -162,9 +164,9 @@ impl Staleness {
             self.change(cycle, change)?;
         }
         for request in &events.requests {
-            let snapshot = self
-                .horizons
-                .snapshot(request.va, self.observer.registers().current_pcid());
+            let registers = self.observer.registers();
+            let (mode, pcid) = (registers.paging_mode(), registers.current_pcid());
+            let snapshot = self.horizons.snapshot(request.va, mode, pcid);
             self.open[usize::from(request.port)].push(Open {
                 request: *request,
                 snapshot,
@@ -223,6 +225,7 @@ impl Staleness {
             }
             return Ok(());
         }
+        let change = &self.entry_change(change);
         let bits = change.before ^ change.after;
         let text = |change: &Change| {
             format!(
@@ -267,6 +270,23 @@ impl Staleness {
             text(change),
             allowed,
         ))
+    }
+
+    /// A change by the machine, of an entry of 4 bytes where those are in force and no other changed.
+    fn entry_change(&self, change: &Change) -> Change {
+        let mode = self.observer.registers().paging_mode();
+        let changed = change.before ^ change.after;
+        let high = u64::from(changed & 0xffff_ffff == 0);
+        let at = PhysicalAddress::new(change.address | 4 * high);
+        match EntrySlot::of(mode, at) {
+            slot if slot != EntrySlot::Whole && changed & !slot.mask() == 0 => Change {
+                address: at.raw(),
+                before: slot.extract(change.before).raw(),
+                after: slot.extract(change.after).raw(),
+                ..*change
+            },
+            _ => *change,
+        }
     }
 
     fn question<'a>(
@@ -355,8 +375,12 @@ impl Staleness {
         let pcid = registers.current_pcid();
         if answer.response.resp_status == STATUS_PAGE_FAULT {
             let va = VirtualAddress::new_truncate(request.va, registers.paging_mode());
-            self.horizons
-                .record_drop(request.va, pcid, request.accepted_cycle);
+            self.horizons.record_drop(
+                request.va,
+                registers.paging_mode(),
+                pcid,
+                request.accepted_cycle,
+            );
             self.forget_delivered(
                 &Invalidation::Page {
                     va,
@@ -370,15 +394,14 @@ impl Staleness {
         if answer.response.resp_status != STATUS_TRANSLATED {
             return;
         }
-        let size = match answer.response.resp_page_size {
-            0 => PageSize::Size4K,
-            1 => PageSize::Size2M,
-            _ => PageSize::Size1G,
+        let Some(size) = PageSize::from_code(answer.response.resp_page_size) else {
+            return;
         };
         let page = request.va >> 12;
         let slot = (page ^ (page >> 8) ^ (u64::from(pcid.raw()) * 7)) as usize % DELIVERED;
         let translation = Delivered {
             va: request.va,
+            mode: registers.paging_mode(),
             size,
             pcid,
             global: matched.global,
@@ -390,22 +413,20 @@ impl Staleness {
     /// Counts which delivered translations `invalidation` covers, and which of them are stale by now.
     fn forget_delivered(&mut self, invalidation: &Invalidation, kind: InvalidationKind) {
         let registers = self.observer.registers();
-        let (pcid, root, mode) = (
-            registers.current_pcid(),
-            registers.root_table().raw(),
-            registers.width_mode(),
-        );
+        let (pcid, root) = (registers.current_pcid(), registers.root_table().raw());
         let image = self.observer.image();
         for slot in &mut self.delivered {
             let Some(known) = slot else { continue };
-            let page = VirtualAddress::new_truncate(known.va, mode);
+            let page = VirtualAddress::new_truncate(known.va, known.mode);
             if !invalidation.covers_tlb_entry(page, known.size, known.pcid, known.global) {
                 continue;
             }
             let entries = &known.chain.entries[..known.chain.len];
-            let changed = entries
-                .iter()
-                .any(|(address, value)| (image.read(*address) ^ value) & !ACCESSED_DIRTY != 0);
+            let changed = entries.iter().any(|(address, value)| {
+                let slot = EntrySlot::of(known.mode, PhysicalAddress::new(*address));
+                let now = slot.extract(image.read(*address)).raw();
+                (now ^ value) & !ACCESSED_DIRTY != 0
+            });
             let moved = known.pcid == pcid && known.chain.root != root;
             self.figures.removed[kind as usize] += 1;
             self.figures.stale_removed[kind as usize] += u64::from(changed || moved);

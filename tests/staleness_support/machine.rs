@@ -361,7 +361,7 @@ impl Machine {
     }
 
     fn leaf_size(&self) -> PageSize {
-        self.walker.level.page_size().unwrap_or(PageSize::Size1G)
+        PageSize::ARRAYS[self.walker.level.array_index().min(2)]
     }
 
     /// The code of a look-up in three arrays, and where it hit.

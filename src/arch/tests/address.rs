@@ -100,6 +100,39 @@ fn an_address_canonical_in_57_bits_need_not_be_in_48() {
     assert_ne!(VirtualAddress::new(0, four), VirtualAddress::new(0, five));
 }
 
+/// The modes that walk.
+const PAGING: [PagingMode; 3] = [
+    PagingMode::FourLevel,
+    PagingMode::FiveLevel,
+    PagingMode::TwoLevel,
+];
+
+#[test]
+fn in_32_bit_paging_no_address_is_refused_and_the_lower_half_counts() {
+    for raw in [0x8000_1234, 1 << 47 | 0x8000_1234, !0 << 32 | 0x8000_1234] {
+        let address = VirtualAddress::try_new(raw, PagingMode::TwoLevel);
+        assert_eq!(address.map(VirtualAddress::raw), Ok(0x8000_1234));
+    }
+    let address = VirtualAddress::new(0xffff_fffc, PagingMode::TwoLevel);
+    let indices = [Level::Pd, Level::Pt].map(|level| address.index(level));
+    assert_eq!(indices, [0x3ff, 0x3ff]);
+    let at =
+        PagingMode::TwoLevel.entry_address(PhysicalAddress::new(0x5000), Level::Pd, address.raw());
+    assert_eq!(at.raw(), 0x5ffc);
+}
+
+#[test]
+fn page_sizes_are_ordered_by_size_and_their_codes_go_both_ways() {
+    assert!(PageSize::ALL.is_sorted());
+    for size in PageSize::ALL {
+        assert_eq!(PageSize::from_code(size as u8), Some(size));
+    }
+    assert_eq!(PageSize::from_code(4), None);
+    for (index, size) in PageSize::ARRAYS.into_iter().enumerate() {
+        assert_eq!(size.array_index(), index);
+    }
+}
+
 #[test]
 fn with_paging_off_no_address_is_refused() {
     for raw in [0, 1 << 47, 1 << 63, u64::MAX] {
@@ -120,22 +153,24 @@ fn every_mode_stands_at_its_own_place_in_the_table() {
 
 #[test]
 fn the_levels_of_a_mode_take_every_translated_bit_once() {
-    for mode in [PagingMode::FourLevel, PagingMode::FiveLevel] {
+    for mode in PAGING {
         let mut above = mode.address_bits();
         for row in mode.spec().levels {
             assert_eq!(row.index_shift + row.index_bits, above);
-            assert_eq!(row.index_shift, row.level.shift());
+            assert_eq!(row.index_shift, mode.index_shift(row.level));
+            assert_eq!(mode.index(row.level, u64::MAX), (1 << row.index_bits) - 1);
+            let table_bytes = mode.spec().entry_bytes << row.index_bits;
+            assert_eq!(u64::from(table_bytes), PageSize::Size4K.bytes());
             above = row.index_shift;
         }
         assert_eq!(above, PageSize::Size4K.shift());
-        let entries_bytes = mode.spec().entry_bytes << 9;
-        assert_eq!(u64::from(entries_bytes), PageSize::Size4K.bytes());
+        assert_eq!(u64::from(mode.spec().entry_bytes), mode.entry_bytes());
     }
 }
 
 #[test]
 fn every_mode_ends_in_leaves_and_a_leaf_maps_what_its_level_translates() {
-    for mode in [PagingMode::FourLevel, PagingMode::FiveLevel] {
+    for mode in PAGING {
         let levels = mode.spec().levels;
         assert_eq!(levels.last().map(|row| row.leaf), Some(LeafRule::Always));
         for pair in levels.windows(2) {
@@ -143,10 +178,11 @@ fn every_mode_ends_in_leaves_and_a_leaf_maps_what_its_level_translates() {
             assert_ne!(pair[0].leaf, LeafRule::Always);
         }
         for row in levels {
-            let size = row.level.page_size();
+            let size = row.page_size;
             assert_eq!(size.is_some(), row.leaf != LeafRule::Never);
             if let Some(size) = size {
                 assert_eq!(size.shift(), row.index_shift);
+                assert_eq!(mode.array_page_sizes()[size.array_index()], size);
                 assert_eq!(size.leaf_level(), row.level);
             }
         }
@@ -189,7 +225,7 @@ proptest! {
                 .iter()
                 .filter(|row| row.level >= size.leaf_level())
                 .fold(0, |sum, row| sum | address.index(row.level) << row.index_shift);
-            prop_assert_eq!(mode.sign_extend(upper | address.offset(size)), address.raw());
+            prop_assert_eq!(mode.extend(upper | address.offset(size)), address.raw());
             prop_assert_eq!(address.align_down(size).raw() + address.offset(size), address.raw());
             prop_assert_eq!(address.page_number(size) << size.shift(), address.align_down(size).raw());
         }

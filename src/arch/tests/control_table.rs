@@ -34,11 +34,11 @@ fn any_operation() -> impl Strategy<Value = Operation> {
             Operation::Cr3(choice & (0xf_ffff_f000 | low) | no_flush | more)
         }),
         bits.clone().prop_map(|(choice, more)| {
-            let mostly = if choice & 15 != 0 { cr4::PAE } else { 0 };
+            let mostly = if choice & 3 != 0 { cr4::PAE } else { 0 };
             Operation::Cr4(choice & cr4::EXISTING & choice >> 13 | mostly | more)
         }),
         bits.prop_map(|(choice, more)| {
-            let mostly = if choice & 15 != 0 { efer::LME } else { 0 };
+            let mostly = if choice & 3 != 0 { efer::LME } else { 0 };
             Operation::Efer(choice & efer::NXE | mostly | more)
         }),
     ]
@@ -64,7 +64,7 @@ fn by_the_table(
             let ends = !has(new, 31) && has(cr0, 31);
             let refused = new >> 32 != 0
                 || has(new, 31) && !has(new, 0)
-                || starts && (!has(efer, 8) || !has(cr4, 5))
+                || starts && has(efer, 8) != has(cr4, 5)
                 || ends && pcide;
             let flush = if ends {
                 Invalidation::All
@@ -91,9 +91,10 @@ fn by_the_table(
             let refused = new >> 32 != 0
                 || has(new, 12) && !capabilities.five_level
                 || changes(12) && lma
-                || falls(5) && lma
+                || changes(5) && has(cr0, 31)
                 || rises(17) && (!lma || cr3 & 0xfff != 0);
-            let flush = if changes(7) || falls(17) {
+            let narrow = has(cr0, 31) && !lma;
+            let flush = if changes(7) || falls(17) || changes(4) && narrow {
                 Invalidation::All
             } else if rises(20) {
                 context(current, true)
@@ -296,11 +297,13 @@ proptest! {
                     prop_assert_eq!(contents(&registers), values);
                 }
             }
-            let [cr0, cr3, cr4, efer] = contents(&registers);
-            prop_assert_eq!(registers.paging(), registers.lma());
+            let [cr0, cr3, value, efer] = contents(&registers);
+            // Paging without IA-32e mode is 32-bit paging: PAE paging is never entered.
+            let pae = registers.paging() && !registers.lma() && value & cr4::PAE != 0;
+            prop_assert!(!pae && (!registers.lma() || value & cr4::PAE != 0));
             prop_assert!(!registers.pcide() || registers.lma());
             prop_assert_eq!(cr3 & !capabilities.maxphyaddr.mask(), 0);
-            let loaded = Registers::load(cr0, cr3, cr4, efer, &capabilities);
+            let loaded = Registers::load(cr0, cr3, value, efer, &capabilities);
             prop_assert_eq!(loaded, Ok(registers));
         }
     }

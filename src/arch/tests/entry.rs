@@ -1,6 +1,6 @@
 //! Tests of what an entry means at its level, against the table of fields, with seeded mistakes.
 //!
-//! Contract: 8.4. SDM vol. 3A, 4.5, 4.7. Counterpart: none.
+//! Contract: 8.4. SDM vol. 3A, 4.3, 4.5, 4.7. Counterpart: none.
 
 use proptest::prelude::{any, prop_assert_eq, proptest};
 
@@ -15,12 +15,13 @@ type Decoder = fn(&Capabilities, bool, Level, Entry) -> Decoded;
 
 /// The hot path.
 fn hot_path(capabilities: &Capabilities, nxe: bool, level: Level, entry: Entry) -> Decoded {
-    EntryRules::new(PagingMode::FiveLevel, capabilities, nxe).decode(level, entry)
+    EntryRules::new(PagingMode::FiveLevel, capabilities, nxe, true).decode(level, entry)
 }
 
 /// The same, from the table of fields and the bit view alone.
 fn by_table(capabilities: &Capabilities, nxe: bool, level: Level, entry: Entry) -> Decoded {
-    let leaf = match (EntryKind::of(level, false), EntryKind::of(level, true)) {
+    let of = |leaf| EntryKind::of(PagingMode::FiveLevel, level, leaf);
+    let leaf = match (of(false), of(true)) {
         (Some(_), None) => false,
         (None, Some(_)) => true,
         (table, _) => {
@@ -29,7 +30,17 @@ fn by_table(capabilities: &Capabilities, nxe: bool, level: Level, entry: Entry) 
             ps && (level != Level::Pdpt || capabilities.page_1g)
         }
     };
-    let kind = EntryKind::of(level, leaf).expect("the kind was found above");
+    meaning(of(leaf), capabilities, nxe, entry)
+}
+
+/// What `entry` means as one of `kind`.
+fn meaning(
+    kind: Option<EntryKind>,
+    capabilities: &Capabilities,
+    nxe: bool,
+    entry: Entry,
+) -> Decoded {
+    let kind = kind.expect("there is an entry of that kind");
     let view = EntryView::new(kind, entry);
     if view.get("P") == Some(0) {
         return Decoded::NotPresent;
@@ -172,8 +183,8 @@ fn without_1g_pages_the_low_address_bits_of_a_pdpte_with_ps_are_no_further_fault
 #[test]
 fn four_level_paging_decodes_its_levels_as_five_level_paging_does() {
     for capabilities in every_capability() {
-        let four = EntryRules::new(PagingMode::FourLevel, &capabilities, false);
-        let five = EntryRules::new(PagingMode::FiveLevel, &capabilities, false);
+        let four = EntryRules::new(PagingMode::FourLevel, &capabilities, false, true);
+        let five = EntryRules::new(PagingMode::FiveLevel, &capabilities, false, true);
         for level in PagingMode::FourLevel
             .spec()
             .levels
@@ -186,6 +197,96 @@ fn four_level_paging_decodes_its_levels_as_five_level_paging_does() {
             }
         }
     }
+}
+
+/// A decoder of 32-bit paging under test: machine, PSE, level, entry.
+type Decoder32 = fn(&Capabilities, bool, Level, Entry) -> Decoded;
+
+fn hot_path_32(capabilities: &Capabilities, pse: bool, level: Level, entry: Entry) -> Decoded {
+    EntryRules::new(PagingMode::TwoLevel, capabilities, false, pse).decode(level, entry)
+}
+
+fn by_table_32(capabilities: &Capabilities, pse: bool, level: Level, entry: Entry) -> Decoded {
+    let leaf = level == Level::Pt || pse && entry.raw() & bit::PS != 0;
+    let kind = EntryKind::of(PagingMode::TwoLevel, level, leaf);
+    meaning(kind, capabilities, false, entry)
+}
+
+/// As [`first_disagreement`], over every entry of 4 bytes with at most two bits beside P.
+fn first_disagreement_32(decoder: Decoder32) -> Option<(Level, Entry)> {
+    for capabilities in every_capability() {
+        for (pse, level) in [false, true]
+            .into_iter()
+            .flat_map(|pse| [(pse, Level::Pt), (pse, Level::Pd)])
+        {
+            for (a, b) in (0..32).flat_map(|a| (a..32).map(move |b| (a, b))) {
+                for ps in [0, bit::PS] {
+                    let entry = Entry(1 << a | 1 << b | ps);
+                    let want = by_table_32(&capabilities, pse, level, entry);
+                    if decoder(&capabilities, pse, level, entry) != want {
+                        return Some((level, entry));
+                    }
+                }
+            }
+        }
+    }
+    None
+}
+
+#[test]
+fn entries_of_4_bytes_decode_as_the_table_does() {
+    assert_eq!(first_disagreement_32(hot_path_32), None);
+}
+
+#[test]
+fn every_seeded_mistake_in_decoding_entries_of_4_bytes_is_noticed() {
+    let mistakes: [(&str, Decoder32); 4] = [
+        ("PS counts without PSE", |capabilities, _, level, entry| {
+            hot_path_32(capabilities, true, level, entry)
+        }),
+        ("PS never counts", |capabilities, _, level, entry| {
+            hot_path_32(capabilities, false, level, entry)
+        }),
+        (
+            "bit 21 is not reserved",
+            |capabilities, pse, level, entry| {
+                let cleared = match level {
+                    Level::Pd if entry.raw() & bit::PS != 0 => Entry(entry.raw() & !(1 << 21)),
+                    _ => entry,
+                };
+                hot_path_32(capabilities, pse, level, cleared)
+            },
+        ),
+        (
+            "every machine has 40 address bits",
+            |capabilities, pse, level, entry| {
+                let wide = Capabilities {
+                    maxphyaddr: crate::arch::MaxPhyAddr::MAX,
+                    ..*capabilities
+                };
+                hot_path_32(&wide, pse, level, entry)
+            },
+        ),
+    ];
+    for (name, decoder) in mistakes {
+        assert!(
+            first_disagreement_32(decoder).is_some(),
+            "not noticed: {name}"
+        );
+    }
+}
+
+#[test]
+fn a_4_mib_page_may_lie_above_4_gib() {
+    let leaf = Entry(bit::P | bit::PS | 0x12 << 13 | 0x8040_0000 | bit::PAT_LARGE);
+    assert_eq!(leaf.frame(PageSize::Size4M).raw(), 0x12_8040_0000);
+    assert_eq!(leaf.memory_type(PageSize::Size4M).pat_index(), 4);
+    let narrow = Capabilities::new(36, false, false).expect("a width in range");
+    let decode = |entry| hot_path_32(&narrow, true, Level::Pd, Entry(entry));
+    let inside = leaf.raw() & !(0x10 << 13);
+    assert_eq!(decode(inside), Decoded::Leaf(PageSize::Size4M));
+    let bits = 0x10 << 13;
+    assert_eq!(decode(leaf.raw()), Decoded::Reserved { bits });
 }
 
 #[test]

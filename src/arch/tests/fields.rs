@@ -8,14 +8,24 @@ use x86_64::structures::paging::PageTableFlags;
 use super::{any_capabilities, any_word};
 use crate::arch::entry::bit;
 use crate::arch::fields::{EntryKind, EntryView, Field, Role, describe};
-use crate::arch::{Capabilities, Entry, Level, Registers};
+use crate::arch::{Capabilities, Entry, Level, PagingMode, Registers};
 
 fn any_kind() -> impl Strategy<Value = EntryKind> {
     (0..EntryKind::ALL.len()).prop_map(|index| EntryKind::ALL[index])
 }
 
-/// Whether `fields` cover 64 bits from bit 0 up, without gap or overlap.
-fn cover_every_bit_once(fields: &[Field]) -> bool {
+/// A kind, and any bits that an entry of it may be.
+fn any_entry() -> impl Strategy<Value = (EntryKind, u64)> {
+    (any_kind(), any_word()).prop_map(|(kind, raw)| (kind, raw & all_bits(kind)))
+}
+
+/// A mask of the bits that an entry of `kind` has.
+fn all_bits(kind: EntryKind) -> u64 {
+    u64::MAX >> (64 - 8 * mode_of(kind).entry_bytes())
+}
+
+/// Whether `fields` cover `bits` bits from bit 0 up, without gap or overlap.
+fn cover_every_bit_once(fields: &[Field], bits: u8) -> bool {
     let mut next = 0;
     for field in fields {
         if field.low != next || field.high < field.low {
@@ -23,13 +33,22 @@ fn cover_every_bit_once(fields: &[Field]) -> bool {
         }
         next = field.high + 1;
     }
-    next == 64
+    next == bits
+}
+
+/// The mode whose entries are of `kind`.
+fn mode_of(kind: EntryKind) -> PagingMode {
+    match kind {
+        EntryKind::Pde32Table | EntryKind::Pde32Page | EntryKind::Pte32 => PagingMode::TwoLevel,
+        _ => PagingMode::FiveLevel,
+    }
 }
 
 #[test]
 fn the_fields_of_every_kind_cover_every_bit_once() {
     for kind in EntryKind::ALL {
-        assert!(cover_every_bit_once(kind.fields()), "{kind:?}");
+        let bits = 8 * mode_of(kind).entry_bytes() as u8;
+        assert!(cover_every_bit_once(kind.fields(), bits), "{kind:?}");
     }
 }
 
@@ -40,9 +59,9 @@ fn a_gap_an_overlap_and_a_missing_end_are_noticed() {
     gap.remove(3);
     let mut overlap = whole.to_vec();
     overlap[10].low = 11;
-    assert!(!cover_every_bit_once(&gap));
-    assert!(!cover_every_bit_once(&overlap));
-    assert!(!cover_every_bit_once(&whole[..whole.len() - 1]));
+    assert!(!cover_every_bit_once(&gap, 64));
+    assert!(!cover_every_bit_once(&overlap, 64));
+    assert!(!cover_every_bit_once(&whole[..whole.len() - 1], 64));
 }
 
 #[test]
@@ -64,13 +83,16 @@ fn the_names_of_a_kind_are_unique() {
 fn every_kind_is_found_by_its_level_and_whether_it_is_a_leaf() {
     for kind in EntryKind::ALL {
         let leaf = kind.page_size().is_some();
-        assert_eq!(EntryKind::of(kind.level(), leaf), Some(kind));
+        assert_eq!(EntryKind::of(mode_of(kind), kind.level(), leaf), Some(kind));
         if let Some(size) = kind.page_size() {
             assert_eq!(size.leaf_level(), kind.level());
         }
     }
-    assert_eq!(EntryKind::of(Level::Pml4, true), None);
-    assert_eq!(EntryKind::of(Level::Pt, false), None);
+    let of = EntryKind::of;
+    assert_eq!(of(PagingMode::FourLevel, Level::Pml4, true), None);
+    assert_eq!(of(PagingMode::FourLevel, Level::Pt, false), None);
+    assert_eq!(of(PagingMode::TwoLevel, Level::Pt, false), None);
+    assert_eq!(of(PagingMode::TwoLevel, Level::Pdpt, false), None);
 }
 
 #[test]
@@ -91,7 +113,9 @@ fn flags_stand_where_the_crate_x86_64_has_them() {
         for (name, theirs) in flags {
             let ours = kind.field(name).map(Field::mask);
             let leaf_only = matches!(name, "D" | "G") && kind.page_size().is_none();
-            let missing = leaf_only || (name == "PS" && kind == EntryKind::Pte);
+            let small = matches!(kind, EntryKind::Pte | EntryKind::Pte32);
+            let narrow = mode_of(kind) == PagingMode::TwoLevel;
+            let missing = leaf_only || (name == "PS" && small) || (name == "XD" && narrow);
             let want = (!missing).then(|| theirs.bits());
             assert_eq!(ours, want, "{name} of {kind:?}");
         }
@@ -127,7 +151,11 @@ fn first_difference(kind: EntryKind, entry: Entry, read: Entry) -> Option<&'stat
         ("R/W", flag("R/W"), Some(read.writable())),
         ("U/S", flag("U/S"), Some(read.user())),
         ("A", flag("A"), Some(read.accessed())),
-        ("XD", flag("XD"), Some(read.execute_disable())),
+        (
+            "XD",
+            flag("XD").or(Some(false)),
+            Some(read.execute_disable()),
+        ),
     ];
     match kind.page_size() {
         None => {
@@ -136,7 +164,7 @@ fn first_difference(kind: EntryKind, entry: Entry, read: Entry) -> Option<&'stat
         }
         Some(size) => {
             let memory_type = read.memory_type(size);
-            let key = view.get("key") == Some(u64::from(read.protection_key()));
+            let key = view.get("key").unwrap_or(0) == u64::from(read.protection_key());
             pairs.extend([
                 ("D", flag("D"), Some(read.dirty())),
                 ("G", flag("G"), Some(read.global())),
@@ -169,7 +197,11 @@ fn a_wrong_bit_on_the_hot_path_is_noticed_in_every_named_field() {
             for position in field.low..=field.high {
                 let wrong = Entry(1 << position);
                 let found = first_difference(kind, Entry(0), wrong);
-                assert_eq!(found, Some(field.name), "bit {position} of {kind:?}");
+                let name = match field.role {
+                    Role::HighAddress => "address",
+                    _ => field.name,
+                };
+                assert_eq!(found, Some(name), "bit {position} of {kind:?}");
             }
         }
     }
@@ -177,7 +209,7 @@ fn a_wrong_bit_on_the_hot_path_is_noticed_in_every_named_field() {
 
 proptest! {
     #[test]
-    fn the_hot_path_reads_every_field_as_the_bit_view_does(kind in any_kind(), raw in any_word()) {
+    fn the_hot_path_reads_every_field_as_the_bit_view_does((kind, raw) in any_entry()) {
         prop_assert_eq!(first_difference(kind, Entry(raw), Entry(raw)), None);
     }
 
@@ -200,9 +232,9 @@ proptest! {
     }
 
     #[test]
-    fn an_entry_taken_apart_and_put_together_again_is_the_same(kind in any_kind(), raw in any_word()) {
+    fn an_entry_taken_apart_and_put_together_again_is_the_same((kind, raw) in any_entry()) {
         let from = EntryView::new(kind, Entry(raw));
-        let mut to = EntryView::new(kind, Entry(!raw));
+        let mut to = EntryView::new(kind, Entry(!raw & all_bits(kind)));
         for field in kind.fields() {
             to.store(field, from.load(field));
         }

@@ -22,6 +22,66 @@ fn paging(cr3: u64, more_cr4: u64) -> Registers {
     Registers::load(PAGING, cr3, cr4::PAE | more_cr4, efer::LME, &machine()).expect("legal values")
 }
 
+/// 32-bit paging, with bits of CR4.
+fn narrow(cr4: u64) -> Registers {
+    Registers::load(PAGING, 0x1_2345_6018, cr4, 0, &machine()).expect("legal values")
+}
+
+#[test]
+fn paging_without_lme_and_pae_is_32_bit_paging() {
+    let registers = narrow(cr4::LA57 | cr4::PKE);
+    assert_eq!(registers.paging_mode(), PagingMode::TwoLevel);
+    assert_eq!(registers.root_table().raw(), 0x2345_6000);
+    assert!(!registers.protection_keys() && paging(0, cr4::PKE).protection_keys());
+    assert_eq!(
+        registers.invlpg(0xdead_beef_0040_1000),
+        Invalidation::Page {
+            va: VirtualAddress::new(0x40_1000, PagingMode::TwoLevel),
+            pcid: Pcid::ZERO,
+            globals: true
+        }
+    );
+}
+
+#[test]
+fn in_32_bit_paging_a_change_of_pse_flushes_everything_and_nxe_names_no_fetch() {
+    let mut registers = narrow(0);
+    for pse in [cr4::PSE, 0] {
+        let flush = registers.write_cr4(pse, &machine());
+        assert_eq!(flush, Ok(Invalidation::All));
+    }
+    let mut wide = paging(0, 0);
+    let flush = wide.write_cr4(cr4::PAE | cr4::PSE, &machine());
+    assert_eq!(flush, Ok(Invalidation::None));
+    assert_eq!(registers.write_efer(efer::NXE), Ok(Invalidation::All));
+    assert!(!registers.reports_fetch());
+    assert_eq!(
+        registers.write_cr4(cr4::SMEP, &machine()).ok(),
+        Some(context(0, true))
+    );
+    assert!(registers.reports_fetch());
+}
+
+#[test]
+fn invpcid_checks_an_address_by_la57_in_32_bit_paging_too() {
+    let registers = narrow(0);
+    let at = |address| InvpcidDescriptor {
+        context: 0,
+        address,
+    };
+    let refused = registers.invpcid(0, &at(1 << 47));
+    assert_eq!(refused, Err(GeneralProtection::InvpcidNonCanonical));
+    let page = registers.invpcid(0, &at(!0 << 32 | 0x7000));
+    assert_eq!(
+        page,
+        Ok(Invalidation::Page {
+            va: VirtualAddress::new(0x7000, PagingMode::TwoLevel),
+            pcid: Pcid::ZERO,
+            globals: false
+        })
+    );
+}
+
 pub(super) fn context(pcid: u64, globals: bool) -> Invalidation {
     let pcid = Pcid::new_truncate(pcid);
     Invalidation::Context { pcid, globals }
@@ -116,11 +176,10 @@ fn every_refused_write_raises_gp_and_changes_nothing() {
     use GeneralProtection as Gp;
     let off = Registers::RESET;
     let on = || paging(0, 0);
-    let refusals: [Refusal; 19] = [
+    let refusals: [Refusal; 20] = [
         (off, |r| r.write_cr0(1 << 32), Gp::UpperHalf),
         (off, |r| r.write_cr0(cr0::PG), Gp::PagingWithoutProtection),
         (on(), |r| r.write_cr0(cr0::PG), Gp::PagingWithoutProtection),
-        (off, |r| r.write_cr0(PAGING), Gp::UnsupportedPaging),
         (lme_only(), |r| r.write_cr0(PAGING), Gp::UnsupportedPaging),
         (pae_only(), |r| r.write_cr0(PAGING), Gp::UnsupportedPaging),
         (
@@ -157,6 +216,12 @@ fn every_refused_write_raises_gp_and_changes_nothing() {
             Gp::La57Unsupported,
         ),
         (on(), |r| r.write_cr4(0, &machine()), Gp::PaeChange),
+        (
+            narrow(0),
+            |r| r.write_cr4(cr4::PAE, &machine()),
+            Gp::PaeChange,
+        ),
+        (narrow(0), |r| r.write_efer(efer::LME), Gp::LmeChange),
         (
             off,
             |r| r.write_cr4(cr4::PCIDE, &machine()),

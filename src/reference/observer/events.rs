@@ -2,7 +2,9 @@
 //!
 //! Contract: 3 (ports), 9.3 (what an operation does), 13 (stores). SDM: none. Counterpart: none in hardware.
 
-use crate::arch::{Access, AccessKind, Capabilities, Invalidation, InvpcidDescriptor, Registers};
+use crate::arch::{
+    Access, AccessKind, Capabilities, Invalidation, InvpcidDescriptor, PagingMode, Registers,
+};
 use crate::model::mmu_pkg::{
     self as pkg, CTRL_INVLPG, CTRL_INVPCID, CTRL_MOV_CR0, CTRL_MOV_CR3, CTRL_MOV_CR4, ControlIn,
     PortIn, PortOut,
@@ -28,14 +30,14 @@ pub struct Request {
     pub id: u8,
     /// The cycle of the accept.
     pub accepted_cycle: u64,
-    /// The linear address.
+    /// The linear address; in 32-bit paging its lower half, which is all that counts.
     pub va: u64,
     /// Who asks for what.
     pub access: Access,
 }
 
 impl Request {
-    pub(super) fn new(port: usize, cycle: u64, input: &PortIn) -> Self {
+    pub(super) fn new(port: usize, cycle: u64, input: &PortIn, mode: PagingMode) -> Self {
         let kind = match input.req_kind {
             pkg::KIND_WRITE => AccessKind::Write,
             pkg::KIND_FETCH => AccessKind::Fetch,
@@ -45,7 +47,10 @@ impl Request {
             port: port as u8,
             id: input.req_id,
             accepted_cycle: cycle,
-            va: input.req_va,
+            va: match mode {
+                PagingMode::TwoLevel => mode.extend(input.req_va),
+                _ => input.req_va,
+            },
             access: Access {
                 kind,
                 cpl: input.req_cpl & 3,
@@ -154,8 +159,10 @@ pub struct Transaction {
     pub id: u8,
     /// `MEM_READ`, `MEM_WRITE` or `MEM_COMPARE_AND_SET`.
     pub op: u8,
-    /// Physical address.
+    /// Physical address, a multiple of 8.
     pub address: u64,
+    /// `mem_req_be_o`.
+    pub byte_enables: u8,
     /// `mem_req_expected_o`.
     pub expected: u64,
     /// `mem_req_wdata_o`.
@@ -164,6 +171,25 @@ pub struct Transaction {
     pub before: u64,
     /// Whether the bus answers with an error.
     pub error: bool,
+}
+
+impl Transaction {
+    /// The bits that its byte enables name.
+    pub fn mask(&self) -> u64 {
+        match self.byte_enables {
+            0xff => u64::MAX,
+            enables => (0..8)
+                .filter(|byte| enables >> byte & 1 != 0)
+                .fold(0, |mask, byte| mask | 0xff << (8 * byte)),
+        }
+    }
+
+    /// A compare-and-set that found what it expected, and so wrote.
+    pub fn has_set(&self) -> bool {
+        self.op == pkg::MEM_COMPARE_AND_SET
+            && !self.error
+            && (self.before ^ self.expected) & self.mask() == 0
+    }
 }
 
 /// A change of one word of memory.

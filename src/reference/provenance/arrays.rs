@@ -347,9 +347,10 @@ impl Provenance {
         removal: Option<&Removal>,
     ) -> Result<(), Finding> {
         let cache = &self.psc[index];
+        let mode = self.registers.paging_mode();
         let expected = match removal {
             None => 0,
-            Some(Removal::Drop { va, pcid }) => cache.matching(*va, *pcid),
+            Some(Removal::Drop { va, pcid }) => cache.matching(*va, mode, *pcid),
             Some(Removal::Page(invalidation, _) | Removal::Row(invalidation, _, 0)) => {
                 cache.ways_where(|words| invalidation.covers_psc_entry(words.pcid()))
             }

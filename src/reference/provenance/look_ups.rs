@@ -165,7 +165,7 @@ impl Provenance {
         };
         let found = self.tlb[STLB..].iter().find(holds);
         let expected = found.map_or(pkg::LOOKUP_MISS, |array| {
-            pkg::LOOKUP_HIT_4K + array.size() as u8
+            pkg::LOOKUP_HIT_4K + array.size().array_index() as u8
         });
         self.check_code(cycle, Rule::StlbLookup, 0, monitor.stlb_lookup, expected)?;
         self.prefetch = found.is_none().then_some(Prefetch {
@@ -214,7 +214,7 @@ impl Provenance {
                 } else if request.access.is_write() && !entry.words.dirty() {
                     pkg::LOOKUP_DIRTY_CLEAR
                 } else {
-                    pkg::LOOKUP_HIT_4K + array.size() as u8
+                    pkg::LOOKUP_HIT_4K + array.size().array_index() as u8
                 };
             return (code, Some((index, entry.clone())));
         }

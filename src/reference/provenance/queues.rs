@@ -5,6 +5,7 @@
 //! The monitor tells when a look-up, a start or an end of a walk performs; that the result of an STLB look-up has performed shows one
 //! cycle later, in the state of its entry.
 
+use crate::arch::PagingMode;
 use crate::model::mmu_pkg::{self as pkg, MAX_MISS_QUEUE_ENTRIES, Queues};
 
 use super::super::finding::{Finding, Rule};
@@ -285,8 +286,11 @@ impl Provenance {
 
     /// A walk of a request filled: the page after `va`'s, of `bytes`, is prefetched, if the machine does that and it exists.
     pub(super) fn trigger_prefetch(&mut self, va: u64, bytes: u64) {
-        let next = (va & !(bytes - 1)).wrapping_add(bytes);
         let mode = self.registers.paging_mode();
+        let mut next = (va & !(bytes - 1)).wrapping_add(bytes);
+        if mode == PagingMode::TwoLevel {
+            next = mode.extend(next);
+        }
         let exists = next != 0 && mode.is_canonical(next);
         if exists && self.prefetch.is_none() {
             self.triggered = Some(next);

@@ -79,7 +79,7 @@ impl Provenance {
             PSC_LEVELS - 1
         };
         self.psc[..levels].iter().find_map(|cache| {
-            let ways = cache.matching(va, pcid);
+            let ways = cache.matching(va, self.registers.paging_mode(), pcid);
             let entry = cache.entry(ways.trailing_zeros()).filter(|_| ways != 0)?;
             Some((cache.level(), entry.clone()))
         })
@@ -132,7 +132,7 @@ impl Provenance {
                     return Err(Finding::new(cycle, Rule::FillRight, seen, allowed));
                 }
                 if right {
-                    wanted.add(STLB + result.size as usize, *result, None);
+                    wanted.add(STLB + result.size.array_index(), *result, None);
                 }
                 Ok(None)
             }
@@ -186,7 +186,7 @@ impl Provenance {
                 }
                 let response = result.response;
                 if miss.right {
-                    let (l1, size) = (if port == 0 { 0 } else { 3 }, result.size as usize);
+                    let (l1, size) = (if port == 0 { 0 } else { 3 }, result.size.array_index());
                     self.trigger_prefetch(walk.request.va, result.size.bytes());
                     wanted.add(STLB + size, *result, Some(l1 + size));
                 }
@@ -265,7 +265,9 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::arch::{Capabilities, Entry, Invalidation, PageRights, PagingMode, VirtualAddress};
+    use crate::arch::{
+        Capabilities, Entry, EntrySlot, Invalidation, PageRights, PagingMode, VirtualAddress,
+    };
     use crate::reference::image::Image;
     use crate::reference::shadow::{Lineage, PscWords, TlbWords};
 
@@ -281,6 +283,7 @@ mod tests {
         let link = |level, cycle| Link {
             level,
             address: 0,
+            slot: EntrySlot::Whole,
             value: 0x27,
             cycle,
         };
@@ -294,7 +297,14 @@ mod tests {
             Entry(0x27),
             PageRights::ALL,
         );
-        let psc = PscWords::new(VA, Level::Pd, Pcid::ZERO, 0, PageRights::ALL);
+        let psc = PscWords::new(
+            VA,
+            PagingMode::FourLevel,
+            Level::Pd,
+            Pcid::ZERO,
+            0,
+            PageRights::ALL,
+        );
         let psc = vec![(
             Level::Pd,
             PscEntry {

@@ -5,7 +5,8 @@
 use std::sync::Arc;
 
 use crate::arch::{
-    Decoded, Entry, EntryRules, Level, PageFaultCode, PageRights, PageSize, Registers, rights,
+    Decoded, Entry, EntryRules, EntrySlot, Level, PageFaultCode, PageRights, PageSize, PagingMode,
+    PhysicalAddress, Registers, rights,
 };
 use crate::model::mmu_pkg::{MEM_COMPARE_AND_SET, MEM_READ, PREFETCH_ENTRY, PortOut, WalkEvent};
 
@@ -58,6 +59,8 @@ pub(super) struct Walk {
     pub step: Step,
     /// It started from a paging-structure-cache entry.
     cached: bool,
+    /// The mode in which it started, which a walk of the prefetch may outlive.
+    mode: PagingMode,
     level: Level,
     table: u64,
     rights: PageRights,
@@ -88,6 +91,7 @@ impl Walk {
         let mut walk = Self {
             step: Step::Read,
             cached: cached.is_some(),
+            mode: registers.paging_mode(),
             level: registers.paging_mode().root()?,
             table: root,
             root,
@@ -112,6 +116,7 @@ impl Walk {
             prefetch: entry == usize::from(PREFETCH_ENTRY),
             step: Step::Stopped,
             cached: false,
+            mode: PagingMode::Off,
             level: Level::Pml4,
             table: 0,
             rights: PageRights::ALL,
@@ -127,24 +132,33 @@ impl Walk {
         self.entry == usize::from(event.entry) && self.request.port == event.port
     }
 
-    fn address(&self) -> u64 {
-        self.table + 8 * ((self.request.va >> self.level.shift()) & 0x1ff)
+    /// Where the entry stands that it has come to, and which bytes of the cell it takes.
+    fn place(&self) -> (u64, EntrySlot) {
+        let table = PhysicalAddress::new(self.table);
+        let address = self.mode.entry_address(table, self.level, self.request.va);
+        (address.raw(), EntrySlot::of(self.mode, address))
     }
 
     /// A transaction of this walk was accepted.
     pub fn accepted(&mut self, transaction: &Transaction) -> Result<(), Finding> {
         let wrong = |rule, allowed: String| {
             let seen = format!(
-                "op {} at {:#x}, expected {:#x}, new {:#x}",
-                transaction.op, transaction.address, transaction.expected, transaction.new
+                "op {} at {:#x}, byte enables {:#04x}, expected {:#x}, new {:#x}",
+                transaction.op,
+                transaction.address,
+                transaction.byte_enables,
+                transaction.expected,
+                transaction.new
             );
             Err(Finding::new(transaction.cycle, rule, seen, allowed))
         };
-        let address = self.address();
+        let (address, slot) = self.place();
+        let there =
+            transaction.address == address & !7 && transaction.byte_enables == slot.byte_enables();
         match self.step {
             Step::Read => {
                 let right = transaction.op == MEM_READ
-                    && transaction.address == address
+                    && there
                     && transaction.expected == 0
                     && transaction.new == 0;
                 if !right {
@@ -157,10 +171,12 @@ impl Walk {
             }
             Step::CompareAndSet { expected, new } => {
                 let allowed = format!("compare-and-set at {address:#x} of {expected} to {new}");
-                if transaction.op != MEM_COMPARE_AND_SET || transaction.address != address {
+                if transaction.op != MEM_COMPARE_AND_SET || !there {
                     return wrong(Rule::WalkTransaction, allowed);
                 }
-                if transaction.expected != expected.raw() || transaction.new != new.raw() {
+                if transaction.expected != slot.place(expected)
+                    || transaction.new != slot.place(new)
+                {
                     return wrong(Rule::CompareAndSet, allowed);
                 }
                 self.step = Step::CompareAndSetSent { expected, new };
@@ -177,13 +193,12 @@ impl Walk {
 
     /// Its transaction was answered, and the answer is examined. `right`: a walk of the prefetch has the right to fill.
     pub fn answered(&mut self, transaction: &Transaction, setting: Setting<'_>, right: bool) {
-        let value = match self.step {
-            Step::ReadSent => transaction.before,
-            Step::CompareAndSetSent { expected, new } if transaction.before == expected.raw() => {
-                new.raw()
-            }
+        let held = self.place().1.extract(transaction.before);
+        let entry = match self.step {
+            Step::ReadSent => held,
+            Step::CompareAndSetSent { expected, new } if held == expected => new,
             // The race is lost: what came back is decoded in its place.
-            Step::CompareAndSetSent { .. } => transaction.before,
+            Step::CompareAndSetSent { .. } => held,
             _ => return,
         };
         self.step = if self.prefetch && !right {
@@ -191,7 +206,7 @@ impl Walk {
         } else if transaction.error {
             self.fail(Step::BusError)
         } else {
-            self.examine(Entry(value), transaction.cycle, setting)
+            self.examine(entry, transaction.cycle, setting)
         };
     }
 
@@ -266,9 +281,11 @@ impl Walk {
     }
 
     fn link(&mut self, entry: Entry, cycle: u64) {
+        let (address, slot) = self.place();
         self.links.push(Link {
             level: self.level,
-            address: self.address(),
+            address,
+            slot,
             value: entry.raw(),
             cycle,
         });
@@ -301,7 +318,7 @@ impl Walk {
                 (
                     level,
                     PscEntry {
-                        words: PscWords::new(va, level, pcid, *table, *rights),
+                        words: PscWords::new(va, self.mode, level, pcid, *table, *rights),
                         lineage: lineage(position + 1),
                     },
                 )

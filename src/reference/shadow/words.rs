@@ -4,7 +4,7 @@
 
 use crate::arch::entry::bit;
 use crate::arch::{
-    Entry, Invalidation, Level, MemoryTypeBits, PageRights, PageSize, PagingMode, Pcid,
+    Entry, EntrySlot, Invalidation, Level, MemoryTypeBits, PageRights, PageSize, PagingMode, Pcid,
     VirtualAddress,
 };
 
@@ -22,6 +22,8 @@ pub struct Link {
     pub level: Level,
     /// Where it stands.
     pub address: u64,
+    /// Which bytes of its cell it takes.
+    pub slot: EntrySlot,
     /// Its value, A and D as the walk left them.
     pub value: u64,
     /// The cycle of the accept of the read, or of the compare-and-set, that gave it.
@@ -42,8 +44,10 @@ impl Lineage {
     ///
     /// `root` is `None` if the entry's PCID is not current, so that nobody knows which root it would have.
     pub fn is_stale(&self, image: &Image, root: Option<u64>) -> bool {
-        let differs =
-            |link: &Link| (image.read(link.address) ^ link.value) & !(bit::A | bit::D) != 0;
+        let differs = |link: &Link| {
+            let now = link.slot.extract(image.read(link.address)).raw();
+            (now ^ link.value) & !(bit::A | bit::D) != 0
+        };
         root.is_some_and(|root| root != self.root) || self.links.iter().any(differs)
     }
 }
@@ -160,14 +164,21 @@ pub struct PscWords {
 }
 
 impl PscWords {
-    /// The entry of `level`, 2 to 5, for `va`.
-    pub fn new(va: u64, level: Level, pcid: Pcid, table: u64, rights: PageRights) -> Self {
+    /// The entry of `level`, 2 to 5, for `va` in `mode`.
+    pub fn new(
+        va: u64,
+        mode: PagingMode,
+        level: Level,
+        pcid: Pcid,
+        table: u64,
+        rights: PageRights,
+    ) -> Self {
         let data = table >> 12
             | u64::from(rights.writable) << 40
             | u64::from(rights.user) << 41
             | u64::from(rights.execute_disable) << 42;
         Self {
-            tag: prefix(va, level) | u64::from(pcid.raw()) << PSC_PREFIX_BITS,
+            tag: prefix(va, mode, level) | u64::from(pcid.raw()) << PSC_PREFIX_BITS,
             data,
         }
     }
@@ -193,10 +204,11 @@ impl PscWords {
     }
 }
 
-/// Bits 56:21 of `va`, those below the prefix that `level` translates being 0.
+/// Bits 56:21 of `va`, those below the prefix that `level` translates in `mode` being 0.
 #[inline]
-pub const fn prefix(va: u64, level: Level) -> u64 {
-    let kept = (va & ((1 << 57) - 1)) >> level.shift() << level.shift();
+pub const fn prefix(va: u64, mode: PagingMode, level: Level) -> u64 {
+    let shift = mode.index_shift(level);
+    let kept = (va & ((1 << 57) - 1)) >> shift << shift;
     kept >> 21
 }
 
@@ -269,7 +281,7 @@ mod tests {
             (Level::Pml4, 18),
             (Level::Pml5, 27),
         ] {
-            let words = PscWords::new(va, level, PCID, 0xa_b000, rights);
+            let words = PscWords::new(va, PagingMode::FiveLevel, level, PCID, 0xa_b000, rights);
             let prefix = (va & ((1 << 57) - 1)) >> 21 >> low_zeros << low_zeros;
             assert_eq!(words.tag, prefix | 0x5a5 << 36, "{level}");
             assert_eq!(words.data, 0xab | 1 << 41 | 1 << 42);
@@ -286,6 +298,7 @@ mod tests {
         let link = Link {
             level: Level::Pt,
             address: 8,
+            slot: EntrySlot::Whole,
             value: 0x27,
             cycle: 0,
         };

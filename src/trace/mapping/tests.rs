@@ -20,7 +20,7 @@ fn mapping(spec: &MappingSpec, bits: u32) -> Mapping {
 
 /// Walks tables as a machine does: the physical address and the page size.
 fn walk(mapping: &Mapping, tables: &BTreeMap<u64, u64>, address: u64, bits: u32) -> Option<Placed> {
-    let rules = EntryRules::new(mapping.mode(), &capabilities(bits), true);
+    let rules = EntryRules::new(mapping.mode(), &capabilities(bits), true, false);
     let mut table = mapping.root();
     for row in mapping.mode().spec().levels {
         let index = address >> row.level.shift() & 0x1ff;
