@@ -87,9 +87,15 @@ pub struct Performance {
 impl Performance {
     /// Takes note of cells that hold something and that `case` does not list.
     pub(super) fn note_stray(&mut self, case: &Case, contents: impl Iterator<Item = (u64, u64)>) {
-        let listed = |address| case.entries.iter().any(|entry| entry.address == address);
+        let listed = |cell| {
+            let inside = case
+                .entries
+                .iter()
+                .filter(move |entry| entry.cell() == cell);
+            inside.fold(0, |mask, entry| mask | entry.slot.mask())
+        };
         self.stray
-            .extend(contents.filter(|&(address, _)| !listed(address)));
+            .extend(contents.filter(|&(cell, value)| value & !listed(cell) != 0));
     }
 }
 
@@ -120,7 +126,8 @@ impl Implementation for Reference {
         let place = |address| PhysicalAddress::new_truncate(address, width);
         for entry in &case.entries {
             // Every address of a case is below 2^MAXPHYADDR, where this memory ends.
-            let _ = memory.poke(place(entry.address), entry.value);
+            let cell = place(entry.cell());
+            let _ = memory.poke(cell, entry.put_into(memory.peek(cell)));
         }
         let mut performance = Performance::default();
         for step in &case.steps {
@@ -138,7 +145,7 @@ impl Implementation for Reference {
             performance.steps.push(Observed {
                 answer,
                 after: after
-                    .map(|entry| memory.peek(place(entry.address)))
+                    .map(|entry| entry.take_from(memory.peek(place(entry.cell()))))
                     .collect(),
             });
         }

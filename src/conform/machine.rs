@@ -1,6 +1,6 @@
 //! Cases on a twin: real control operations bring it into the case's paging, and real requests make the accesses.
 //!
-//! Contract: sections 3 (ports), 9 (control). SDM vol. 3A, 4.1.2 (entering IA-32e paging), 4.10.4.1 (flushes). Counterpart:
+//! Contract: sections 3 (ports), 9 (control). SDM vol. 3A, 4.1.2 (entering paging), 4.10.4.1 (flushes). Counterpart:
 //! `implementation`, which does the same for the reference.
 //!
 //! **Between two cases** the machine leaves paging, by MOV to CR0, which flushes every TLB and paging-structure cache; memory is exchanged;
@@ -126,7 +126,7 @@ impl<T: Twin> Machine<T> {
                 answer,
                 // Where no memory is, nothing is kept.
                 after: after
-                    .map(|entry| memory.read_u64(entry.address).unwrap_or(0))
+                    .map(|entry| entry.take_from(memory.read_u64(entry.cell()).unwrap_or(0)))
                     .collect(),
             });
         }
@@ -144,8 +144,9 @@ impl<T: Twin> Machine<T> {
         let memory = self.ticked.memory_mut();
         memory.clear();
         for entry in &case.entries {
+            let held = memory.read_u64(entry.cell()).unwrap_or(0);
             memory
-                .write_u64(entry.address, entry.value)
+                .write_u64(entry.cell(), entry.put_into(held))
                 .map_err(|error| format!("{error}; memory.size_bytes is too small"))?;
         }
         if case.efer != was_efer {

@@ -9,7 +9,7 @@ use super::judge::{Difference, compared};
 use super::suite::Finding;
 use super::vector::{Case, Listed, PAGE_FAULT};
 use crate::arch::fields::{EntryKind, Role};
-use crate::arch::{Entry, EntryRules, Level, PageFaultCode, PagingMode};
+use crate::arch::{Entry, EntryRules, EntrySlot, Level, PageFaultCode, PagingMode};
 
 /// The lines of `finding` on the implementation `name`; the last one ends with a newline.
 pub fn show(finding: &Finding, name: &str) -> String {
@@ -196,7 +196,11 @@ fn write_entry(
         bits if bits & mask == 0 => "differs, and is not compared (quirk a_1g_fault)",
         _ => "<- differs",
     };
-    row(out, "63:0", &columns, differs(u64::MAX))?;
+    let all_bits = match entry.slot {
+        EntrySlot::Whole => "63:0",
+        EntrySlot::Low | EntrySlot::High => "31:0",
+    };
+    row(out, all_bits, &columns, differs(u64::MAX))?;
     for field in kind.map_or(&[][..], EntryKind::fields).iter().rev() {
         let places = match field.high == field.low {
             true => field.low.to_string(),

@@ -1,6 +1,6 @@
 //! One paging vector: a machine's registers and page tables, the accesses made, and what came of each.
 //!
-//! Contract: none. SDM vol. 3A, 4.5 to 4.8. Counterpart: none. `docs/conform.md` has the form.
+//! Contract: none. SDM vol. 3A, 4.3, 4.5 to 4.8. Counterpart: none. `docs/conform.md` has the form.
 
 use serde_json::Value;
 use thiserror::Error;
@@ -8,7 +8,10 @@ use thiserror::Error;
 use super::implementation::Answer;
 use super::node::{FieldError, Node};
 use crate::arch::registers::{cr0, cr4, efer};
-use crate::arch::{Access, AccessKind, Capabilities, Level, MaxPhyAddr, PagingMode, Registers};
+use crate::arch::{
+    Access, AccessKind, Capabilities, Entry, EntrySlot, Level, MaxPhyAddr, PagingMode,
+    PhysicalAddress, Registers,
+};
 use crate::trace::TraceError;
 
 /// Vector numbers of the two exceptions.
@@ -54,18 +57,37 @@ pub struct Case {
 pub struct Listed {
     /// Its level.
     pub level: Level,
-    /// Its physical address, a multiple of 8 below 2^MAXPHYADDR.
+    /// Its physical address below 2^MAXPHYADDR, a multiple of its size.
     pub address: u64,
     /// Its value.
     pub value: u64,
+    /// Which bytes of the cell at its address it takes.
+    pub slot: EntrySlot,
+}
+
+impl Listed {
+    /// The address of the cell of 8 bytes in which it stands.
+    pub const fn cell(&self) -> u64 {
+        self.address & !7
+    }
+
+    /// What the cell holds when the entry has its value and the rest is as in `data`.
+    pub const fn put_into(&self, data: u64) -> u64 {
+        data & !self.slot.mask() | self.slot.place(Entry(self.value))
+    }
+
+    /// The entry's bits in a cell that holds `data`.
+    pub const fn take_from(&self, data: u64) -> u64 {
+        self.slot.extract(data).raw()
+    }
 }
 
 /// One access, and what came of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
-    /// Who asks for what; 8 bytes, explicit.
+    /// Who asks for what; explicit, of 8 bytes or fewer.
     pub access: Access,
-    /// The linear address, a multiple of 8.
+    /// The linear address, a multiple of 8; in 32-bit paging below 2^32.
     pub va: u64,
     /// How it ended.
     pub expected: Answer,
@@ -86,7 +108,8 @@ impl Case {
     pub const fn levels(&self) -> u8 {
         match self.registers.paging_mode() {
             PagingMode::FiveLevel => 5,
-            _ => 4,
+            PagingMode::TwoLevel => 2,
+            PagingMode::FourLevel | PagingMode::Off => 4,
         }
     }
 
@@ -121,18 +144,32 @@ impl Case {
         // The range was checked just now.
         let capabilities = Capabilities::new(bits, true, true)
             .map_err(|error| maxphy.error(error, "give a width that exists"))?;
-        let registers = registers(node, &capabilities)?;
         let levels = node.get("levels")?;
-        let count = levels.number(4, 5)?;
-        if (count == 5) != (registers.loaded.paging_mode() == PagingMode::FiveLevel) {
+        let mode = match levels.number(2, 5)? {
+            2 => PagingMode::TwoLevel,
+            4 => PagingMode::FourLevel,
+            5 => PagingMode::FiveLevel,
+            other => {
+                return Err(levels.error(
+                    format_args!("is {other}: PAE paging is not in this machine"),
+                    "give 2, 4 or 5",
+                ));
+            }
+        };
+        let registers = registers(node, mode, &capabilities)?;
+        if mode != registers.loaded.paging_mode() {
             return Err(levels.error(
-                format_args!("is {count}, which CR4.LA57 contradicts"),
+                format_args!(
+                    "is {}, which CR4.LA57 contradicts",
+                    mode.spec().levels.len()
+                ),
                 "give 5 levels with CR4.LA57 = 1, and 4 without",
             ));
         }
-        let entries = entries(&node.get("ent")?, count, bits)?;
+        let shape = Shape { mode, maxphy: bits };
+        let entries = entries(&node.get("ent")?, shape)?;
         let pkru = node.get("pkru")?.hex(32)? as u32;
-        let steps = steps(&node.get("steps")?, &entries, pkru, bits)?;
+        let steps = steps(&node.get("steps")?, &entries, pkru, shape)?;
         let [cr0, cr3, cr4, efer] = registers.raw;
         Ok(Self {
             id,
@@ -168,25 +205,54 @@ struct Written {
     loaded: Registers,
 }
 
+/// What the widths of a case's numbers depend on.
+#[derive(Clone, Copy)]
+struct Shape {
+    mode: PagingMode,
+    maxphy: u32,
+}
+
+impl Shape {
+    const fn entry_bits(self) -> u32 {
+        8 * self.mode.entry_bytes() as u32
+    }
+
+    const fn address_bits(self) -> u32 {
+        match self.mode {
+            PagingMode::TwoLevel => 32,
+            _ => 64,
+        }
+    }
+}
+
 /// CR0, CR3, CR4, EFER, and what a machine makes of them.
-fn registers(node: &Node<'_>, capabilities: &Capabilities) -> Result<Written, FieldError> {
+fn registers(
+    node: &Node<'_>,
+    mode: PagingMode,
+    capabilities: &Capabilities,
+) -> Result<Written, FieldError> {
     let raw = [
         node.get("cr0")?.hex(32)?,
         node.get("cr3")?.hex(capabilities.maxphyaddr.bits())?,
         node.get("cr4")?.hex(32)?,
         node.get("efer")?.hex(32)?,
     ];
+    let wide = mode != PagingMode::TwoLevel;
     let needed = [
-        ("cr0", raw[0], cr0::PE, "PE"),
-        ("cr0", raw[0], cr0::PG, "PG"),
-        ("cr4", raw[2], cr4::PAE, "PAE"),
-        ("efer", raw[3], efer::LME, "LME"),
+        ("cr0", raw[0], cr0::PE, "PE", true),
+        ("cr0", raw[0], cr0::PG, "PG", true),
+        ("cr4", raw[2], cr4::PAE, "PAE", wide),
+        ("efer", raw[3], efer::LME, "LME", wide),
     ];
-    for (name, value, mask, bit) in needed {
-        if value & mask == 0 {
+    for (name, value, mask, bit, set) in needed {
+        if (value & mask != 0) != set {
+            let (is, make) = match set {
+                true => ("clear", "set"),
+                false => ("set", "clear"),
+            };
             return Err(node.get(name)?.error(
-                format_args!("has {bit} clear, so 4-level or 5-level paging is off"),
-                format_args!("set {bit}; vectors are of 4-level and 5-level paging"),
+                format_args!("has {bit} {is}, so {mode} is off"),
+                format_args!("{make} {bit}, or give the levels of another mode"),
             ));
         }
     }
@@ -212,6 +278,7 @@ fn decoded(node: &Node<'_>, raw: &[u64; 4]) -> Result<(), FieldError> {
         ("pke", raw[2] & cr4::PKE),
         ("pge", raw[2] & cr4::PGE),
         ("la57", raw[2] & cr4::LA57),
+        ("pse", raw[2] & cr4::PSE),
         ("pcide", raw[2] & cr4::PCIDE),
     ];
     for (name, in_register) in bits {
@@ -229,7 +296,8 @@ fn decoded(node: &Node<'_>, raw: &[u64; 4]) -> Result<(), FieldError> {
     Ok(())
 }
 
-fn entries(node: &Node<'_>, levels: u64, maxphy: u32) -> Result<Vec<Listed>, FieldError> {
+fn entries(node: &Node<'_>, shape: Shape) -> Result<Vec<Listed>, FieldError> {
+    let levels = shape.mode.spec().levels.len() as u64;
     let mut entries: Vec<Listed> = Vec::with_capacity(5);
     for element in node.list()? {
         let [level, address, value] = element.triple()?;
@@ -249,12 +317,14 @@ fn entries(node: &Node<'_>, levels: u64, maxphy: u32) -> Result<Vec<Listed>, Fie
                 ),
             ));
         };
-        let at = address.hex(maxphy)?;
-        aligned(&address, at)?;
+        let at = address.hex(shape.maxphy)?;
+        aligned(&address, at, shape.mode.entry_bytes())?;
+        let place = PhysicalAddress::new_truncate(at, MaxPhyAddr::MAX);
         let listed = Listed {
             level: found,
             address: at,
-            value: value.hex(64)?,
+            value: value.hex(shape.entry_bits())?,
+            slot: EntrySlot::of(shape.mode, place),
         };
         let twice = entries.iter().find(|entry| entry.address == at);
         if twice.is_some_and(|entry| entry.value != listed.value) {
@@ -268,13 +338,13 @@ fn entries(node: &Node<'_>, levels: u64, maxphy: u32) -> Result<Vec<Listed>, Fie
     Ok(entries)
 }
 
-fn aligned(node: &Node<'_>, address: u64) -> Result<(), FieldError> {
-    if address.is_multiple_of(8) {
+fn aligned(node: &Node<'_>, address: u64, bytes: u64) -> Result<(), FieldError> {
+    if address.is_multiple_of(bytes) {
         return Ok(());
     }
     Err(node.error(
-        format_args!("{address:#x} is not a multiple of 8"),
-        "give the address of 8 aligned bytes",
+        format_args!("{address:#x} is not a multiple of {bytes}"),
+        format_args!("give the address of {bytes} aligned bytes"),
     ))
 }
 
@@ -282,11 +352,11 @@ fn steps(
     node: &Node<'_>,
     entries: &[Listed],
     pkru: u32,
-    maxphy: u32,
+    shape: Shape,
 ) -> Result<Vec<Step>, FieldError> {
     let mut steps = Vec::with_capacity(3);
     for element in node.list()? {
-        steps.push(step(&element, entries, pkru, maxphy)?);
+        steps.push(step(&element, entries, pkru, shape)?);
     }
     if steps.is_empty() {
         return Err(node.error("is empty", "give at least one access"));
@@ -294,7 +364,7 @@ fn steps(
     Ok(steps)
 }
 
-fn step(node: &Node<'_>, entries: &[Listed], pkru: u32, maxphy: u32) -> Result<Step, FieldError> {
+fn step(node: &Node<'_>, entries: &[Listed], pkru: u32, shape: Shape) -> Result<Step, FieldError> {
     let kind = node.get("k")?;
     let text = kind.text()?;
     let letter = |kind: &AccessKind| text.chars().eq([kind.letter()]);
@@ -308,12 +378,12 @@ fn step(node: &Node<'_>, entries: &[Listed], pkru: u32, maxphy: u32) -> Result<S
     access.ac = node.get("ac")?.number(0, 1)? != 0;
     access.pkru = pkru;
     let address = node.get("va")?;
-    let va = address.hex(64)?;
-    aligned(&address, va)?;
+    let va = address.hex(shape.address_bits())?;
+    aligned(&address, va, 8)?;
     let listed = node.get("after")?;
     let mut after = Vec::with_capacity(entries.len());
     for value in listed.list()? {
-        after.push(value.hex(64)?);
+        after.push(value.hex(shape.entry_bits())?);
     }
     if after.len() != entries.len() {
         return Err(listed.error(
@@ -324,7 +394,7 @@ fn step(node: &Node<'_>, entries: &[Listed], pkru: u32, maxphy: u32) -> Result<S
     Ok(Step {
         access,
         va,
-        expected: answer(node, maxphy)?,
+        expected: answer(node, shape.maxphy)?,
         after,
     })
 }
