@@ -1,22 +1,26 @@
 //! What happened in a cycle, as lines of text: the golden traces and the context of a divergence are made of these.
 //!
-//! Contract: sections 3 (ports), 4 (formats), 10 (monitor). SDM: none. Counterpart: none.
+//! Contract: sections 1.5 (modes), 3 (ports), 4 (formats), 10 (monitor). SDM: none. Counterpart: none.
 //!
 //! A line is the cycle, a kind and the facts. Only what happened is shown: transfers, not offers; monitor events; registers that
 //! changed; what became of the miss queue and the prefetch, where no other line says it; stores of other agents. The order within a cycle
 //! is fixed: stores, queues, requests, control, memory, look-ups, walkers, arrays, responses, registers.
+//!
+//! In 32-bit paging a transfer of memory is shown as that of the entry of 4 bytes, at its own address; an array named for 2 MiB keeps its name, and
+//! what is found in it is a hit of 4 MiB.
 
 use std::fmt::{self, Display, Formatter, Write as _};
 
 use super::stimulus::{ControlKind, Store};
-use crate::arch::PageFaultCode;
 use crate::arch::entry::bit;
+use crate::arch::registers::{cr0, cr4, efer};
+use crate::arch::{EntrySlot, PageFaultCode, PageSize, PagingMode};
 use crate::model::liveness::MissWord;
 use crate::model::mmu_pkg::{
-    ARRAY_FILL, ArrayEvent, Inputs, LOOKUP_BYPASS, LOOKUP_DENIED, LOOKUP_DIRTY_CLEAR,
+    ARRAY_FILL, ArrayEvent, ControlOut, Inputs, LOOKUP_BYPASS, LOOKUP_DENIED, LOOKUP_DIRTY_CLEAR,
     LOOKUP_HIT_1G, LOOKUP_HIT_2M, LOOKUP_HIT_4K, LOOKUP_MERGED, LOOKUP_MISS, MAX_PORTS,
-    MEM_COMPARE_AND_SET, MEM_READ, MEM_WRITE, MISS_FREE, MISS_RETRY, MISS_WAITING, Outputs,
-    PREFETCH_ENTRY, PSC_LEVELS, Queues, STATUS_BUS_ERROR, STATUS_GENERAL_PROTECTION,
+    MEM_COMPARE_AND_SET, MEM_READ, MEM_WRITE, MISS_FREE, MISS_RETRY, MISS_WAITING, MemoryOut,
+    Outputs, PREFETCH_ENTRY, PSC_LEVELS, Queues, STATUS_BUS_ERROR, STATUS_GENERAL_PROTECTION,
     STATUS_PAGE_FAULT, STATUS_TRANSLATED, TLB_ARRAYS, WALK_BUS_ERROR, WALK_PAGE_FAULT,
     WALK_RESTART, WALK_START, WALK_STOPPED, WALK_TRANSLATED, miss_state,
 };
@@ -39,13 +43,36 @@ pub const fn port_name(port: usize) -> &'static str {
     }
 }
 
+/// The paging mode that a machine's registers show.
+pub const fn paging_mode(shown: &ControlOut) -> PagingMode {
+    if shown.cr0 & cr0::PG == 0 {
+        PagingMode::Off
+    } else if shown.efer & efer::LMA == 0 {
+        PagingMode::TwoLevel
+    } else if shown.cr4 & cr4::LA57 == 0 {
+        PagingMode::FourLevel
+    } else {
+        PagingMode::FiveLevel
+    }
+}
+
+/// The part of a cell that a transfer with these byte enables is about, if it is one that an entry can be in.
+fn slot(byte_enables: u8) -> Option<EntrySlot> {
+    [EntrySlot::Whole, EntrySlot::Low, EntrySlot::High]
+        .into_iter()
+        .find(|slot| slot.byte_enables() == byte_enables)
+}
+
 /// Writes the lines of one cycle after another.
 ///
-/// It remembers what it needs of the cycle before: the registers and the queues, to show what of them changes.
+/// It remembers what it needs of the cycles before: the registers and the queues, to show what of them changes, and which half of a cell an
+/// answer of memory is about.
 #[derive(Debug, Clone, Default)]
 pub struct EventLog {
     registers: [u64; 4],
     queues: Queues,
+    /// Of the transfers that are not answered and are about one half: the id, and which.
+    halves: Vec<(u8, EntrySlot)>,
 }
 
 impl EventLog {
@@ -64,11 +91,13 @@ impl EventLog {
         out: &mut String,
     ) {
         let mut lines = Lines { cycle, out };
+        let mode = paging_mode(&outputs.control);
         for store in stores {
-            lines.add(
-                "store",
-                format_args!("{:#x} = {}", store.address, EntryBits(store.value)),
-            );
+            let cell = CellBits {
+                value: store.value,
+                mode,
+            };
+            lines.add("store", format_args!("{:#x} = {cell}", store.address));
         }
         if outputs.queues != self.queues {
             queues(&self.queues, &outputs.queues, &mut lines);
@@ -76,8 +105,8 @@ impl EventLog {
         }
         requests(inputs, outputs, &mut lines);
         control(inputs, outputs, &mut lines);
-        memory(inputs, outputs, &mut lines);
-        lookups(outputs, &mut lines);
+        self.memory(inputs, outputs, &mut lines);
+        lookups(outputs, mode, &mut lines);
         walks(outputs, &mut lines);
         arrays(outputs, &mut lines);
         responses(inputs, outputs, &mut lines);
@@ -93,6 +122,46 @@ impl EventLog {
             }
         }
         self.registers = now;
+    }
+
+    fn memory(&mut self, inputs: &Inputs, outputs: &Outputs, lines: &mut Lines) {
+        let (pins, shown) = (&inputs.memory, &outputs.memory);
+        if pins.resp_valid != 0 && shown.resp_ready != 0 {
+            let id = pins.resp_id;
+            let half = self.halves.iter().position(|half| half.0 == id);
+            let slot = half.map_or(EntrySlot::Whole, |half| self.halves.swap_remove(half).1);
+            let entry = EntryBits(slot.extract(pins.resp_data).raw());
+            let beside = pins.resp_data & !slot.mask();
+            if pins.resp_error != 0 {
+                lines.add("memory", format_args!("#{id} bus error"));
+            } else if beside != 0 {
+                lines.add(
+                    "memory",
+                    format_args!(
+                        "#{id} gives {entry} beside {:#x}",
+                        beside >> beside_shift(slot)
+                    ),
+                );
+            } else {
+                lines.add("memory", format_args!("#{id} gives {entry}"));
+            }
+        }
+        if shown.req_valid == 0 || pins.req_ready == 0 {
+            return;
+        }
+        let slot = slot(shown.req_be);
+        if let Some(half @ (EntrySlot::Low | EntrySlot::High)) = slot {
+            self.halves.push((shown.req_id, half));
+        }
+        memory_request(shown, slot, lines);
+    }
+}
+
+/// Lowest bit of the half that is not `slot`'s.
+const fn beside_shift(slot: EntrySlot) -> u32 {
+    match slot {
+        EntrySlot::Low => 32,
+        EntrySlot::Whole | EntrySlot::High => 0,
     }
 }
 
@@ -161,45 +230,48 @@ fn control(inputs: &Inputs, outputs: &Outputs, lines: &mut Lines) {
     }
 }
 
-fn memory(inputs: &Inputs, outputs: &Outputs, lines: &mut Lines) {
-    let (pins, shown) = (&inputs.memory, &outputs.memory);
-    if pins.resp_valid != 0 && shown.resp_ready != 0 {
-        if pins.resp_error != 0 {
-            lines.add("memory", format_args!("#{} bus error", pins.resp_id));
-        } else {
-            lines.add(
-                "memory",
-                format_args!("#{} gives {}", pins.resp_id, EntryBits(pins.resp_data)),
-            );
-        }
-    }
-    if shown.req_valid == 0 || pins.req_ready == 0 {
-        return;
-    }
-    let (id, address) = (shown.req_id, shown.req_addr);
+/// A transfer that memory has accepted; `slot` is `None` with byte enables that no entry has.
+fn memory_request(shown: &MemoryOut, slot: Option<EntrySlot>, lines: &mut Lines) {
+    let id = shown.req_id;
+    let place = slot.unwrap_or(EntrySlot::Whole);
+    let address = shown.req_addr
+        + match place {
+            EntrySlot::High => 4,
+            EntrySlot::Whole | EntrySlot::Low => 0,
+        };
+    let of = match slot {
+        Some(EntrySlot::Whole) => String::new(),
+        Some(EntrySlot::Low | EntrySlot::High) => " (4 bytes)".to_owned(),
+        None => format!(" (bytes {:#04x})", shown.req_be),
+    };
+    let entry = |data| place.extract(data).raw();
     match shown.req_op {
-        MEM_READ => lines.add("memory", format_args!("#{id} read {address:#x}")),
+        MEM_READ => lines.add("memory", format_args!("#{id} read {address:#x}{of}")),
         MEM_WRITE => lines.add(
             "memory",
-            format_args!("#{id} write {address:#x} = {:#x}", shown.req_wdata),
+            format_args!(
+                "#{id} write {address:#x}{of} = {:#x}",
+                entry(shown.req_wdata)
+            ),
         ),
         MEM_COMPARE_AND_SET => lines.add(
             "memory",
             format_args!(
-                "#{id} compare-and-set {address:#x} from {:#x} to {}",
-                shown.req_expected,
-                EntryBits(shown.req_wdata)
+                "#{id} compare-and-set {address:#x}{of} from {:#x} to {}",
+                entry(shown.req_expected),
+                EntryBits(entry(shown.req_wdata))
             ),
         ),
         other => lines.add(
             "memory",
-            format_args!("#{id} operation {other} {address:#x}"),
+            format_args!("#{id} operation {other} {address:#x}{of}"),
         ),
     }
 }
 
-fn lookup_text(code: u8) -> &'static str {
+fn lookup_text(code: u8, mode: PagingMode) -> &'static str {
     match code {
+        LOOKUP_HIT_2M if mode == PagingMode::TwoLevel => "hit 4m",
         LOOKUP_HIT_4K => "hit 4k",
         LOOKUP_HIT_2M => "hit 2m",
         LOOKUP_HIT_1G => "hit 1g",
@@ -212,14 +284,14 @@ fn lookup_text(code: u8) -> &'static str {
     }
 }
 
-fn lookups(outputs: &Outputs, lines: &mut Lines) {
+fn lookups(outputs: &Outputs, mode: PagingMode, lines: &mut Lines) {
     let monitor = &outputs.monitor;
     for (port, code) in monitor.lookup.iter().enumerate() {
         if *code != 0 {
             let level = if port == 0 { "itlb" } else { "dtlb" };
             let retries = monitor.lookup_retry[port] != 0;
             let again = if retries { " again:" } else { "" };
-            let mut facts = format!("{}{again} {}", port_name(port), lookup_text(*code));
+            let mut facts = format!("{}{again} {}", port_name(port), lookup_text(*code, mode));
             if retries || matches!(*code, LOOKUP_MISS..=LOOKUP_DIRTY_CLEAR | LOOKUP_MERGED) {
                 let _ = write!(facts, ", entry {}", monitor.lookup_entry[port]);
             }
@@ -230,7 +302,7 @@ fn lookups(outputs: &Outputs, lines: &mut Lines) {
         let who = owner(monitor.stlb_port, monitor.stlb_entry);
         lines.add(
             "stlb",
-            format_args!("{who}: {}", lookup_text(monitor.stlb_lookup)),
+            format_args!("{who}: {}", lookup_text(monitor.stlb_lookup, mode)),
         );
     }
 }
@@ -349,7 +421,8 @@ fn responses(inputs: &Inputs, outputs: &Outputs, lines: &mut Lines) {
         let who = format!("{} #{}", port_name(port), shown.resp_id);
         match shown.resp_status {
             STATUS_TRANSLATED => {
-                let size = ["4k", "2m", "1g", "size?"][usize::from(shown.resp_page_size & 3)];
+                let size =
+                    PageSize::from_code(shown.resp_page_size).map_or("size?", PageSize::name);
                 let mut facts = format!("{who} pa {:#x} {size}", shown.resp_pa);
                 for (name, value) in [
                     ("pwt", shown.resp_pwt),
@@ -422,7 +495,25 @@ impl Display for EntryBits {
     }
 }
 
-/// An address whose bits above 56 repeat bit 56: the canonical form in both modes, since bits 56:48 repeat bit 47 in the narrower one.
+/// A cell: one entry of 8 bytes, or in 32-bit paging two of 4, that of the lower address first.
+struct CellBits {
+    value: u64,
+    mode: PagingMode,
+}
+
+impl Display for CellBits {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if self.mode != PagingMode::TwoLevel {
+            return write!(f, "{}", EntryBits(self.value));
+        }
+        let [low, high] =
+            [EntrySlot::Low, EntrySlot::High].map(|slot| slot.extract(self.value).raw());
+        write!(f, "{}, {}", EntryBits(low), EntryBits(high))
+    }
+}
+
+/// An address whose bits above 56 repeat bit 56: the canonical form in every mode, since bits 56:48 repeat bit 47 in 4-level paging, and are 0 in
+/// 32-bit paging.
 const fn sign_extended(va: u64) -> u64 {
     ((va << 7) as i64 >> 7) as u64
 }
@@ -532,6 +623,89 @@ mod tests {
                         \u{20}     7  evict     dtlb.4k set 2 way 1: va 0x3000 pa 0x4000 pcid 0 ro user xd\n\
                         \u{20}     7  evict     dtlb.4k set 2 ways 2\n";
         assert_eq!(text, expected);
+    }
+
+    /// The lines of cycles in 32-bit paging, the register event of the first left out.
+    fn lines_of_32_bit_paging(cycles: &mut [(Inputs, Outputs)], stores: &[Store]) -> String {
+        let mut log = EventLog {
+            registers: [cr0::PE | cr0::PG, 0, 0, 0],
+            ..EventLog::new()
+        };
+        let mut out = String::new();
+        for (inputs, outputs) in cycles {
+            outputs.control.cr0 = cr0::PE | cr0::PG;
+            log.write_cycle(7, inputs, outputs, stores, &mut out);
+        }
+        out
+    }
+
+    #[test]
+    fn an_entry_of_4_bytes_is_shown_at_its_own_address_and_what_stands_beside_it_apart() {
+        let mut cycles = [(); 4].map(|()| (Inputs::default(), Outputs::default()));
+        for (turn, be) in [(0, 0xf0), (2, 0x0f)] {
+            let (inputs, outputs) = &mut cycles[turn];
+            inputs.memory.req_ready = 1;
+            outputs.memory.req_valid = 1;
+            outputs.memory.req_op = if turn == 0 {
+                MEM_READ
+            } else {
+                MEM_COMPARE_AND_SET
+            };
+            outputs.memory.req_addr = 0x2008;
+            outputs.memory.req_be = be;
+            outputs.memory.req_expected = 0x9003;
+            outputs.memory.req_wdata = 0x9023;
+            let (inputs, outputs) = &mut cycles[turn + 1];
+            inputs.memory.resp_valid = 1;
+            inputs.memory.resp_data = 0xa067_0000_9003;
+            outputs.memory.resp_ready = 1;
+        }
+        assert_eq!(
+            lines_of_32_bit_paging(&mut cycles, &[]),
+            "      7  memory    #0 read 0x200c (4 bytes)\n\
+             \u{20}     7  memory    #0 gives 0xa067 (P RW US A D) beside 0x9003\n\
+             \u{20}     7  memory    #0 compare-and-set 0x2008 (4 bytes) from 0x9003 to 0x9023 (P RW A)\n\
+             \u{20}     7  memory    #0 gives 0x9003 (P RW) beside 0xa067\n"
+        );
+    }
+
+    #[test]
+    fn in_32_bit_paging_pages_are_of_4m_and_a_cell_has_two_entries() {
+        let mut cycles = [(Inputs::default(), Outputs::default())];
+        let (inputs, outputs) = &mut cycles[0];
+        outputs.monitor.lookup[1] = LOOKUP_HIT_2M;
+        outputs.monitor.tlb[4] = ArrayEvent {
+            op: ARRAY_FILL,
+            tag: 0xffc00,
+            data: 0xff_ffc00 | 1 << 40,
+            ..ArrayEvent::default()
+        };
+        outputs.ports[1].resp_valid = 1;
+        inputs.ports[1].resp_ready = 1;
+        outputs.ports[1].resp_page_size = 3;
+        outputs.ports[1].resp_pa = 0xff_ffc0_1234;
+        let store = Store {
+            address: 0x1000,
+            value: 0x9003_0000_0001,
+        };
+        assert_eq!(
+            lines_of_32_bit_paging(&mut cycles, &[store]),
+            "      7  store     0x1000 = 0x1 (P), 0x9003 (P RW)\n\
+             \u{20}     7  dtlb      data1 hit 4m\n\
+             \u{20}     7  fill      dtlb.2m set 0 way 0: va 0xffc00000 pa 0xffffc00000 pcid 0 rw\n\
+             \u{20}     7  response  data1 #0 pa 0xffffc01234 4m\n"
+        );
+    }
+
+    #[test]
+    fn byte_enables_that_no_entry_has_are_shown() {
+        let mut cycles = [(Inputs::default(), Outputs::default())];
+        let (inputs, outputs) = &mut cycles[0];
+        inputs.memory.req_ready = 1;
+        outputs.memory.req_valid = 1;
+        outputs.memory.req_be = 0x3c;
+        let text = lines_of_32_bit_paging(&mut cycles, &[]);
+        assert_eq!(text, "      7  memory    #0 read 0x0 (bytes 0x3c)\n");
     }
 
     #[test]
