@@ -5,14 +5,17 @@
 //! A shadow of memory holds what the generator wrote, without the A and D bits that the machine has set since: another agent's store
 //! overwrites those, as it may. The tables of 32-bit paging are [`two_level`]'s.
 
+mod place;
 mod two_level;
 
 use std::collections::BTreeMap;
 
+pub use self::place::{Address, Place};
+
 use self::two_level::TwoLevel;
 use super::prng::Prng;
 use crate::arch::entry::bit;
-use crate::arch::{self, Entry, EntrySlot, PageSize, PagingMode, PhysicalAddress, Registers};
+use crate::arch::{Entry, PageSize, PagingMode, Registers};
 use crate::config::{Config, Level};
 use crate::cosim::stimulus::layout::entry_in;
 use crate::cosim::stimulus::{Action, HalfStore, Store};
@@ -21,74 +24,6 @@ use crate::cosim::stimulus::{Action, HalfStore, Store};
 const TABLES: [usize; 6] = [0, 6, 5, 3, 3, 2];
 /// Levels of tables.
 const LEVELS: u8 = 5;
-
-/// What an address is made of: an index for each level, and an offset in the page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Address {
-    indices: [u16; 6],
-    /// Those of 32-bit paging, by level, less 1.
-    two_level: [u16; 2],
-    offset: u16,
-}
-
-impl Address {
-    /// The canonical address with these indices in `mode`.
-    pub fn in_mode(&self, mode: PagingMode) -> u64 {
-        let mut va = u64::from(self.offset);
-        for row in mode.spec().levels {
-            let number = usize::from(row.level.number());
-            let index = match mode {
-                PagingMode::TwoLevel => self.two_level[number - 1],
-                _ => self.indices[number],
-            };
-            va |= u64::from(index) << row.index_shift;
-        }
-        mode.extend(va)
-    }
-}
-
-/// An entry of a table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
-    /// Where it stands.
-    pub address: u64,
-    /// Its level, 1 to 5.
-    pub level: u8,
-    /// The mode to whose tables it belongs, which says how long it is.
-    pub mode: PagingMode,
-}
-
-impl Place {
-    fn slot(self) -> EntrySlot {
-        EntrySlot::of(self.mode, PhysicalAddress::from_masked(self.address))
-    }
-
-    /// The cell that it stands in.
-    pub const fn cell(self) -> u64 {
-        self.address & !7
-    }
-
-    /// The entry behind it in its table.
-    pub fn next(self) -> Option<Self> {
-        let address = self.address + self.mode.entry_bytes();
-        (address & 0xfff != 0).then_some(Self { address, ..self })
-    }
-
-    /// The entry that shares its cell; of 8 bytes itself.
-    pub const fn beside(self) -> Self {
-        let address = match self.mode {
-            PagingMode::TwoLevel => self.address ^ 4,
-            _ => self.address,
-        };
-        Self { address, ..self }
-    }
-
-    /// Bytes of a page that it maps.
-    pub fn page_bytes(self) -> u64 {
-        let level = arch::Level::from_number(self.level);
-        1 << level.map_or(12, |level| self.mode.index_shift(level))
-    }
-}
 
 /// Sets each bit of `choices` in so many of 1000 cases.
 fn choose(entry: &mut u64, choices: &[(u64, u64)], prng: &mut Prng) {
