@@ -9,16 +9,18 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Serialize, Serializer};
 
+use super::events::paging_mode;
 use super::stimulus::{ControlKind, Store};
 use crate::arch::registers::cr4;
 use crate::arch::{PageFaultCode, PagingMode};
 use crate::model::liveness::MissWord;
 use crate::model::mmu_pkg::{
-    ARRAY_FILL, ARRAY_INVALIDATE, ArrayEvent, Inputs, LOOKUP_DENIED, LOOKUP_DIRTY_CLEAR,
-    LOOKUP_HIT_1G, LOOKUP_HIT_4K, LOOKUP_MERGED, LOOKUP_MISS, MAX_PORTS, MEM_COMPARE_AND_SET,
-    MISS_FREE, MISS_WALK_WAIT, MISS_WALKING, Outputs, PREFETCH_ENTRY, Queues, STATUS_BUS_ERROR,
-    STATUS_GENERAL_PROTECTION, STATUS_PAGE_FAULT, WALK_BUS_ERROR, WALK_PAGE_FAULT, WALK_RESTART,
-    WALK_START, WALK_STOPPED, WALK_TRANSLATED, miss_state,
+    ARRAY_FILL, ARRAY_INVALIDATE, ArrayEvent, ControlOut, Inputs, LOOKUP_DENIED,
+    LOOKUP_DIRTY_CLEAR, LOOKUP_HIT_1G, LOOKUP_HIT_4K, LOOKUP_MERGED, LOOKUP_MISS, MAX_PORTS,
+    MEM_COMPARE_AND_SET, MISS_FREE, MISS_WALK_WAIT, MISS_WALKING, Outputs, PREFETCH_ENTRY, PortOut,
+    Queues, STATUS_BUS_ERROR, STATUS_GENERAL_PROTECTION, STATUS_PAGE_FAULT, STATUS_TRANSLATED,
+    WALK_BUS_ERROR, WALK_PAGE_FAULT, WALK_RESTART, WALK_START, WALK_STOPPED, WALK_TRANSLATED,
+    miss_state,
 };
 use crate::reference::finding::InvalidationKind;
 
@@ -186,6 +188,22 @@ counters! {
     prefetch_stops,
     /// INVLPG and INVPCID that took effect while a walk was in flight.
     invalidations_during_walk,
+    /// Times that 32-bit paging was entered.
+    two_level_entered,
+    /// Walks started in 32-bit paging.
+    two_level_walks,
+    /// Requests accepted in 32-bit paging with bits in the upper half of the address.
+    two_level_upper_halves,
+    /// Fills with 4 MiB pages.
+    fills_4m,
+    /// Responses with an address above 4 GiB in 32-bit paging.
+    pse_36_translated,
+    /// Page faults for a reserved bit in 32-bit paging.
+    two_level_reserved,
+    /// Changes of CR4.PSE in 32-bit paging.
+    pse_changed,
+    /// Compare-and-sets of an entry of 4 bytes that succeeded although the other half of the cell had changed since the entry was read.
+    changed_beside,
     /// Control operations answered.
     control_operations,
     /// Of these, refused with #GP.
@@ -222,6 +240,13 @@ counters! {
     mismatches,
 }
 
+/// The bits of the bytes that are enabled.
+fn byte_mask(byte_enables: u8) -> u64 {
+    (0..8)
+        .filter(|byte| byte_enables >> byte & 1 != 0)
+        .fold(0, |mask, byte| mask | 0xff << (8 * byte))
+}
+
 /// Counts the cycles of one twin.
 #[derive(Debug, Clone, Default)]
 pub struct Counter {
@@ -233,8 +258,13 @@ pub struct Counter {
     miss_queue_entries: usize,
     /// Ids of the requests under way, by port, oldest first.
     outstanding: [VecDeque<u8>; MAX_PORTS],
-    /// `expected` of the compare-and-sets that are not answered, by id.
-    expected: BTreeMap<u8, u64>,
+    /// `expected` of the compare-and-sets that are not answered, and the bits that it is about, by id.
+    expected: BTreeMap<u8, (u64, u64)>,
+    /// What memory answered last, by id.
+    answered: BTreeMap<u8, u64>,
+    /// Mode and CR4 in the cycle before.
+    mode: PagingMode,
+    cr4: u64,
     /// An invalidation was accepted in the cycle before; it takes effect in this one.
     invalidation_performs: bool,
     /// It took effect during a walk; its answer will say whether it did anything.
@@ -259,12 +289,13 @@ impl Counter {
     pub fn observe(&mut self, inputs: &Inputs, outputs: &Outputs, stores: &[Store]) {
         self.counters.cycles += 1;
         self.counters.stores += stores.len() as u64;
+        self.modes(&outputs.control);
         if outputs.queues != self.queues {
             self.queues(&outputs.queues);
         }
         for (port, (pins, shown)) in inputs.ports.iter().zip(&outputs.ports).enumerate() {
             if shown.resp_valid & pins.resp_ready != 0 {
-                self.response(shown.resp_status, shown.resp_error_code);
+                self.response(shown);
                 let waiting = &mut self.outstanding[port];
                 let place = waiting.iter().position(|id| *id == shown.resp_id);
                 self.counters.responses_out_of_order += u64::from(place.is_some_and(|at| at > 0));
@@ -272,6 +303,8 @@ impl Counter {
             }
             if pins.req_valid & shown.req_ready != 0 {
                 self.counters.requests += 1;
+                let ignored = self.mode == PagingMode::TwoLevel && pins.req_va >> 32 != 0;
+                self.counters.two_level_upper_halves += u64::from(ignored);
                 self.outstanding[port].push_back(pins.req_id);
             }
         }
@@ -280,6 +313,11 @@ impl Counter {
         self.control(inputs, outputs);
         for event in outputs.monitor.tlb.iter().chain(&outputs.monitor.psc) {
             self.array(event);
+        }
+        if self.mode == PagingMode::TwoLevel {
+            let large = outputs.monitor.tlb.iter().skip(1).step_by(3);
+            let fills = large.filter(|event| event.op == ARRAY_FILL).count();
+            self.counters.fills_4m += fills as u64;
         }
         let monitor = &outputs.monitor;
         for (port, code) in monitor.lookup.into_iter().enumerate() {
@@ -291,6 +329,20 @@ impl Counter {
         if monitor.stlb_entry != PREFETCH_ENTRY {
             self.lookup(monitor.stlb_lookup, false);
         }
+    }
+
+    /// The registers of a cycle.
+    fn modes(&mut self, shown: &ControlOut) {
+        let mode = paging_mode(shown);
+        if mode == PagingMode::TwoLevel {
+            let counters = &mut self.counters;
+            if self.mode != mode {
+                counters.two_level_entered += 1;
+            } else {
+                counters.pse_changed += u64::from((self.cr4 ^ shown.cr4) & cr4::PSE != 0);
+            }
+        }
+        (self.mode, self.cr4) = (mode, shown.cr4);
     }
 
     /// The queues have changed since the cycle before.
@@ -332,11 +384,21 @@ impl Counter {
         }
     }
 
-    fn response(&mut self, status: u8, error_code: u16) {
+    /// A response. The registers wait for it, so that the mode is that of its request.
+    fn response(&mut self, shown: &PortOut) {
         let counters = &mut self.counters;
+        let two_level = self.mode == PagingMode::TwoLevel;
         counters.responses_compared += 1;
-        match status {
-            STATUS_PAGE_FAULT => counters.faults.0[usize::from(error_code) % FAULT_CODES] += 1,
+        match shown.resp_status {
+            STATUS_TRANSLATED => {
+                counters.pse_36_translated += u64::from(two_level && shown.resp_pa >> 32 != 0);
+            }
+            STATUS_PAGE_FAULT => {
+                let code = PageFaultCode(u32::from(shown.resp_error_code));
+                counters.faults.0[code.raw() as usize % FAULT_CODES] += 1;
+                let reserved = two_level && code.has(PageFaultCode::RSVD);
+                counters.two_level_reserved += u64::from(reserved);
+            }
             STATUS_GENERAL_PROTECTION => counters.general_protections += 1,
             STATUS_BUS_ERROR => counters.bus_errors += 1,
             _ => {}
@@ -347,18 +409,24 @@ impl Counter {
         let (pins, shown) = (&inputs.memory, &outputs.memory);
         if pins.resp_valid & shown.resp_ready != 0 {
             self.counters.bus_compared += 1;
-            if let Some(expected) = self.expected.remove(&pins.resp_id)
+            let before = self.answered.insert(pins.resp_id, pins.resp_data);
+            if let Some((expected, mask)) = self.expected.remove(&pins.resp_id)
                 && pins.resp_error == 0
-                && pins.resp_data != expected
             {
-                self.counters.ad_races_lost += 1;
+                let lost = (pins.resp_data ^ expected) & mask != 0;
+                // The answer before was that of the entry's read, or of a compare-and-set of it that was lost.
+                let beside = before.is_some_and(|data| (data ^ pins.resp_data) & !mask != 0);
+                self.counters.ad_races_lost += u64::from(lost);
+                self.counters.changed_beside += u64::from(beside && !lost);
             }
         }
         if shown.req_valid & pins.req_ready != 0 {
             self.counters.bus_compared += 1;
             if shown.req_op == MEM_COMPARE_AND_SET {
                 self.counters.compare_and_sets += 1;
-                self.expected.insert(shown.req_id, shown.req_expected);
+                let mask = byte_mask(shown.req_be);
+                self.expected
+                    .insert(shown.req_id, (shown.req_expected, mask));
             }
         }
     }
@@ -375,6 +443,7 @@ impl Counter {
                         continue;
                     }
                     counters.walks += 1;
+                    counters.two_level_walks += u64::from(self.mode == PagingMode::TwoLevel);
                     counters.cached_starts += u64::from(event.psc_level != 0);
                     self.walks_in_flight += 1;
                     continue;
@@ -412,11 +481,11 @@ impl Counter {
             self.counters.invalidations_during_walk += u64::from(met_walk && !refused);
         }
         if pins.valid & shown.ready != 0 {
-            let wide = shown.cr4 & cr4::LA57 != 0;
-            let mode = if wide {
-                PagingMode::FiveLevel
-            } else {
-                PagingMode::FourLevel
+            // With paging off LA57 alone decides; in 32-bit paging every address will do.
+            let mode = match paging_mode(shown) {
+                PagingMode::Off if shown.cr4 & cr4::LA57 != 0 => PagingMode::FiveLevel,
+                PagingMode::Off => PagingMode::FourLevel,
+                mode => mode,
             };
             self.invalidation_performs = match pins.op {
                 op if op == ControlKind::Invlpg as u8 => mode.is_canonical(pins.data),
@@ -452,86 +521,4 @@ impl Counter {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn offers_that_are_not_taken_are_not_counted() {
-        let mut counter = Counter::default();
-        let mut inputs = Inputs::default();
-        let mut outputs = Outputs::default();
-        inputs.ports[1].req_valid = 1;
-        outputs.ports[1].resp_valid = 1;
-        outputs.memory.req_valid = 1;
-        counter.observe(&inputs, &outputs, &[]);
-        assert_eq!(
-            *counter.counters(),
-            Counters {
-                cycles: 1,
-                ..Counters::default()
-            }
-        );
-    }
-
-    #[test]
-    fn a_compare_and_set_that_finds_another_value_is_a_lost_race() {
-        let mut counter = Counter::default();
-        let mut inputs = Inputs::default();
-        let mut outputs = Outputs::default();
-        outputs.memory.resp_ready = 1;
-        for answer in [7, 8] {
-            (inputs.memory.req_ready, inputs.memory.resp_valid) = (1, 0);
-            outputs.memory.req_valid = 1;
-            outputs.memory.req_op = MEM_COMPARE_AND_SET;
-            outputs.memory.req_expected = 7;
-            counter.observe(&inputs, &outputs, &[]);
-            outputs.memory.req_valid = 0;
-            (inputs.memory.resp_valid, inputs.memory.resp_data) = (1, answer);
-            counter.observe(&inputs, &outputs, &[]);
-        }
-        assert_eq!(counter.counters().compare_and_sets, 2);
-        assert_eq!(counter.counters().ad_races_lost, 1);
-        assert_eq!(counter.counters().bus_compared, 4);
-    }
-
-    #[test]
-    fn an_invalidation_counts_if_it_takes_effect_during_a_walk_and_is_not_refused() {
-        for (walk, gp, expected) in [(true, 0, 1), (false, 0, 0), (true, 1, 0)] {
-            let mut counter = Counter::default();
-            let mut inputs = Inputs::default();
-            let mut outputs = Outputs::default();
-            inputs.control.valid = 1;
-            inputs.control.op = ControlKind::Invpcid as u8;
-            outputs.control.ready = 1;
-            counter.observe(&inputs, &outputs, &[]);
-            inputs.control = Default::default();
-            outputs.control.ready = 0;
-            outputs.monitor.walk[0].op = if walk { WALK_START } else { 0 };
-            counter.observe(&inputs, &outputs, &[]);
-            outputs.monitor.walk[0].op = 0;
-            (outputs.control.resp_valid, outputs.control.resp_gp) = (1, gp);
-            inputs.control.resp_ready = 1;
-            counter.observe(&inputs, &outputs, &[]);
-            assert_eq!(counter.counters().invalidations_during_walk, expected);
-        }
-    }
-
-    #[test]
-    fn faults_are_written_by_code() {
-        let mut faults = FaultCounts::default();
-        faults.0[0x15] = 3;
-        faults.0[0] = 1;
-        assert_eq!(
-            serde_json::to_string(&faults).unwrap(),
-            r#"{"0x00":1,"0x15":3}"#
-        );
-        assert_eq!(
-            (
-                faults.total(),
-                faults.with(PageFaultCode::I),
-                faults.without(PageFaultCode::P)
-            ),
-            (4, 3, 1)
-        );
-    }
-}
+mod tests;

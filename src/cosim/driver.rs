@@ -22,7 +22,7 @@ use std::fmt::Write as _;
 use thiserror::Error;
 
 use super::stall::{Link, Stalls};
-use super::stimulus::{Action, Control, Feed, OperationSource, Request, Store};
+use super::stimulus::{Action, CellWrite, Control, Feed, OperationSource, Request};
 use crate::config::FrontEndSpec;
 use crate::model::mmu_pkg::{Inputs, MAX_PORTS, Outputs};
 
@@ -185,7 +185,7 @@ impl Driver {
         cycle: u64,
         feed: &mut Feed<S>,
         inputs: &mut Inputs,
-        stores: &mut Vec<Store>,
+        stores: &mut Vec<CellWrite>,
     ) {
         stores.clear();
         self.take_operations(cycle, feed, stores);
@@ -236,7 +236,7 @@ impl Driver {
         &mut self,
         cycle: u64,
         feed: &mut Feed<S>,
-        stores: &mut Vec<Store>,
+        stores: &mut Vec<CellWrite>,
     ) {
         while !self.ended && self.base <= cycle {
             let Some(operation) = feed.get(self.next) else {
@@ -277,7 +277,8 @@ impl Driver {
                         number: 0,
                     });
                 }
-                Action::Store(store) => stores.push(store),
+                Action::Store(store) => stores.push(store.into()),
+                Action::StoreHalf(store) => stores.push(store.into()),
                 Action::Drain if !self.is_quiet() => return,
                 Action::Drain => {}
                 Action::Idle { cycles } => pause_cycles = u64::from(cycles),
@@ -294,7 +295,7 @@ impl Driver {
     /// Whether the front end has still to wait with `action` in `cycle`.
     fn front_end_waits(&self, front_end: &FrontEnd, action: &Action, cycle: u64) -> bool {
         match action {
-            Action::Request(_) | Action::Store(_) => {
+            Action::Request(_) | Action::Store(_) | Action::StoreHalf(_) => {
                 cycle < front_end.gap_over || self.window_is_closed(front_end)
             }
             Action::Control(_) => !self.is_quiet(),
@@ -413,10 +414,14 @@ impl Driver {
         };
         if let Some(front_end) = &self.front_end {
             return match operation.action {
-                Action::Request(_) | Action::Store(_) if self.window_is_closed(front_end) => {
+                Action::Request(_) | Action::Store(_) | Action::StoreHalf(_)
+                    if self.window_is_closed(front_end) =>
+                {
                     u64::MAX
                 }
-                Action::Request(_) | Action::Store(_) => cycle.max(front_end.gap_over),
+                Action::Request(_) | Action::Store(_) | Action::StoreHalf(_) => {
+                    cycle.max(front_end.gap_over)
+                }
                 Action::Control(_) | Action::Drain if !self.is_quiet() => u64::MAX,
                 _ => cycle.max(self.base),
             };
@@ -428,7 +433,9 @@ impl Driver {
             }
             Action::Control(_) => self.control.is_some(),
             Action::Drain => !self.is_quiet(),
-            Action::Store(_) | Action::Idle { .. } | Action::Hold { .. } => false,
+            Action::Store(_) | Action::StoreHalf(_) | Action::Idle { .. } | Action::Hold { .. } => {
+                false
+            }
         };
         if held { u64::MAX } else { due }
     }

@@ -1,22 +1,29 @@
 //! What happened in a cycle, as lines of text: the golden traces and the context of a divergence are made of these.
 //!
-//! Contract: sections 3 (ports), 4 (formats), 10 (monitor). SDM: none. Counterpart: none.
+//! Contract: sections 1.5 (modes), 3 (ports), 4 (formats), 10 (monitor). SDM: none. Counterpart: none.
 //!
 //! A line is the cycle, a kind and the facts. Only what happened is shown: transfers, not offers; monitor events; registers that
 //! changed; what became of the miss queue and the prefetch, where no other line says it; stores of other agents. The order within a cycle
 //! is fixed: stores, queues, requests, control, memory, look-ups, walkers, arrays, responses, registers.
+//!
+//! In 32-bit paging a transfer of memory is shown as that of the entry of 4 bytes, at its own address; an array named for 2 MiB keeps its name, and
+//! what is found in it is a hit of 4 MiB.
+
+mod entries;
 
 use std::fmt::{self, Display, Formatter, Write as _};
 
+pub use self::entries::{CellBits, EntryBits, PscEntry, TlbEntry};
+
 use super::stimulus::{ControlKind, Store};
-use crate::arch::PageFaultCode;
-use crate::arch::entry::bit;
+use crate::arch::registers::{cr0, cr4, efer};
+use crate::arch::{EntrySlot, PageFaultCode, PageSize, PagingMode};
 use crate::model::liveness::MissWord;
 use crate::model::mmu_pkg::{
-    ARRAY_FILL, ArrayEvent, Inputs, LOOKUP_BYPASS, LOOKUP_DENIED, LOOKUP_DIRTY_CLEAR,
+    ARRAY_FILL, ArrayEvent, ControlOut, Inputs, LOOKUP_BYPASS, LOOKUP_DENIED, LOOKUP_DIRTY_CLEAR,
     LOOKUP_HIT_1G, LOOKUP_HIT_2M, LOOKUP_HIT_4K, LOOKUP_MERGED, LOOKUP_MISS, MAX_PORTS,
-    MEM_COMPARE_AND_SET, MEM_READ, MEM_WRITE, MISS_FREE, MISS_RETRY, MISS_WAITING, Outputs,
-    PREFETCH_ENTRY, PSC_LEVELS, Queues, STATUS_BUS_ERROR, STATUS_GENERAL_PROTECTION,
+    MEM_COMPARE_AND_SET, MEM_READ, MEM_WRITE, MISS_FREE, MISS_RETRY, MISS_WAITING, MemoryOut,
+    Outputs, PREFETCH_ENTRY, PSC_LEVELS, Queues, STATUS_BUS_ERROR, STATUS_GENERAL_PROTECTION,
     STATUS_PAGE_FAULT, STATUS_TRANSLATED, TLB_ARRAYS, WALK_BUS_ERROR, WALK_PAGE_FAULT,
     WALK_RESTART, WALK_START, WALK_STOPPED, WALK_TRANSLATED, miss_state,
 };
@@ -39,13 +46,36 @@ pub const fn port_name(port: usize) -> &'static str {
     }
 }
 
+/// The paging mode that a machine's registers show.
+pub const fn paging_mode(shown: &ControlOut) -> PagingMode {
+    if shown.cr0 & cr0::PG == 0 {
+        PagingMode::Off
+    } else if shown.efer & efer::LMA == 0 {
+        PagingMode::TwoLevel
+    } else if shown.cr4 & cr4::LA57 == 0 {
+        PagingMode::FourLevel
+    } else {
+        PagingMode::FiveLevel
+    }
+}
+
+/// The part of a cell that a transfer with these byte enables is about, if it is one that an entry can be in.
+fn slot(byte_enables: u8) -> Option<EntrySlot> {
+    [EntrySlot::Whole, EntrySlot::Low, EntrySlot::High]
+        .into_iter()
+        .find(|slot| slot.byte_enables() == byte_enables)
+}
+
 /// Writes the lines of one cycle after another.
 ///
-/// It remembers what it needs of the cycle before: the registers and the queues, to show what of them changes.
+/// It remembers what it needs of the cycles before: the registers and the queues, to show what of them changes, and which half of a cell an
+/// answer of memory is about.
 #[derive(Debug, Clone, Default)]
 pub struct EventLog {
     registers: [u64; 4],
     queues: Queues,
+    /// Of the transfers that are not answered and are about one half: the id, and which.
+    halves: Vec<(u8, EntrySlot)>,
 }
 
 impl EventLog {
@@ -64,11 +94,13 @@ impl EventLog {
         out: &mut String,
     ) {
         let mut lines = Lines { cycle, out };
+        let mode = paging_mode(&outputs.control);
         for store in stores {
-            lines.add(
-                "store",
-                format_args!("{:#x} = {}", store.address, EntryBits(store.value)),
-            );
+            let cell = CellBits {
+                value: store.value,
+                mode,
+            };
+            lines.add("store", format_args!("{:#x} = {cell}", store.address));
         }
         if outputs.queues != self.queues {
             queues(&self.queues, &outputs.queues, &mut lines);
@@ -76,8 +108,8 @@ impl EventLog {
         }
         requests(inputs, outputs, &mut lines);
         control(inputs, outputs, &mut lines);
-        memory(inputs, outputs, &mut lines);
-        lookups(outputs, &mut lines);
+        self.memory(inputs, outputs, &mut lines);
+        lookups(outputs, mode, &mut lines);
         walks(outputs, &mut lines);
         arrays(outputs, &mut lines);
         responses(inputs, outputs, &mut lines);
@@ -93,6 +125,46 @@ impl EventLog {
             }
         }
         self.registers = now;
+    }
+
+    fn memory(&mut self, inputs: &Inputs, outputs: &Outputs, lines: &mut Lines) {
+        let (pins, shown) = (&inputs.memory, &outputs.memory);
+        if pins.resp_valid != 0 && shown.resp_ready != 0 {
+            let id = pins.resp_id;
+            let half = self.halves.iter().position(|half| half.0 == id);
+            let slot = half.map_or(EntrySlot::Whole, |half| self.halves.swap_remove(half).1);
+            let entry = EntryBits(slot.extract(pins.resp_data).raw());
+            let beside = pins.resp_data & !slot.mask();
+            if pins.resp_error != 0 {
+                lines.add("memory", format_args!("#{id} bus error"));
+            } else if beside != 0 {
+                lines.add(
+                    "memory",
+                    format_args!(
+                        "#{id} gives {entry} beside {:#x}",
+                        beside >> beside_shift(slot)
+                    ),
+                );
+            } else {
+                lines.add("memory", format_args!("#{id} gives {entry}"));
+            }
+        }
+        if shown.req_valid == 0 || pins.req_ready == 0 {
+            return;
+        }
+        let slot = slot(shown.req_be);
+        if let Some(half @ (EntrySlot::Low | EntrySlot::High)) = slot {
+            self.halves.push((shown.req_id, half));
+        }
+        memory_request(shown, slot, lines);
+    }
+}
+
+/// Lowest bit of the half that is not `slot`'s.
+const fn beside_shift(slot: EntrySlot) -> u32 {
+    match slot {
+        EntrySlot::Low => 32,
+        EntrySlot::Whole | EntrySlot::High => 0,
     }
 }
 
@@ -161,45 +233,48 @@ fn control(inputs: &Inputs, outputs: &Outputs, lines: &mut Lines) {
     }
 }
 
-fn memory(inputs: &Inputs, outputs: &Outputs, lines: &mut Lines) {
-    let (pins, shown) = (&inputs.memory, &outputs.memory);
-    if pins.resp_valid != 0 && shown.resp_ready != 0 {
-        if pins.resp_error != 0 {
-            lines.add("memory", format_args!("#{} bus error", pins.resp_id));
-        } else {
-            lines.add(
-                "memory",
-                format_args!("#{} gives {}", pins.resp_id, EntryBits(pins.resp_data)),
-            );
-        }
-    }
-    if shown.req_valid == 0 || pins.req_ready == 0 {
-        return;
-    }
-    let (id, address) = (shown.req_id, shown.req_addr);
+/// A transfer that memory has accepted; `slot` is `None` with byte enables that no entry has.
+fn memory_request(shown: &MemoryOut, slot: Option<EntrySlot>, lines: &mut Lines) {
+    let id = shown.req_id;
+    let place = slot.unwrap_or(EntrySlot::Whole);
+    let address = shown.req_addr
+        + match place {
+            EntrySlot::High => 4,
+            EntrySlot::Whole | EntrySlot::Low => 0,
+        };
+    let of = match slot {
+        Some(EntrySlot::Whole) => String::new(),
+        Some(EntrySlot::Low | EntrySlot::High) => " (4 bytes)".to_owned(),
+        None => format!(" (bytes {:#04x})", shown.req_be),
+    };
+    let entry = |data| place.extract(data).raw();
     match shown.req_op {
-        MEM_READ => lines.add("memory", format_args!("#{id} read {address:#x}")),
+        MEM_READ => lines.add("memory", format_args!("#{id} read {address:#x}{of}")),
         MEM_WRITE => lines.add(
             "memory",
-            format_args!("#{id} write {address:#x} = {:#x}", shown.req_wdata),
+            format_args!(
+                "#{id} write {address:#x}{of} = {:#x}",
+                entry(shown.req_wdata)
+            ),
         ),
         MEM_COMPARE_AND_SET => lines.add(
             "memory",
             format_args!(
-                "#{id} compare-and-set {address:#x} from {:#x} to {}",
-                shown.req_expected,
-                EntryBits(shown.req_wdata)
+                "#{id} compare-and-set {address:#x}{of} from {:#x} to {}",
+                entry(shown.req_expected),
+                EntryBits(entry(shown.req_wdata))
             ),
         ),
         other => lines.add(
             "memory",
-            format_args!("#{id} operation {other} {address:#x}"),
+            format_args!("#{id} operation {other} {address:#x}{of}"),
         ),
     }
 }
 
-fn lookup_text(code: u8) -> &'static str {
+fn lookup_text(code: u8, mode: PagingMode) -> &'static str {
     match code {
+        LOOKUP_HIT_2M if mode == PagingMode::TwoLevel => "hit 4m",
         LOOKUP_HIT_4K => "hit 4k",
         LOOKUP_HIT_2M => "hit 2m",
         LOOKUP_HIT_1G => "hit 1g",
@@ -212,14 +287,14 @@ fn lookup_text(code: u8) -> &'static str {
     }
 }
 
-fn lookups(outputs: &Outputs, lines: &mut Lines) {
+fn lookups(outputs: &Outputs, mode: PagingMode, lines: &mut Lines) {
     let monitor = &outputs.monitor;
     for (port, code) in monitor.lookup.iter().enumerate() {
         if *code != 0 {
             let level = if port == 0 { "itlb" } else { "dtlb" };
             let retries = monitor.lookup_retry[port] != 0;
             let again = if retries { " again:" } else { "" };
-            let mut facts = format!("{}{again} {}", port_name(port), lookup_text(*code));
+            let mut facts = format!("{}{again} {}", port_name(port), lookup_text(*code, mode));
             if retries || matches!(*code, LOOKUP_MISS..=LOOKUP_DIRTY_CLEAR | LOOKUP_MERGED) {
                 let _ = write!(facts, ", entry {}", monitor.lookup_entry[port]);
             }
@@ -230,7 +305,7 @@ fn lookups(outputs: &Outputs, lines: &mut Lines) {
         let who = owner(monitor.stlb_port, monitor.stlb_entry);
         lines.add(
             "stlb",
-            format_args!("{who}: {}", lookup_text(monitor.stlb_lookup)),
+            format_args!("{who}: {}", lookup_text(monitor.stlb_lookup, mode)),
         );
     }
 }
@@ -349,7 +424,8 @@ fn responses(inputs: &Inputs, outputs: &Outputs, lines: &mut Lines) {
         let who = format!("{} #{}", port_name(port), shown.resp_id);
         match shown.resp_status {
             STATUS_TRANSLATED => {
-                let size = ["4k", "2m", "1g", "size?"][usize::from(shown.resp_page_size & 3)];
+                let size =
+                    PageSize::from_code(shown.resp_page_size).map_or("size?", PageSize::name);
                 let mut facts = format!("{who} pa {:#x} {size}", shown.resp_pa);
                 for (name, value) in [
                     ("pwt", shown.resp_pwt),
@@ -395,153 +471,5 @@ impl Display for Ways {
     }
 }
 
-/// A paging-structure entry with the names of the bits that mean the same at every level, and of those of a leaf.
-pub struct EntryBits(pub u64);
-
-impl Display for EntryBits {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{:#x}", self.0)?;
-        if self.0 & bit::P == 0 {
-            return Ok(());
-        }
-        f.write_str(" (P")?;
-        for (mask, name) in [
-            (bit::RW, "RW"),
-            (bit::US, "US"),
-            (bit::A, "A"),
-            (bit::D, "D"),
-            (bit::PS, "PS"),
-            (bit::G, "G"),
-            (bit::XD, "XD"),
-        ] {
-            if self.0 & mask != 0 {
-                write!(f, " {name}")?;
-            }
-        }
-        f.write_str(")")
-    }
-}
-
-/// An address whose bits above 56 repeat bit 56: the canonical form in both modes, since bits 56:48 repeat bit 47 in the narrower one.
-const fn sign_extended(va: u64) -> u64 {
-    ((va << 7) as i64 >> 7) as u64
-}
-
-fn rights(f: &mut Formatter<'_>, data: u64) -> fmt::Result {
-    f.write_str(if data >> 40 & 1 != 0 { " rw" } else { " ro" })?;
-    if data >> 41 & 1 != 0 {
-        f.write_str(" user")?;
-    }
-    if data >> 42 & 1 != 0 {
-        f.write_str(" xd")?;
-    }
-    Ok(())
-}
-
-/// A TLB entry in the monitor's format (contract 4.1).
-pub struct TlbEntry {
-    /// Page number, PCID, global.
-    pub tag: u64,
-    /// Frame and attributes.
-    pub data: u64,
-}
-
-impl Display for TlbEntry {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let (tag, data) = (self.tag, self.data);
-        let va = sign_extended((tag & ((1 << 45) - 1)) << 12);
-        let pa = (data & ((1 << 40) - 1)) << 12;
-        write!(f, "va {va:#x} pa {pa:#x} pcid {}", tag >> 45 & 0xfff)?;
-        if tag >> 57 & 1 != 0 {
-            f.write_str(" global")?;
-        }
-        rights(f, data)?;
-        if data >> 43 & 1 != 0 {
-            f.write_str(" dirty")?;
-        }
-        if data >> 44 & 0xf != 0 {
-            write!(f, " key {}", data >> 44 & 0xf)?;
-        }
-        for (shift, name) in [(48, "pwt"), (49, "pcd"), (50, "pat")] {
-            if data >> shift & 1 != 0 {
-                write!(f, " {name}")?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// A paging-structure-cache entry in the monitor's format (contract 4.2).
-pub struct PscEntry {
-    /// Prefix and PCID.
-    pub tag: u64,
-    /// Table and rights.
-    pub data: u64,
-}
-
-impl Display for PscEntry {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let va = sign_extended((self.tag & ((1 << 36) - 1)) << 21);
-        let table = (self.data & ((1 << 40) - 1)) << 12;
-        let pcid = self.tag >> 36 & 0xfff;
-        write!(f, "va {va:#x} table {table:#x} pcid {pcid}")?;
-        rights(f, self.data)
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn lines(inputs: &Inputs, outputs: &Outputs) -> String {
-        let mut out = String::new();
-        EventLog::new().write_cycle(7, inputs, outputs, &[], &mut out);
-        out
-    }
-
-    #[test]
-    fn a_quiet_cycle_has_no_lines_and_an_offer_is_not_a_transfer() {
-        let mut inputs = Inputs::default();
-        assert_eq!(lines(&inputs, &Outputs::default()), "");
-        inputs.ports[1].req_valid = 1;
-        assert_eq!(lines(&inputs, &Outputs::default()), "");
-        let mut outputs = Outputs::default();
-        outputs.ports[1].req_ready = 1;
-        assert_eq!(
-            lines(&inputs, &outputs),
-            "      7  request   data1 #0 read 0x0 cpl 0\n"
-        );
-    }
-
-    #[test]
-    fn a_fill_shows_its_entry_and_what_it_replaced() {
-        let mut outputs = Outputs::default();
-        outputs.monitor.tlb[3] = ArrayEvent {
-            op: ARRAY_FILL,
-            way: 1,
-            set: 2,
-            removed: 0b110,
-            tag: 0x1fff_ffff_ffff | 5 << 45 | 1 << 57,
-            data: 0x12345 | 1 << 40 | 1 << 43 | 9 << 44,
-            victim_tag: 3,
-            victim_data: 4 | 1 << 41 | 1 << 42,
-            ..ArrayEvent::default()
-        };
-        let text = lines(&Inputs::default(), &outputs);
-        let expected = "      7  fill      dtlb.4k set 2 way 1: va 0xfffffffffffff000 pa 0x12345000 pcid 5 global rw dirty key 9\n\
-                        \u{20}     7  evict     dtlb.4k set 2 way 1: va 0x3000 pa 0x4000 pcid 0 ro user xd\n\
-                        \u{20}     7  evict     dtlb.4k set 2 ways 2\n";
-        assert_eq!(text, expected);
-    }
-
-    #[test]
-    fn registers_are_shown_when_they_change() {
-        let mut outputs = Outputs::default();
-        outputs.control.cr3 = 0x5000;
-        let mut log = EventLog::new();
-        let mut out = String::new();
-        log.write_cycle(1, &Inputs::default(), &outputs, &[], &mut out);
-        log.write_cycle(2, &Inputs::default(), &outputs, &[], &mut out);
-        assert_eq!(out, "      1  register  cr3 = 0x5000\n");
-    }
-}
+mod tests;

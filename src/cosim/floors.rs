@@ -20,6 +20,8 @@ enum Needs {
     Nothing,
     /// A TLB array of any kind.
     Tlb,
+    /// A TLB array for 2 MiB and 4 MiB pages.
+    Large,
     /// Paging-structure caches.
     Psc,
     /// Memory that ends below MAXPHYADDR.
@@ -92,6 +94,14 @@ const FLOORS: &[Floor] = floors! {
     "invalidations during a walk", 5_000, Nothing, |c| c.invalidations_during_walk;
     "walks that lost the right to fill", 20_000, MissQueue, |c| c.fills_forfeited;
     "walks that lost the right to fill, with one miss at a time", 8_000, Nothing, |c| c.fills_forfeited;
+    "times that 32-bit paging was entered", 40, Nothing, |c| c.two_level_entered;
+    "walks in 32-bit paging", 15_000, Nothing, |c| c.two_level_walks;
+    "addresses of 32-bit paging with an upper half", 10_000, Nothing, |c| c.two_level_upper_halves;
+    "fills with 4 MiB pages", 1_000, Large, |c| c.fills_4m;
+    "addresses above 4 GiB in 32-bit paging", 2_000, Nothing, |c| c.pse_36_translated;
+    "page faults in 32-bit paging, reserved bit", 300, Nothing, |c| c.two_level_reserved;
+    "changes of PSE in 32-bit paging", 100, Nothing, |c| c.pse_changed;
+    "compare-and-sets beside a change", 20, Nothing, |c| c.changed_beside;
     "control operations refused", 1_500, Nothing, |c| c.control_refused;
     "stores by another agent", 20_000, Nothing, |c| c.stores;
     "hits", 35_000, Tlb, |c| c.l1_hits + c.stlb_hits;
@@ -127,6 +137,9 @@ pub fn missed(config: &Config, counters: &Counters) -> Vec<Missed> {
                 .into_iter()
                 .any(|size| config.array(level, size).is_present())
         }),
+        Needs::Large => Level::ALL
+            .into_iter()
+            .any(|level| config.array(level, PageSize::Size2M).is_present()),
         Needs::Psc => config.psc_entries().iter().any(|entries| *entries > 0),
         Needs::MemoryEnd => {
             config.memory_size_bytes() <= config.arch_capabilities().maxphyaddr.mask()

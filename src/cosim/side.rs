@@ -4,7 +4,7 @@
 
 use super::driver::{Driver, ProtocolError};
 use super::stall::{Link, Stalls};
-use super::stimulus::{Feed, OperationSource, Setup, Store};
+use super::stimulus::{CellWrite, Feed, OperationSource, Setup, Store};
 use super::twin::Twin;
 use crate::config::Config;
 use crate::model::memory::Memory;
@@ -26,8 +26,10 @@ pub struct Side<T> {
     pub inputs: Inputs,
     /// The outputs of that cycle.
     pub outputs: Outputs,
-    /// The stores of other agents in that cycle.
+    /// The stores of other agents in that cycle, as whole cells: of one of 4 bytes what the cell held beside it, too.
     pub stores: Vec<Store>,
+    /// The same, as the driver gave them.
+    writes: Vec<CellWrite>,
     /// The cycle that is stepped next.
     cycle: u64,
     quiet: Option<Quiet>,
@@ -64,6 +66,7 @@ impl<T: Twin> Side<T> {
             inputs: Inputs::default(),
             outputs: Outputs::default(),
             stores: Vec::new(),
+            writes: Vec::new(),
             cycle: 0,
             quiet: skips.then(|| Quiet {
                 shown: Outputs::default(),
@@ -91,12 +94,15 @@ impl<T: Twin> Side<T> {
     pub fn step<S: OperationSource>(&mut self, feed: &mut Feed<S>) -> Result<(), ProtocolError> {
         let cycle = self.cycle;
         self.driver
-            .drive(cycle, feed, &mut self.inputs, &mut self.stores);
+            .drive(cycle, feed, &mut self.inputs, &mut self.writes);
         let stalled = self.driver.is_stalled(Link::Memory, cycle);
         self.inputs.memory = self.memory.inputs(cycle, stalled);
-        for store in &self.stores {
+        self.stores.clear();
+        for write in &self.writes {
+            let store = write.over(self.memory.read_u64(write.address).unwrap_or(0));
             // As for the image.
             let _ = self.memory.write_u64(store.address, store.value);
+            self.stores.push(store);
         }
         self.tick();
         // Testbench memory does transfers of one beat. A twin that asks for another number is found by the comparison of the bus.

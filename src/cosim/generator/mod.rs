@@ -17,7 +17,7 @@ pub mod world;
 
 use std::collections::VecDeque;
 
-use crate::arch::{Access, AccessKind};
+use crate::arch::{Access, AccessKind, PagingMode};
 use crate::config::Config;
 
 pub use self::stream::RandomStream;
@@ -26,6 +26,9 @@ use self::prng::Prng;
 use self::registers::Registry;
 use self::world::{Address, World};
 use super::stimulus::{Action, Control, Operation, OperationSource, Request};
+
+/// How often a stream enters 32-bit paging, of 1000 times: the usual stream, and one that is mostly there. Together a fifth of all time.
+const TWO_LEVEL_PERMILLE: [u64; 2] = [110, 850];
 
 /// What kind of stream it is.
 #[derive(Debug, Clone)]
@@ -36,6 +39,8 @@ struct Temper {
     gaps: [u64; 4],
     /// Addresses in the working set.
     working_set: usize,
+    /// Of 1000 times that paging is entered, those in 32-bit paging.
+    two_level_permille: u64,
     /// Cycles that a memory access takes, about.
     access_cycles: u64,
     /// Cycles from the accept of a request to the result of the STLB, for the fetch port and for the data ports.
@@ -72,7 +77,7 @@ enum Scene {
     Pcide,
     /// Writes that are refused.
     Mischief,
-    /// Paging off, and on again in either width.
+    /// Paging off, and on again in any mode.
     Mode,
     /// An address that is not canonical.
     NonCanonical,
@@ -137,6 +142,7 @@ impl Generator {
                 [95, 5, 0, 0],
             ]),
             working_set: prng.pick(&[3, 6, 12, 24, 80, 200]),
+            two_level_permille: TWO_LEVEL_PERMILLE[prng.weighted(&[88, 12])],
             access_cycles: u64::from(memory.latency_cycles)
                 + u64::from(memory.jitter_cycles) / 2
                 + 2,
@@ -160,8 +166,8 @@ impl Generator {
             generator.change_working_set();
             generator.burst();
         }
-        let wide = generator.prng.chance(400);
-        generator.enter_paging(wide);
+        let mode = generator.choose_mode();
+        generator.enter_paging(mode);
         generator
     }
 
@@ -241,8 +247,19 @@ impl Generator {
         self.push_controls(controls);
     }
 
-    fn enter_paging(&mut self, wide: bool) {
-        self.controls(|registry, world, prng, out| registry.enter_paging(wide, world, prng, out));
+    /// A mode to enter; of 5 levels only where the machine has them.
+    fn choose_mode(&mut self) -> PagingMode {
+        if self.prng.chance(self.temper.two_level_permille) {
+            PagingMode::TwoLevel
+        } else if self.prng.chance(450) {
+            PagingMode::FiveLevel
+        } else {
+            PagingMode::FourLevel
+        }
+    }
+
+    fn enter_paging(&mut self, mode: PagingMode) {
+        self.controls(|registry, world, prng, out| registry.enter_paging(mode, world, prng, out));
     }
 
     fn change_working_set(&mut self) {
@@ -268,7 +285,13 @@ impl Generator {
         } else {
             first
         };
-        self.working_set[index as usize].canonical(self.registry.wide())
+        let mode = self.registry.mode();
+        let va = self.working_set[index as usize].in_mode(mode);
+        if mode == PagingMode::TwoLevel && self.prng.chance(300) {
+            registers::with_upper_half(va, &mut self.prng)
+        } else {
+            va
+        }
     }
 
     fn access(&mut self, kind: AccessKind) -> Access {
@@ -373,22 +396,55 @@ mod tests {
         }
     }
 
+    /// Requests by the mode in which they take effect, as far as the order of operations says it, over many streams.
+    #[test]
+    fn a_fifth_of_all_requests_is_made_in_32_bit_paging_and_some_streams_are_mostly_there() {
+        let config = Config::default();
+        let (mut all, mut narrow, mut mostly, mut upper) = (0u64, 0u64, 0, 0u64);
+        for stream in 0..200 {
+            let mut generator = RandomStream::new(&config, 11, stream, 10_000).generator;
+            let mut registry = Registry::new(config.arch_capabilities());
+            let (mut here, mut there) = (0u64, 0u64);
+            while let Some(operation) = generator.next_operation() {
+                match operation.action {
+                    Action::Control(control) => registry.follow(&control),
+                    Action::Request(request) => {
+                        here += 1;
+                        let two_level = registry.get().paging_mode() == PagingMode::TwoLevel;
+                        there += u64::from(two_level);
+                        upper += u64::from(two_level && request.va >> 32 != 0);
+                    }
+                    _ => {}
+                }
+            }
+            all += here;
+            narrow += there;
+            mostly += u32::from(there * 3 > here * 2);
+        }
+        let percent = 100 * narrow / all;
+        assert!((15..28).contains(&percent), "{percent}");
+        assert!((8..60).contains(&mostly), "{mostly}");
+        assert!(upper * 10 > narrow * 2, "{upper} of {narrow}");
+    }
+
     #[test]
     fn every_kind_of_operation_occurs() {
         let config = Config::default();
-        let mut random = RandomStream::new(&config, 4, 0, 20_000);
         let mut kinds = std::collections::BTreeMap::new();
-        while let Some(operation) = random.generator.next_operation() {
-            let text = operation.action.to_string();
-            let verb = text.split(' ').next().unwrap_or_default().to_owned();
-            *kinds.entry(verb).or_insert(0u32) += 1;
+        for stream in 0..8 {
+            let mut random = RandomStream::new(&config, 4, stream, 20_000);
+            while let Some(operation) = random.generator.next_operation() {
+                let text = operation.action.to_string();
+                let verb = text.split(' ').next().unwrap_or_default().to_owned();
+                *kinds.entry(verb).or_insert(0u32) += 1;
+            }
         }
         for verb in [
-            "fetch", "read", "write", "store", "drain", "idle", "cr0", "cr3", "cr4", "efer",
-            "invlpg", "invpcid",
+            "fetch", "read", "write", "store", "store4", "drain", "idle", "cr0", "cr3", "cr4",
+            "efer", "invlpg", "invpcid",
         ] {
             assert!(
-                kinds.get(verb).is_some_and(|count| *count > 20),
+                kinds.get(verb).is_some_and(|count| *count > 160),
                 "{verb}: {kinds:?}"
             );
         }

@@ -6,6 +6,8 @@
 //! way, a denied hit. A *disturbance* is one operation. For each pair of them there is one stimulus, which repeats the situation with the
 //! disturbance in cycle 0, 1, 2, ... after the first request, until well behind the end of the last walk; afterwards each
 //! time the pages are asked for again, so that what should have gone and did not is seen.
+//!
+//! The situations are the same in 4-level and in 32-bit paging, since their addresses mean pages in both; tables and disturbances differ.
 
 use std::fmt::Write as _;
 
@@ -16,7 +18,7 @@ use crate::cosim::stimulus::{ConfigText, Stimulus, StimulusError};
 /// Latency of memory in races, at most: offsets are many enough.
 const MEMORY_LATENCY_CYCLES: u32 = 3;
 
-/// The tables. `PAGE` and `NEXT` stand in one page table, `FAR` in another, `LARGE` is a 2 MiB page; `other` maps `PAGE` elsewhere.
+/// The tables of 4-level paging. `PAGE` and `NEXT` stand in one page table, `FAR` in another, `LARGE` is a 2 MiB page; `other` maps `PAGE` elsewhere.
 const IMAGE: &str = "\
 space s 4
 table pdpt
@@ -48,6 +50,71 @@ store pt+8 = page 4k 0x9000 rw user A
 store pt+16 = page 4k 0xa000 user A
 store far+8 = page 4k 0xb000 rw user A
 ";
+/// The tables of 32-bit paging: the same pages, but that those of `FAR` stand in the one page table, and the large page has 4 MiB. `pt` has a
+/// neighbour of `PAGE` in its cell.
+const TWO_LEVEL_IMAGE: &str = "\
+space s 2
+table pt
+table other
+cell4 other+4 = page 4k 0x1a000 rw user A D
+";
+const TWO_LEVEL_RESTORE: &str = "\
+store4 s+4 = table pt rw user
+store4 s+8 = page 4m 0x400000 rw user
+store4 pt = page 4k 0xc000 rw user
+store4 pt+4 = page 4k 0x9000 rw user
+store4 pt+8 = page 4k 0xa000 user
+store4 pt+2052 = page 4k 0xb000 rw user
+";
+const TWO_LEVEL_RESTORE_ACCESSED: &str = "\
+store4 s+4 = table pt rw user A
+store4 s+8 = page 4m 0x400000 rw user A
+store4 pt = page 4k 0xc000 rw user A
+store4 pt+4 = page 4k 0x9000 rw user A
+store4 pt+8 = page 4k 0xa000 user A
+store4 pt+2052 = page 4k 0xb000 rw user A
+";
+
+/// A mode in which situations are disturbed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Paging {
+    /// The name, as tests and reports use it.
+    pub name: &'static str,
+    /// What may disturb in it.
+    pub disturbances: &'static [Disturbance],
+    image: &'static str,
+    restore: &'static str,
+    restore_accessed: &'static str,
+    boot: &'static str,
+    /// The entry of `PAGE`, and the word that stores to it.
+    leaf: &'static str,
+    /// Accesses of a walk at most: with A set, and without.
+    accesses: [u64; 2],
+}
+
+/// 4-level paging.
+pub const FOUR_LEVEL: Paging = Paging {
+    name: "4-level",
+    disturbances: DISTURBANCES,
+    image: IMAGE,
+    restore: RESTORE,
+    restore_accessed: RESTORE_ACCESSED,
+    boot: "boot s WP NXE PGE PCIDE\n",
+    leaf: "store pt+8",
+    accesses: [5, 9],
+};
+/// 32-bit paging.
+pub const TWO_LEVEL: Paging = Paging {
+    name: "32-bit",
+    disturbances: TWO_LEVEL_DISTURBANCES,
+    image: TWO_LEVEL_IMAGE,
+    restore: TWO_LEVEL_RESTORE,
+    restore_accessed: TWO_LEVEL_RESTORE_ACCESSED,
+    boot: "boot s WP NXE PSE PGE\n",
+    leaf: "store4 pt+4",
+    accesses: [3, 5],
+};
+
 /// What is asked for after each repetition.
 const ASK_AGAIN: &str = "\
 drain
@@ -64,7 +131,7 @@ drain
 pub struct Situation {
     /// The name, as tests and reports use it.
     pub name: &'static str,
-    /// Requests before, which are answered before those that count.
+    /// Requests before, which are answered before those that count; `LEAF` is [`Paging::leaf`].
     before: &'static str,
     /// The requests that count; the disturbance comes a number of cycles after the first.
     requests: &'static str,
@@ -154,7 +221,7 @@ pub const SITUATIONS: &[Situation] = &[
         "fault-behind-a-cached-entry",
         true,
         2,
-        "read 0x402000 user\nstore pt+8 = page 4k 0x9000 absent\n",
+        "read 0x402000 user\nLEAF = page 4k 0x9000 absent\n",
         "read 0x401000 user\nfetch 0x401000 user\n",
     ),
     situation("large-page", true, 1, "", "read 0x812340 user\n"),
@@ -173,7 +240,7 @@ const fn disturbance(name: &'static str, line: &'static str, undo: &'static str)
     Disturbance { name, line, undo }
 }
 
-/// Every disturbance.
+/// Every disturbance of 4-level paging.
 pub const DISTURBANCES: &[Disturbance] = &[
     disturbance("invlpg", "invlpg 0x401000", ""),
     disturbance("invlpg-of-another-page", "invlpg 0x601000", ""),
@@ -209,6 +276,47 @@ pub const DISTURBANCES: &[Disturbance] = &[
     ),
 ];
 
+/// Every disturbance of 32-bit paging.
+pub const TWO_LEVEL_DISTURBANCES: &[Disturbance] = &[
+    disturbance("invlpg", "invlpg 0xfedcba9800401000", ""),
+    disturbance("invlpg-of-another-page", "invlpg 0x601000", ""),
+    disturbance("invlpg-of-the-other-half", "invlpg 0xa00000", ""),
+    disturbance("invpcid-0", "invpcid 0 va=0x401000", ""),
+    disturbance("invpcid-2", "invpcid 2", ""),
+    disturbance("cr3", "cr3 s|0x100000000", ""),
+    disturbance("cr4-pse", "cr4 PGE", "cr4 PSE|PGE"),
+    disturbance("efer", "efer 0", "efer NXE"),
+    disturbance(
+        "leaf-moves",
+        "store4 pt+4 = page 4k 0x15000 rw user A D",
+        "",
+    ),
+    disturbance("leaf-goes", "store4 pt+4 = page 4k 0x9000 absent", ""),
+    disturbance(
+        "leaf-loses-its-bits",
+        "store4 pt+4 = page 4k 0x9000 rw user",
+        "",
+    ),
+    disturbance("leaf-loses-rights", "store4 pt+4 = page 4k 0x9000 A", ""),
+    disturbance(
+        "neighbour-changes",
+        "store4 pt = page 4k 0xc000 rw user bits=0x200",
+        "",
+    ),
+    disturbance("both-change", "store pt = 0x150270000c227", ""),
+    disturbance("table-changes", "store4 s+4 = table other rw user A", ""),
+    disturbance("table-goes", "store4 s+4 = table pt absent", ""),
+    disturbance(
+        "table-becomes-a-page",
+        "store4 s+4 = page 4m 0x1200000000 rw user A",
+        "",
+    ),
+    disturbance("memory-stalls", "hold memory 7", ""),
+    disturbance("another-reader", "read 0xffffffff00401020 user", ""),
+    disturbance("another-writer", "write 0x401020 user", ""),
+    disturbance("a-neighbour-of-the-page", "write 0x400020 user", ""),
+];
+
 /// The machine on which races are run: that of `config`, with a fast and even memory.
 pub fn machine(config: &Config) -> Config {
     let mut config = config.clone();
@@ -219,9 +327,9 @@ pub fn machine(config: &Config) -> Config {
 }
 
 /// Offsets from 0 on that cover a situation, up to some cycles after its last walk.
-fn offsets(config: &Config, situation: &Situation) -> u64 {
+fn offsets(config: &Config, paging: &Paging, situation: &Situation) -> u64 {
     let access = u64::from(config.memory.latency_cycles) + 3;
-    let accesses = if situation.accessed { 5 } else { 9 };
+    let accesses = paging.accesses[usize::from(!situation.accessed)];
     let look_ups = u64::from(
         config
             .dtlb
@@ -231,7 +339,7 @@ fn offsets(config: &Config, situation: &Situation) -> u64 {
     look_ups + 8 + situation.walks * (accesses * access + 4)
 }
 
-/// The stimulus of a pair, on a machine of [`machine`].
+/// The stimulus of a pair in 4-level paging, on a machine of [`machine`].
 ///
 /// # Errors
 /// Memory is too small for the tables and pages.
@@ -240,24 +348,41 @@ pub fn stimulus(
     situation: &Situation,
     disturbance: &Disturbance,
 ) -> Result<Stimulus, StimulusError> {
+    stimulus_in(&FOUR_LEVEL, config, situation, disturbance)
+}
+
+/// The stimulus of a situation and one of `paging`'s disturbances, on a machine of [`machine`].
+///
+/// # Errors
+/// Memory is too small for the tables and pages.
+pub fn stimulus_in(
+    paging: &Paging,
+    config: &Config,
+    situation: &Situation,
+    disturbance: &Disturbance,
+) -> Result<Stimulus, StimulusError> {
     let restore = if situation.accessed {
-        RESTORE_ACCESSED
+        paging.restore_accessed
     } else {
-        RESTORE
+        paging.restore
     };
-    let mut text = format!("twinwalk-stim 1\n{IMAGE}boot s WP NXE PGE PCIDE\n");
-    for offset in 0..offsets(config, situation) {
+    let before = situation.before.replace("LEAF", paging.leaf);
+    let mut text = format!("twinwalk-stim 1\n{}{}", paging.image, paging.boot);
+    for offset in 0..offsets(config, paging, situation) {
         // Writing into a string does not fail.
         let _ = write!(
             text,
             "{restore}invpcid 2\ndrain\n{}drain\n{}+{offset} {}\n{ASK_AGAIN}",
-            situation.before, situation.requests, disturbance.line
+            before, situation.requests, disturbance.line
         );
         for line in disturbance.undo.lines() {
             let _ = write!(text, "{line}\ndrain\n");
         }
     }
-    let name = format!("{} against {}", disturbance.name, situation.name);
+    let mut name = format!("{} against {}", disturbance.name, situation.name);
+    if *paging != FOUR_LEVEL {
+        name = format!("{name}, in {} paging", paging.name);
+    }
     let mut stimulus = parse(&name, &text)?;
     stimulus.setup.about = vec![format!("race: {name}, at every offset")];
     stimulus.setup.config = ConfigText::of(config);
@@ -277,13 +402,68 @@ mod tests {
             let source = crate::config::load::Source::Preset(preset.name.to_owned());
             let config = machine(&crate::config::load::load(&source, &[]).unwrap().config);
             for situation in SITUATIONS {
-                for disturbance in DISTURBANCES {
-                    let stimulus = stimulus(&config, situation, disturbance).unwrap();
-                    for operation in &stimulus.operations {
-                        assert_eq!(check_operation(operation, &config), Ok(()));
+                for paging in [FOUR_LEVEL, TWO_LEVEL] {
+                    for disturbance in paging.disturbances {
+                        let stimulus =
+                            stimulus_in(&paging, &config, situation, disturbance).unwrap();
+                        for operation in &stimulus.operations {
+                            assert_eq!(check_operation(operation, &config), Ok(()));
+                        }
                     }
                 }
             }
+        }
+    }
+
+    /// The situations ask for the same pages in both modes: what the timeless walk makes of the tables is a translation, or the one fault that is meant.
+    #[test]
+    fn the_tables_of_both_modes_map_what_the_situations_ask_for() {
+        use crate::arch::{Outcome, PageSize, PhysicalAddress, Registers};
+        use crate::cosim::generator::registers::Registry;
+        use crate::cosim::stimulus::CellWrite;
+        use crate::reference::memory::SparseMemory;
+        use crate::reference::walk::walk;
+
+        let config = machine(&Config::default());
+        let capabilities = config.arch_capabilities();
+        for paging in [FOUR_LEVEL, TWO_LEVEL] {
+            let (situation, disturbance) = (&SITUATIONS[1], &paging.disturbances[0]);
+            let stimulus = stimulus_in(&paging, &config, situation, disturbance).unwrap();
+            let mut registry = Registry::new(capabilities);
+            let mut memory = SparseMemory::new(config.memory_size_bytes());
+            let mut sizes = [0u32; 4];
+            for operation in stimulus.operations {
+                let write: CellWrite = match operation.action {
+                    Action::Control(control) => {
+                        registry.follow(&control);
+                        continue;
+                    }
+                    Action::Request(request) => {
+                        let registers: &Registers = registry.get();
+                        let outcome = walk(
+                            registers,
+                            &capabilities,
+                            &request.access,
+                            request.va,
+                            &mut memory,
+                        );
+                        let Outcome::Translated(translation) = outcome else {
+                            panic!("{}: {request}: {outcome:?}", paging.name);
+                        };
+                        sizes[translation.page_size as usize] += 1;
+                        continue;
+                    }
+                    Action::Store(store) => store.into(),
+                    Action::StoreHalf(store) => store.into(),
+                    _ => continue,
+                };
+                let cell = PhysicalAddress::new(write.address);
+                let store = write.over(memory.peek(cell));
+                memory.poke(cell, store.value).unwrap();
+            }
+            let large = [PageSize::Size2M, PageSize::Size4M][usize::from(paging == TWO_LEVEL)];
+            assert!(sizes[0] > 50 && sizes[large as usize] > 10, "{sizes:?}");
+            assert_eq!(sizes.iter().sum::<u32>(), sizes[0] + sizes[large as usize]);
         }
     }
 

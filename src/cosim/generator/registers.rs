@@ -7,11 +7,24 @@
 use super::prng::Prng;
 use super::world::World;
 use crate::arch::registers::{CR3_NO_FLUSH, cr0, cr4, efer};
-use crate::arch::{Capabilities, GeneralProtection, Invalidation, InvpcidDescriptor, Registers};
+use crate::arch::{
+    Capabilities, GeneralProtection, Invalidation, InvpcidDescriptor, PagingMode, Registers,
+};
 use crate::cosim::stimulus::{Control, ControlKind};
 
 /// PCIDs in use: few, so that contexts are met again.
 const PCIDS: [u64; 4] = [0, 1, 2, 0xfff];
+
+/// `va` of 32-bit paging with bits in its upper half, which that mode ignores.
+pub fn with_upper_half(va: u64, prng: &mut Prng) -> u64 {
+    let upper = match prng.below(4) {
+        // Canonical in every mode.
+        0 => prng.bits() & 0x7fff,
+        1 => prng.pick(&[1, 0x8000_0000, 0xffff_ffff]),
+        _ => prng.bits() & 0xffff_ffff,
+    };
+    va & 0xffff_ffff | upper << 32
+}
 
 /// What the registers hold after the control operations so far.
 #[derive(Debug, Clone)]
@@ -34,9 +47,14 @@ impl Registry {
         &self.registers
     }
 
-    /// Whether addresses are 57 bits wide, with paging on or off.
-    pub const fn wide(&self) -> bool {
-        self.registers.cr4() & cr4::LA57 != 0
+    /// The mode in which addresses are made: the paging mode, and with paging off that which CR4.LA57 names.
+    pub const fn mode(&self) -> PagingMode {
+        self.registers.page_mode()
+    }
+
+    /// An operation that somebody else has made takes effect, or is refused.
+    pub fn follow(&mut self, control: &Control) {
+        let _ = self.apply(control);
     }
 
     /// An operation takes effect, or is refused.
@@ -74,19 +92,37 @@ impl Registry {
         self.push(Control::new(kind, value), out);
     }
 
-    /// The writes that lead from the registers as they are into paging, `wide` or not.
+    /// The writes that lead from the registers as they are into `mode`; into 4-level paging if the machine does not have `mode`.
     pub fn enter_paging(
         &mut self,
-        wide: bool,
+        mode: PagingMode,
         world: &World,
         prng: &mut Prng,
         out: &mut Vec<Control>,
     ) {
         self.leave_paging(prng, out);
         self.try_too_early(prng, out);
-        let five = wide && self.capabilities.five_level;
-        let width = if five { cr4::LA57 } else { 0 };
-        let mut chosen = 0;
+        let five_level = self.capabilities.five_level;
+        let mode = match mode {
+            PagingMode::FiveLevel if !five_level => PagingMode::FourLevel,
+            mode => mode,
+        };
+        let (lme, mut chosen) = match mode {
+            PagingMode::TwoLevel => (0, 0),
+            PagingMode::FiveLevel => (efer::LME, cr4::PAE | cr4::LA57),
+            PagingMode::Off | PagingMode::FourLevel => (efer::LME, cr4::PAE),
+        };
+        if mode == PagingMode::TwoLevel {
+            // LA57 has no say there but in INVPCID.
+            for (bit, permille) in [
+                (cr4::PSE, 750),
+                (cr4::LA57, if five_level { 300 } else { 0 }),
+            ] {
+                if prng.chance(permille) {
+                    chosen |= bit;
+                }
+            }
+        }
         for (bit, permille) in [
             (cr4::PGE, 600),
             (cr4::SMEP, 250),
@@ -99,12 +135,12 @@ impl Registry {
         }
         let nxe = if prng.chance(850) { efer::NXE } else { 0 };
         let wp = if prng.chance(600) { cr0::WP } else { 0 };
-        self.write(ControlKind::WrmsrEfer, efer::LME | nxe, out);
-        self.write(ControlKind::MovCr4, cr4::PAE | width | chosen, out);
-        let root = world.root(five, prng);
+        self.write(ControlKind::WrmsrEfer, lme | nxe, out);
+        self.write(ControlKind::MovCr4, chosen, out);
+        let root = self.root(mode, world, prng);
         self.write(ControlKind::MovCr3, root, out);
         self.write(ControlKind::MovCr0, cr0::PE | cr0::PG | wp, out);
-        if prng.chance(700) {
+        if mode != PagingMode::TwoLevel && prng.chance(700) {
             self.write(ControlKind::MovCr4, self.registers.cr4() | cr4::PCIDE, out);
             let value = self.cr3(world, prng);
             self.write(ControlKind::MovCr3, value, out);
@@ -139,9 +175,19 @@ impl Registry {
         self.write(ControlKind::MovCr0, self.registers.cr0() & !cr0::PG, out);
     }
 
+    /// A table for CR3 in `mode`; in 32-bit paging at times with bits above it, which that mode ignores.
+    fn root(&self, mode: PagingMode, world: &World, prng: &mut Prng) -> u64 {
+        let root = world.root(mode, prng);
+        if mode == PagingMode::TwoLevel && prng.chance(300) {
+            root | prng.bits() << 32 & self.capabilities.maxphyaddr.mask()
+        } else {
+            root
+        }
+    }
+
     /// A value for CR3 that is legal now.
     fn cr3(&self, world: &World, prng: &mut Prng) -> u64 {
-        let root = world.root(self.wide(), prng);
+        let root = self.root(self.mode(), world, prng);
         if !self.registers.pcide() {
             // PWT and PCD of CR3, and bits without a meaning, are stored.
             return root
@@ -167,6 +213,12 @@ impl Registry {
             0 => self.write(ControlKind::MovCr0, self.registers.cr0() ^ cr0::WP, out),
             1 => {
                 let bits = [cr4::PGE, cr4::SMEP, cr4::SMAP, cr4::PKE, cr4::PSE];
+                // Without long mode LA57 may change too.
+                let unbound = [cr4::PSE, cr4::PSE, cr4::PSE, cr4::PGE, cr4::LA57];
+                let bits = match self.mode() {
+                    PagingMode::TwoLevel if prng.chance(600) => unbound,
+                    _ => bits,
+                };
                 let mut value = self.registers.cr4() ^ prng.pick(&bits);
                 if prng.chance(250) {
                     value ^= prng.pick(&bits);
@@ -185,7 +237,7 @@ impl Registry {
     pub fn toggle_pcide(&mut self, world: &World, prng: &mut Prng, out: &mut Vec<Control>) {
         let value = self.registers.cr4() ^ cr4::PCIDE;
         if value & cr4::PCIDE != 0 && prng.chance(800) {
-            let root = world.root(self.wide(), prng);
+            let root = world.root(self.mode(), prng);
             self.write(ControlKind::MovCr3, root, out);
         }
         self.write(ControlKind::MovCr4, value, out);
@@ -204,7 +256,7 @@ impl Registry {
             1 => Control::new(ControlKind::MovCr0, registers.cr0() & !cr0::PE),
             2 => Control::new(ControlKind::MovCr3, registers.cr3() | high | 1 << 62),
             3 => Control::new(ControlKind::MovCr4, registers.cr4() ^ cr4::LA57),
-            4 => Control::new(ControlKind::MovCr4, registers.cr4() & !cr4::PAE),
+            4 => Control::new(ControlKind::MovCr4, registers.cr4() ^ cr4::PAE),
             5 => Control::new(ControlKind::MovCr4, registers.cr4() | high),
             6 => Control::new(ControlKind::WrmsrEfer, registers.efer() ^ efer::LME),
             7 => Control::new(ControlKind::WrmsrEfer, registers.efer() | high),
@@ -225,8 +277,12 @@ impl Registry {
         self.push(control, out);
     }
 
-    /// INVLPG or INVPCID, mostly of `va`; sometimes of another PCID, not canonical, or refused.
+    /// INVLPG or INVPCID, mostly of `va`; sometimes of another PCID, not canonical, or refused; in 32-bit paging with another upper half, or
+    /// of the other half of a 4 MiB page.
     pub fn invalidate(&self, va: u64, prng: &mut Prng) -> Control {
+        if self.mode() == PagingMode::TwoLevel {
+            return self.invalidate_two_level(va, prng);
+        }
         let address = if prng.chance(40) {
             va ^ 1 << prng.between(47, 63)
         } else {
@@ -237,6 +293,28 @@ impl Registry {
         } else {
             self.invpcid(address, prng)
         }
+    }
+
+    fn invalidate_two_level(&self, va: u64, prng: &mut Prng) -> Control {
+        let va = if prng.chance(250) { va ^ 1 << 21 } else { va };
+        let address = match prng.below(10) {
+            0..2 => with_upper_half(va, prng),
+            2..5 => va,
+            _ => va & 0xffff_ffff,
+        };
+        if prng.chance(500) {
+            return Control::new(ControlKind::Invlpg, address);
+        }
+        // INVPCID takes a canonical address only, in every mode.
+        let canonical = prng.chance(850);
+        self.invpcid(
+            if canonical {
+                address & 0x7fff_ffff_ffff
+            } else {
+                address
+            },
+            prng,
+        )
     }
 
     fn invpcid(&self, address: u64, prng: &mut Prng) -> Control {
@@ -331,6 +409,75 @@ mod tests {
         }
     }
 
+    /// What 32-bit paging is there for: each of these happens to the registers while it is in force.
+    #[test]
+    fn in_32_bit_paging_every_bit_changes_and_what_it_refuses_is_tried() {
+        let config = Config::default();
+        let mut prng = Prng::new(5, 0);
+        let world = World::new(&config, &mut prng);
+        let mut registry = Registry::new(config.arch_capabilities());
+        let mut seen = std::collections::BTreeMap::<String, u32>::new();
+        for _ in 0..300 {
+            let mut out = Vec::new();
+            registry.enter_paging(PagingMode::TwoLevel, &world, &mut prng, &mut out);
+            let mut state = registry.clone();
+            out.clear();
+            for _ in 0..10 {
+                registry.mischief(&mut prng, &mut out);
+                registry.adjust(&mut prng, &mut out);
+                registry.toggle_pcide(&world, &mut prng, &mut out);
+                registry.switch(&world, &mut prng, &mut out);
+                let va = world.address(&mut prng).in_mode(PagingMode::TwoLevel);
+                for _ in 0..5 {
+                    out.push(registry.invalidate(va, &mut prng));
+                }
+            }
+            for control in out {
+                let before = *state.get();
+                let name = match state.apply(&control) {
+                    Err(refusal) => format!("{refusal:?}"),
+                    Ok(_) if before.cr4() != state.get().cr4() => {
+                        format!("cr4 {:#x}", before.cr4() ^ state.get().cr4())
+                    }
+                    Ok(_) if before.efer() != state.get().efer() => "efer".to_owned(),
+                    Ok(_) if state.get().cr3() >> 32 != 0 && before != *state.get() => {
+                        "cr3 above 4 GiB".to_owned()
+                    }
+                    Ok(_) => match control.kind {
+                        ControlKind::Invlpg if control.data >> 32 != 0 => "invlpg, upper half",
+                        ControlKind::Invpcid if control.addr >> 32 != 0 => "invpcid, upper half",
+                        _ => "other",
+                    }
+                    .to_owned(),
+                };
+                assert_eq!(state.mode(), PagingMode::TwoLevel, "{name}");
+                *seen.entry(name).or_insert(0) += 1;
+            }
+        }
+        for name in [
+            "PaeChange",
+            "LmeChange",
+            "PcideOutsideLongMode",
+            "Cr3Reserved",
+            "InvpcidNonCanonical",
+            "cr4 0x10",
+            "cr4 0x80",
+            "cr4 0x1000",
+            "cr4 0x100000",
+            "cr4 0x200000",
+            "cr4 0x400000",
+            "efer",
+            "cr3 above 4 GiB",
+            "invlpg, upper half",
+            "invpcid, upper half",
+        ] {
+            assert!(
+                seen.get(name).is_some_and(|n| *n >= 20),
+                "{name}: {seen:#?}"
+            );
+        }
+    }
+
     #[test]
     fn paging_is_entered_from_any_state_and_left_again() {
         let config = Config::default();
@@ -338,10 +485,19 @@ mod tests {
         let world = World::new(&config, &mut prng);
         let mut registry = Registry::new(config.arch_capabilities());
         let mut out = Vec::new();
-        for round in 0..200 {
-            registry.enter_paging(round % 2 == 0, &world, &mut prng, &mut out);
-            assert!(registry.get().paging());
-            assert_eq!(registry.wide(), round % 2 == 0);
+        let modes = [
+            PagingMode::FourLevel,
+            PagingMode::FiveLevel,
+            PagingMode::TwoLevel,
+            PagingMode::FiveLevel,
+            PagingMode::FourLevel,
+            PagingMode::TwoLevel,
+            PagingMode::TwoLevel,
+        ];
+        for round in 0..420 {
+            let mode = modes[round % modes.len()];
+            registry.enter_paging(mode, &world, &mut prng, &mut out);
+            assert_eq!(registry.get().paging_mode(), mode);
             for _ in 0..5 {
                 registry.mischief(&mut prng, &mut out);
                 registry.adjust(&mut prng, &mut out);

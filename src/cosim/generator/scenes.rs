@@ -3,8 +3,8 @@
 //! Contract: sections 6 to 9. SDM vol. 3A, 4.6 to 4.10. Counterpart: none.
 
 use super::Generator;
+use super::world::Place;
 use crate::arch::{Access, AccessKind};
-use crate::cosim::stimulus::layout::level_shift;
 use crate::cosim::stimulus::{Action, Control, ControlKind};
 
 impl Generator {
@@ -57,24 +57,24 @@ impl Generator {
         );
     }
 
-    /// The cells on the path of an address, as far as the generator knows.
-    fn path(&self, va: u64) -> Vec<(u64, u8)> {
-        let root = self.registry.get().root_table().raw();
-        self.world.path(root, va, self.registry.wide())
+    /// The entries on the path of an address, as far as the generator knows.
+    fn path(&self, va: u64) -> Vec<Place> {
+        self.world.path(self.registry.get(), va)
     }
 
     /// A store that changes an entry on the path of `va`, or any entry.
     fn mutate(&mut self, va: u64, gap_cycles: u64) {
         let path = self.path(va);
-        let (cell, level) = match path.len() {
-            0 => self.world.cell(&mut self.prng),
-            _ if self.prng.chance(150) => self.world.cell(&mut self.prng),
+        let mode = self.registry.mode();
+        let place = match path.len() {
+            0 => self.world.place(mode, &mut self.prng),
+            _ if self.prng.chance(150) => self.world.place(mode, &mut self.prng),
             // The leaf, or the end of the path, half of the time.
             length if self.prng.chance(500) => path[length - 1],
             _ => self.prng.pick(&path),
         };
-        if let Some(store) = self.world.mutation(cell, level, &mut self.prng) {
-            self.push_after(gap_cycles, Action::Store(store));
+        if let Some(store) = self.world.mutation(place, &mut self.prng) {
+            self.push_after(gap_cycles, store);
         }
     }
 
@@ -107,9 +107,9 @@ impl Generator {
             return self.burst();
         }
         for _ in 0..self.prng.between(1, 2) {
-            let (cell, _) = self.prng.pick(&path);
-            if let Some(store) = self.world.clear_accessed_dirty(cell) {
-                self.push(Action::Store(store));
+            let place = self.prng.pick(&path);
+            if let Some(store) = self.world.clear_accessed_dirty(place) {
+                self.push(store);
             }
         }
         let control = self.registry.invalidate(va, &mut self.prng);
@@ -123,14 +123,18 @@ impl Generator {
         // One store after another, about as far apart as the walk's accesses.
         for _ in 0..self.prng.between(2, 6) {
             let gap = self.prng.between(1, 2 * self.temper.access_cycles);
-            let (cell, level) = self.prng.pick(&path);
+            let mut place = self.prng.pick(&path);
+            if self.prng.chance(300) {
+                // A change beside an entry of 4 bytes must not disturb its compare-and-set.
+                place = place.beside();
+            }
             let store = if self.prng.chance(500) {
-                self.world.touch(cell)
+                self.world.touch(place)
             } else {
-                self.world.mutation(cell, level, &mut self.prng)
+                self.world.mutation(place, &mut self.prng)
             };
             if let Some(store) = store {
-                self.push_after(gap, Action::Store(store));
+                self.push_after(gap, store);
             }
         }
     }
@@ -233,20 +237,19 @@ impl Generator {
     /// Two pages that follow each other, walked in turn, and something that may meet the prefetch of the second.
     pub(super) fn next_page(&mut self) {
         let va = self.hot();
-        let last = self.path(va).last().copied();
-        let leaf = last.filter(|(cell, _)| cell & 0xff8 != 0xff8);
-        let stores = leaf.and_then(|(cell, level)| {
-            let first = self.world.open_leaf(cell, level, &mut self.prng)?;
-            let second = self.world.open_leaf(cell + 8, level, &mut self.prng)?;
-            Some((level, [first, second]))
+        let leaf = self.path(va).last().copied();
+        let stores = leaf.and_then(|place| {
+            let next = place.next()?;
+            let first = self.world.open_leaf(place, &mut self.prng)?;
+            let second = self.world.open_leaf(next, &mut self.prng)?;
+            Some((place.page_bytes(), [first, second]))
         });
-        let Some((level, stores)) = stores else {
+        let Some((bytes, stores)) = stores else {
             return self.burst();
         };
-        let bytes = 1 << level_shift(level);
         let next = (va & !(bytes - 1)).wrapping_add(bytes);
         for (page, store) in [va, next].into_iter().zip(stores) {
-            self.push(Action::Store(store));
+            self.push(store);
             self.push(Action::Control(Control::new(ControlKind::Invlpg, page)));
         }
         self.push(Action::Drain);
@@ -283,8 +286,8 @@ impl Generator {
         if self.prng.chance(600) {
             self.burst();
         }
-        let wide = self.prng.chance(500);
-        self.enter_paging(wide);
+        let mode = self.choose_mode();
+        self.enter_paging(mode);
         self.change_working_set();
     }
 

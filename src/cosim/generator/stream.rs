@@ -13,6 +13,9 @@ use crate::cosim::stimulus::{ConfigText, Setup};
 /// can be addressed, so that some entries point to where no memory is.
 const MEMORY_SHARE: (u64, u64) = (3, 4);
 
+/// Memory of some of these streams: less than 4 GiB, so that some entries of 32-bit paging point to where no memory is, too.
+const SMALL_MEMORY_BYTES: u64 = 3 << 30;
+
 /// A stream and the machine that it runs on.
 #[derive(Debug, Clone)]
 pub struct RandomStream {
@@ -44,7 +47,11 @@ impl RandomStream {
             };
         }
         if config.memory.size_bytes.is_none() {
-            let share = config.memory_size_bytes() / MEMORY_SHARE.1 * MEMORY_SHARE.0;
+            let share = if prng.chance(250) {
+                SMALL_MEMORY_BYTES
+            } else {
+                config.memory_size_bytes() / MEMORY_SHARE.1 * MEMORY_SHARE.0
+            };
             config.memory.size_bytes = Some(share & !0xfff);
         }
         let stalls = stall_rates(config.ports() as u8, &mut prng);

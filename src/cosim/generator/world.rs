@@ -1,40 +1,53 @@
 //! The page tables that random operations play with: few tables that point at each other in every way, and few addresses that collide.
 //!
-//! Contract: sections 4.4 (sets), 8.4 (entries). SDM vol. 3A, 4.5. Counterpart: none.
+//! Contract: sections 4.4 (sets), 8.4 (entries). SDM vol. 3A, 4.3 and 4.5. Counterpart: none.
 //!
 //! A shadow of memory holds what the generator wrote, without the A and D bits that the machine has set since: another agent's store
-//! overwrites those, as it may.
+//! overwrites those, as it may. The tables of 32-bit paging are [`two_level`]'s.
+
+mod place;
+mod two_level;
 
 use std::collections::BTreeMap;
 
+pub use self::place::{Address, Place};
+
+use self::two_level::TwoLevel;
 use super::prng::Prng;
-use crate::arch::PageSize;
 use crate::arch::entry::bit;
+use crate::arch::{Entry, PageSize, PagingMode, Registers};
 use crate::config::{Config, Level};
-use crate::cosim::stimulus::Store;
-use crate::cosim::stimulus::layout::{entry_in, level_shift};
+use crate::cosim::stimulus::layout::entry_in;
+use crate::cosim::stimulus::{Action, HalfStore, Store};
 
 /// Tables of each level, 1 to 5: few, so that every table is reached on several paths.
 const TABLES: [usize; 6] = [0, 6, 5, 3, 3, 2];
 /// Levels of tables.
 const LEVELS: u8 = 5;
 
-/// What an address is made of: an index for each level, and an offset in the page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Address {
-    indices: [u16; 6],
-    offset: u16,
+/// Sets each bit of `choices` in so many of 1000 cases.
+fn choose(entry: &mut u64, choices: &[(u64, u64)], prng: &mut Prng) {
+    for (mask, permille) in choices {
+        if prng.chance(*permille) {
+            *entry |= mask;
+        }
+    }
 }
 
-impl Address {
-    /// The canonical address with these indices, in 57 bits if `wide`, else in 48.
-    pub fn canonical(&self, wide: bool) -> u64 {
-        let mut va = u64::from(self.offset);
-        for level in 1..=LEVELS {
-            va |= u64::from(self.indices[usize::from(level)]) << level_shift(level);
+/// One bit of `candidates`; 0 if there is none. Whoever forgets a bit forgets the first or the last of a field.
+fn one_bit(candidates: u64, prng: &mut Prng) -> u64 {
+    if candidates == 0 {
+        return 0;
+    }
+    match prng.below(4) {
+        0 => 1 << candidates.trailing_zeros(),
+        1 => 1 << candidates.ilog2(),
+        _ => {
+            let number = prng.below(candidates.count_ones().into());
+            // Takes the lowest ones away until it is the lowest.
+            let rest = (0..number).fold(candidates, |rest, _| rest & (rest - 1));
+            1 << rest.trailing_zeros()
         }
-        let unused_bits = if wide { 7 } else { 16 };
-        ((va << unused_bits) as i64 >> unused_bits) as u64
     }
 }
 
@@ -45,6 +58,7 @@ pub struct World {
     tables: [Vec<u64>; 6],
     /// Indices in use at each level.
     indices: [Vec<u16>; 6],
+    two_level: TwoLevel,
     shadow: BTreeMap<u64, u64>,
     maxphyaddr_bits: u32,
     memory_bytes: u64,
@@ -57,6 +71,7 @@ impl World {
         let mut world = Self {
             tables: Default::default(),
             indices: Default::default(),
+            two_level: TwoLevel::new(config, prng),
             shadow: BTreeMap::new(),
             maxphyaddr_bits: config.arch_capabilities().maxphyaddr.bits(),
             memory_bytes: config.memory_size_bytes(),
@@ -74,6 +89,18 @@ impl World {
                     world.shadow.insert(table + 8 * u64::from(index), entry);
                 }
             }
+        }
+        for (address, level) in world.two_level.places() {
+            let entry = world.two_level.entry(level, prng);
+            let mode = PagingMode::TwoLevel;
+            world.write(
+                Place {
+                    address,
+                    level,
+                    mode,
+                },
+                entry,
+            );
         }
         world
     }
@@ -124,6 +151,7 @@ impl World {
         }
         Address {
             indices,
+            two_level: self.two_level.address(prng),
             offset: (prng.below(0xfc0)) as u16,
         }
     }
@@ -134,36 +162,65 @@ impl World {
         for upper in level..=LEVELS {
             other.indices[usize::from(upper)] = near.indices[usize::from(upper)];
         }
+        // Of two levels there is one to share.
+        other.two_level[1] = near.two_level[1];
         other
     }
 
-    /// A table for CR3: mostly of the root's level.
-    pub fn root(&self, wide: bool, prng: &mut Prng) -> u64 {
+    /// A table for CR3 in `mode`: mostly of the root's level.
+    pub fn root(&self, mode: PagingMode, prng: &mut Prng) -> u64 {
+        if mode == PagingMode::TwoLevel {
+            return self.two_level.root(prng);
+        }
         if prng.chance(5) {
             return self.outside(prng);
         }
         let level = match prng.chance(20) {
             true => prng.between(1, LEVELS.into()) as usize,
-            false if wide => 5,
+            false if mode == PagingMode::FiveLevel => 5,
             false => 4,
         };
         prng.pick(&self.tables[level])
     }
 
-    /// The cells of the entries that translate `va` from `root`, from the root's level down, as the shadow has them.
-    pub fn path(&self, root: u64, va: u64, wide: bool) -> Vec<(u64, u8)> {
-        let mut cells = Vec::with_capacity(LEVELS.into());
-        let mut table = root;
-        for level in (1..=if wide { 5 } else { 4 }).rev() {
-            let cell = entry_in(table, va, level);
-            cells.push((cell, level));
-            let entry = self.shadow.get(&cell).copied().unwrap_or(0);
-            if entry & bit::P == 0 || level == 1 || (level <= 3 && entry & bit::PS != 0) {
+    /// The entries that translate `va`, from the root's level down, as the shadow has them.
+    pub fn path(&self, registers: &Registers, va: u64) -> Vec<Place> {
+        let mode = registers.page_mode();
+        let mut places = Vec::with_capacity(LEVELS.into());
+        let mut table = registers.root_table().raw();
+        for row in mode.spec().levels {
+            let level = row.level.number();
+            let address = entry_in(mode, table, va, level);
+            let place = Place {
+                address,
+                level,
+                mode,
+            };
+            places.push(place);
+            let entry = self.read(place);
+            let large = match mode {
+                PagingMode::TwoLevel => registers.pse(),
+                _ => level <= 3,
+            };
+            if entry & bit::P == 0 || level == 1 || (large && entry & bit::PS != 0) {
                 break;
             }
             table = entry & bit::ADDRESS;
         }
-        cells
+        places
+    }
+
+    /// The entry at `place`, as the shadow has it.
+    fn read(&self, place: Place) -> u64 {
+        let cell = self.shadow.get(&place.cell()).copied().unwrap_or(0);
+        place.slot().extract(cell).raw()
+    }
+
+    /// Writes the entry at `place`, whose bits above its length are dropped, into the shadow.
+    fn write(&mut self, place: Place, entry: u64) {
+        let slot = place.slot();
+        let cell = self.shadow.entry(place.cell()).or_insert(0);
+        *cell = *cell & !slot.mask() | slot.place(Entry(entry));
     }
 
     /// A frame at which no memory stands, if there is one.
@@ -196,18 +253,15 @@ impl World {
         } else {
             (985, 985, 15)
         };
-        for (mask, permille) in [
+        let choices = [
             (bit::RW, rw),
             (bit::US, us),
             (bit::A, 700),
             (bit::PWT, 200),
             (bit::PCD, 200),
             (bit::XD, xd),
-        ] {
-            if prng.chance(permille) {
-                entry |= mask;
-            }
-        }
+        ];
+        choose(&mut entry, &choices, prng);
         if prng.chance(150) {
             // Ignored bits: 11:9 and 58:52.
             entry |= prng.bits() & 0x07f0_0000_0000_0e00;
@@ -228,7 +282,7 @@ impl World {
     }
 
     fn leaf(&self, level: u8, prng: &mut Prng) -> u64 {
-        let size_mask = (1u64 << level_shift(level)) - 1;
+        let size_mask = (1u64 << shift(level)) - 1;
         let frame = prng.bits() & bit::ADDRESS & ((1 << self.maxphyaddr_bits) - 1) & !size_mask;
         let mut entry = frame | if level == 1 { 0 } else { bit::PS };
         entry |= prng.pick(&[0u64, 0, 1, 5, 15]) << bit::KEY_SHIFT;
@@ -237,11 +291,11 @@ impl World {
         } else {
             bit::PAT_LARGE
         };
-        for (mask, permille) in [(bit::D, 450), (bit::G, 250), (pat, 200)] {
-            if prng.chance(permille) {
-                entry |= mask;
-            }
-        }
+        choose(
+            &mut entry,
+            &[(bit::D, 450), (bit::G, 250), (pat, 200)],
+            prng,
+        );
         entry
     }
 
@@ -264,7 +318,7 @@ impl World {
     fn reserved_bit(&self, level: u8, is_leaf: bool, prng: &mut Prng) -> u64 {
         let mut candidates = bit::ADDRESS & !((1 << self.maxphyaddr_bits) - 1);
         if is_leaf && level > 1 {
-            let inside = ((1 << level_shift(level)) - 1) & !0x1fff;
+            let inside = ((1 << shift(level)) - 1) & !0x1fff;
             // At times inside the page only, where there are few bits beside those above MAXPHYADDR.
             candidates = if prng.chance(500) {
                 inside
@@ -275,25 +329,23 @@ impl World {
         if level >= 4 || (level == 3 && !self.page_1g) {
             candidates |= bit::PS;
         }
-        if candidates == 0 {
-            return 0;
-        }
-        // Whoever forgets a bit forgets the first or the last of a field.
-        match prng.below(4) {
-            0 => 1 << candidates.trailing_zeros(),
-            1 => 1 << candidates.ilog2(),
-            _ => {
-                let number = prng.below(candidates.count_ones().into());
-                // Takes the lowest ones away until it is the lowest.
-                let rest = (0..number).fold(candidates, |rest, _| rest & (rest - 1));
-                1 << rest.trailing_zeros()
-            }
+        one_bit(candidates, prng)
+    }
+
+    /// [`World::entry`], or the like of 32-bit paging.
+    fn entry_of(&self, place: Place, prng: &mut Prng) -> u64 {
+        match place.mode {
+            PagingMode::TwoLevel => self.two_level.entry(place.level, prng),
+            _ => self.entry(place.level, prng),
         }
     }
 
-    /// A store into the cell of an entry of `level`, of a kind that `prng` chooses.
-    pub fn mutation(&mut self, cell: u64, level: u8, prng: &mut Prng) -> Option<Store> {
-        let old = self.shadow.get(&cell).copied().unwrap_or(0);
+    /// A store into an entry, of a kind that `prng` chooses. Of 4 bytes it is seldom a store of the whole cell, which takes back the A and D
+    /// that the machine has set beside it.
+    pub fn mutation(&mut self, place: Place, prng: &mut Prng) -> Option<Action> {
+        let level = place.level;
+        let two_level = place.mode == PagingMode::TwoLevel;
+        let old = self.read(place);
         // Most damage is done to leaves: what breaks an upper entry breaks everything below it until it is rewritten.
         let damage = if level == 1 || old & bit::PS != 0 {
             4
@@ -311,7 +363,10 @@ impl World {
             2,
         ]) {
             0 => old & !(bit::A | bit::D),
-            1 => self.entry(level, prng),
+            1 => self.entry_of(place, prng),
+            2 if two_level => {
+                old ^ prng.pick(&[bit::RW, bit::RW, bit::US, bit::US, bit::G, bit::G, bit::PWT])
+            }
             2 => {
                 old ^ prng.pick(&[
                     bit::RW,
@@ -324,51 +379,91 @@ impl World {
                     bit::PWT,
                 ])
             }
-            3 => self.entry(level, prng) & !(bit::A | bit::D),
+            3 => self.entry_of(place, prng) & !(bit::A | bit::D),
             4 => old ^ bit::P,
+            // A table becomes a page, a page a table; in a PTE it is PAT.
+            5 if two_level => old ^ bit::PS,
             5 => old ^ (prng.pick(&[1u64, 4, 15]) << bit::KEY_SHIFT),
+            6 if two_level => old ^ self.two_level.reserved_bit(prng),
             6 => old ^ self.reserved_bit(level, old & bit::PS != 0, prng),
             _ => prng.bits(),
         };
-        self.store(cell, value)
+        let whole = two_level && prng.chance(100);
+        let store = self.store(place, value)?;
+        if !whole {
+            return Some(store);
+        }
+        let address = place.cell();
+        let value = self.shadow.get(&address).copied().unwrap_or(0);
+        Some(Action::Store(Store { address, value }))
     }
 
-    /// A store of a leaf that may be used for anything, A set, into a cell of an entry of `level`; `None` where no leaf may stand.
-    pub fn open_leaf(&mut self, cell: u64, level: u8, prng: &mut Prng) -> Option<Store> {
+    /// A store of a leaf that may be used for anything, A set, into an entry; `None` where no leaf may stand.
+    pub fn open_leaf(&mut self, place: Place, prng: &mut Prng) -> Option<Action> {
+        let level = place.level;
+        let open = bit::P | bit::RW | bit::US | bit::A;
+        if place.mode == PagingMode::TwoLevel {
+            let value = self.two_level.leaf(level, prng) | open;
+            return self.store(place, value);
+        }
         if level > 3 || level == 3 && !self.page_1g {
             return None;
         }
-        let value = self.leaf(level, prng) | bit::P | bit::RW | bit::US | bit::A;
-        self.store(cell, value & !(0xf << bit::KEY_SHIFT))
+        let value = self.leaf(level, prng) | open;
+        self.store(place, value & !(0xf << bit::KEY_SHIFT))
     }
 
     /// The store of `old` with A and D as given: what hardware and other agents fight over.
-    pub fn clear_accessed_dirty(&mut self, cell: u64) -> Option<Store> {
-        let old = self.shadow.get(&cell).copied().unwrap_or(0);
-        self.store(cell, old & !(bit::A | bit::D))
+    pub fn clear_accessed_dirty(&mut self, place: Place) -> Option<Action> {
+        let old = self.read(place);
+        self.store(place, old & !(bit::A | bit::D))
     }
 
     /// A store that leaves the meaning of an entry alone and changes an ignored bit: any compare-and-set under way must fail.
-    pub fn touch(&mut self, cell: u64) -> Option<Store> {
-        let old = self.shadow.get(&cell).copied().unwrap_or(0);
-        self.store(cell, old ^ 1 << 9)
+    pub fn touch(&mut self, place: Place) -> Option<Action> {
+        let old = self.read(place);
+        self.store(place, old ^ 1 << 9)
     }
 
-    /// A cell that the addresses lead to, with its level.
-    pub fn cell(&self, prng: &mut Prng) -> (u64, u8) {
+    /// An entry that the addresses lead to in `mode`, mostly.
+    pub fn place(&self, mode: PagingMode, prng: &mut Prng) -> Place {
+        if (mode == PagingMode::TwoLevel) ^ prng.chance(50) {
+            let (address, level) = self.two_level.place(prng);
+            return Place {
+                address,
+                level,
+                mode: PagingMode::TwoLevel,
+            };
+        }
         let level = prng.between(1, LEVELS.into()) as u8;
         let table = prng.pick(&self.tables[usize::from(level)]);
         let index = prng.pick(&self.indices[usize::from(level)]);
-        (table + 8 * u64::from(index), level)
+        Place {
+            address: table + 8 * u64::from(index),
+            level,
+            mode: PagingMode::FourLevel,
+        }
     }
 
-    fn store(&mut self, address: u64, value: u64) -> Option<Store> {
+    fn store(&mut self, place: Place, value: u64) -> Option<Action> {
+        let address = place.address;
         if address >= self.memory_bytes {
             return None;
         }
-        self.shadow.insert(address, value);
-        Some(Store { address, value })
+        self.write(place, value);
+        Some(match place.mode {
+            PagingMode::TwoLevel => Action::StoreHalf(HalfStore {
+                address,
+                value: value as u32,
+            }),
+            _ => Action::Store(Store { address, value }),
+        })
     }
+}
+
+/// Lowest bit of a page that an entry of 8 bytes of `level` maps, and of its index.
+const fn shift(level: u8) -> u32 {
+    3 + 9 * level as u32
 }
 
 #[cfg(test)]
@@ -378,20 +473,26 @@ mod tests {
     #[test]
     fn a_world_has_pages_of_every_size_and_paths_that_share_tables() {
         let config = Config::default();
-        let mut prng = Prng::new(5, 0);
-        let world = World::new(&config, &mut prng);
-        let root = world.tables[4][0];
         let mut levels = [0u32; 6];
-        for _ in 0..2_000 {
-            let address = world.address(&mut prng);
-            let path = world.path(root, address.canonical(false), false);
-            levels[usize::from(path.last().map_or(0, |cell| cell.1))] += 1;
+        for seed in 0..4 {
+            let mut prng = Prng::new(seed, 0);
+            let world = World::new(&config, &mut prng);
+            let mut registers = Registers::RESET;
+            let root = world.tables[4][0];
+            registers
+                .write_cr3(root, &config.arch_capabilities())
+                .unwrap();
+            for _ in 0..2_000 {
+                let va = world.address(&mut prng).in_mode(PagingMode::FourLevel);
+                let path = world.path(&registers, va);
+                levels[usize::from(path.last().map_or(0, |place| place.level))] += 1;
+            }
+            assert!(world.image().len() < 500);
         }
         assert!(
-            levels[1] > 200 && levels[2] > 100 && levels[3] > 50,
+            levels[1] > 800 && levels[2] > 400 && levels[3] > 200,
             "{levels:?}"
         );
-        assert!(world.image().len() < 500);
     }
 
     #[test]
@@ -401,8 +502,9 @@ mod tests {
         let world = World::new(&config, &mut prng);
         for _ in 0..200 {
             let address = world.address(&mut prng);
-            assert!(crate::arch::PagingMode::FourLevel.is_canonical(address.canonical(false)));
-            assert!(crate::arch::PagingMode::FiveLevel.is_canonical(address.canonical(true)));
+            for mode in [PagingMode::FourLevel, PagingMode::FiveLevel] {
+                assert!(mode.is_canonical(address.in_mode(mode)));
+            }
         }
     }
 }

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Action, ConfigText, Operation, Setup, StimulusError};
+use super::{Action, ConfigText, HalfStore, Operation, Setup, StimulusError, Store};
 use crate::config::Config;
 use crate::config::load::{Source, load};
 
@@ -104,11 +104,14 @@ pub fn check_operation(operation: &Operation, config: &Config) -> Result<(), Str
             request.port,
             config.ports() - 1
         )),
-        Action::Store(store) if store.address >= config.memory_size_bytes() => Err(format!(
-            "a store to {:#x} lies outside memory, which has {:#x} bytes",
-            store.address,
-            config.memory_size_bytes()
-        )),
+        Action::Store(Store { address, .. }) | Action::StoreHalf(HalfStore { address, .. })
+            if address >= config.memory_size_bytes() =>
+        {
+            Err(format!(
+                "a store to {address:#x} lies outside memory, which has {:#x} bytes",
+                config.memory_size_bytes()
+            ))
+        }
         _ => Ok(()),
     }
 }

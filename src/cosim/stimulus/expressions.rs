@@ -1,6 +1,6 @@
 //! The expressions of a stimulus file: addresses by name, entries by their flags, registers by the names of their bits.
 //!
-//! Contract: none of its own. SDM vol. 3A, 2.5 (registers), 4.5 (entries). Counterpart: `docs/stim.md` (expressions).
+//! Contract: none of its own. SDM vol. 3A, 2.5 (registers), 4.3 and 4.5 (entries). Counterpart: `docs/stim.md` (expressions).
 
 use super::ControlKind;
 use super::layout::Layout;
@@ -70,20 +70,33 @@ pub fn cell_address(word: Word, layout: &Layout) -> Result<u64, Trouble> {
     } else {
         Err(word.trouble(
             format_args!("{value:#x} is not the address of a cell"),
-            "give a multiple of 8 below 2^52",
+            "give a multiple of 8 below 2^52 (an entry of 4 bytes: cell4, store4)",
         ))
     }
 }
 
-/// A page size: `4k`, `2m` or `1g`.
+/// The address of an entry of 4 bytes: below 2^52 and a multiple of 4.
+pub fn half_address(word: Word, layout: &Layout) -> Result<u64, Trouble> {
+    let value = address(word, layout)?;
+    if value % 4 == 0 && value < 1 << 52 {
+        Ok(value)
+    } else {
+        Err(word.trouble(
+            format_args!("{value:#x} is not the address of 4 bytes of a cell"),
+            "give a multiple of 4 below 2^52",
+        ))
+    }
+}
+
+/// A page size: `4k`, `2m`, `1g` or `4m`.
 pub fn page_size(word: Word) -> Result<PageSize, Trouble> {
-    PageSize::ARRAYS
+    PageSize::ALL
         .into_iter()
         .find(|size| size.name() == word.text)
         .ok_or_else(|| {
             word.trouble(
                 format_args!("`{}` is not a page size", clip(word.text)),
-                "write 4k, 2m or 1g",
+                "write 4k, 2m, 1g, or in 32-bit paging 4k, 4m",
             )
         })
 }
@@ -127,9 +140,20 @@ fn flags(words: &mut Words, size: Option<PageSize>) -> Result<u64, Trouble> {
 
 /// A leaf of `size` that maps `pa`, with the flags that are left on the line.
 ///
-/// A `pa` that is not aligned to the page size sets reserved bits: that is allowed, and wanted.
+/// A `pa` that is not aligned to the page size sets reserved bits: that is allowed, and wanted; but not of 4 MiB pages, whose leaf has other
+/// address bits in their place.
 pub fn leaf(words: &mut Words, size: PageSize, pa: Word) -> Result<u64, Trouble> {
     let frame = pa.number()?;
+    if size == PageSize::Size4M {
+        if frame & size.offset_mask() != 0 || frame >> 40 != 0 {
+            return Err(pa.trouble(
+                format_args!("{frame:#x} is not the address of a 4 MiB page"),
+                "give a multiple of 4 MiB below 2^40 (other bits: bits=NUMBER)",
+            ));
+        }
+        let high = frame >> 32 << bit::ADDRESS_4M_HIGH_SHIFT;
+        return Ok(frame & bit::ADDRESS_4M | high | bit::PS | flags(words, Some(size))?);
+    }
     if frame & !bit::ADDRESS != 0 {
         return Err(pa.trouble(
             format_args!("{frame:#x} is not the address of a frame"),
@@ -166,6 +190,20 @@ pub fn value(words: &mut Words, layout: &Layout, form: &str) -> Result<u64, Trou
             Ok(value)
         }
     }
+}
+
+/// The value of an entry of 4 bytes: as [`value`], and no bit above 31.
+pub fn half_value(words: &mut Words, layout: &Layout, form: &str) -> Result<u32, Trouble> {
+    let first = words.peek();
+    let value = value(words, layout, form)?;
+    u32::try_from(value).map_err(|_| {
+        let problem = format_args!("the value {value:#x} does not fit in 4 bytes");
+        let remedy = "give one below 2^32: an entry of 4 bytes has no xd and no key";
+        match first {
+            Some(word) => word.trouble(problem, remedy),
+            None => Trouble::new(words.end_column(), problem, remedy),
+        }
+    })
 }
 
 /// Names of the bits of a register.
@@ -280,10 +318,33 @@ mod tests {
         assert_eq!(of("page 1g 0 pat"), Ok(0x1081));
         assert_eq!(of("table kernel rw user A"), Ok(0x1027));
         assert_eq!(of("page 4k 0x5000 absent bits=0x200").map(|v| v & 1), Ok(0));
+        assert_eq!(of("page 4m 0xff00400000 rw pat"), Ok(0x5f_f083));
+        assert!(of("page 4m 0x200000").is_err());
+        assert!(of("page 4m 0x10000000000").is_err());
         assert!(of("page 4k 0x5001").is_err());
         assert!(of("page 3k 0x5000").is_err());
         assert!(of("table 0x5000 pat").is_err());
         assert!(of("0x27 A").is_err());
+    }
+
+    #[test]
+    fn an_entry_of_4_bytes_has_no_bit_above_31() {
+        let layout = layout();
+        let of = |text: &'static str| half_value(&mut words(text), &layout, "");
+        assert_eq!(of("page 4k 0xfffff000 rw G"), Ok(0xffff_f103));
+        assert_eq!(of("table kernel"), Ok(0x1001));
+        for (text, column) in [
+            ("page 4k 0x5000 xd", 1),
+            ("page 4k 0x5000 key=1", 1),
+            ("page 4k 0x100000000", 1),
+            ("0x100000000", 1),
+            ("", 1),
+        ] {
+            assert_eq!(of(text).map_err(|t| t.column), Err(column), "{text}");
+        }
+        let at = |text: &'static str| half_address(words(text).take().unwrap(), &layout);
+        assert_eq!(at("kernel+4"), Ok(0x1004));
+        assert!(at("kernel+2").is_err());
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub use lines::StimulusError;
 use std::collections::BTreeMap;
 
 use super::stall::{Link, StallRates};
-use crate::arch::Access;
+use crate::arch::{Access, Entry, EntrySlot, PagingMode, PhysicalAddress};
 use crate::model::mmu_pkg::{
     CTRL_INVLPG, CTRL_INVPCID, CTRL_MOV_CR0, CTRL_MOV_CR3, CTRL_MOV_CR4, CTRL_WRMSR_EFER,
 };
@@ -119,6 +119,61 @@ impl Control {
     }
 }
 
+/// A store of 4 bytes by another agent: one entry of 32-bit paging. The other half of the cell keeps what it holds, in whatever cycle the
+/// store performs, so that A and D that the machine has set there stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct HalfStore {
+    /// Physical address, a multiple of 4.
+    pub address: u64,
+    /// The 32 bits that stand there from then on.
+    pub value: u32,
+}
+
+/// A store on its way to memory: some bits of a cell.
+///
+/// What it leaves in the cell is known when it performs, not before: [`CellWrite::over`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct CellWrite {
+    /// Physical address of the cell, a multiple of 8.
+    pub address: u64,
+    /// The new bits where they stand in the cell; 0 outside `mask`.
+    pub value: u64,
+    /// The bits that are written.
+    pub mask: u64,
+}
+
+impl CellWrite {
+    /// The store of the whole cell that this comes to if the cell holds `before`.
+    pub const fn over(self, before: u64) -> Store {
+        Store {
+            address: self.address,
+            value: before & !self.mask | self.value,
+        }
+    }
+}
+
+impl From<Store> for CellWrite {
+    fn from(store: Store) -> Self {
+        Self {
+            address: store.address,
+            value: store.value,
+            mask: u64::MAX,
+        }
+    }
+}
+
+impl From<HalfStore> for CellWrite {
+    fn from(store: HalfStore) -> Self {
+        let address = PhysicalAddress::from_masked(store.address);
+        let slot = EntrySlot::of(PagingMode::TwoLevel, address);
+        Self {
+            address: EntrySlot::cell(address).raw(),
+            value: slot.place(Entry(store.value.into())),
+            mask: slot.mask(),
+        }
+    }
+}
+
 /// What an operation does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
@@ -126,8 +181,10 @@ pub enum Action {
     Request(Request),
     /// Offer an operation to the control port.
     Control(Control),
-    /// Another agent stores to memory.
+    /// Another agent stores a cell to memory.
     Store(Store),
+    /// Another agent stores 4 bytes to memory.
+    StoreHalf(HalfStore),
     /// Wait until everything before is accepted and answered.
     Drain,
     /// Let cycles pass.

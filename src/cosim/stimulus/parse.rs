@@ -7,9 +7,11 @@ use std::path::Path;
 use super::expressions as expr;
 use super::layout::Layout;
 use super::lines::{StimulusError, Trouble, Word, Words, clip};
-use super::{Action, Control, ControlKind, FORMAT_VERSION, Operation, Request, Stimulus, Store};
+use super::{
+    Action, Control, ControlKind, FORMAT_VERSION, HalfStore, Operation, Request, Stimulus, Store,
+};
 use crate::arch::registers::{cr0, cr4, efer};
-use crate::arch::{Access, AccessKind};
+use crate::arch::{Access, AccessKind, PagingMode};
 use crate::cosim::stall::{Link, StallRates};
 use crate::model::mmu_pkg::MAX_PORTS;
 
@@ -21,8 +23,8 @@ pub const DEFAULT_SIZE_BYTES: u8 = 8;
 pub const MAX_GAP_CYCLES: u64 = 1_000_000;
 
 /// Words that begin a line, for the error message.
-const LINE_FORM: &str = "a line begins with about, config, set, config-hash, seed, stall, tables, space, table, map, cell; or, after an \
-     optional +GAP, with boot, fetch, read, write, cr0, cr3, cr4, efer, invlpg, invpcid, store, drain, idle";
+const LINE_FORM: &str = "a line begins with about, config, set, config-hash, seed, stall, tables, space, table, map, cell, cell4; or, after an \
+     optional +GAP, with boot, fetch, read, write, cr0, cr3, cr4, efer, invlpg, invpcid, store, store4, drain, idle";
 
 /// Reads a stimulus file.
 ///
@@ -221,7 +223,10 @@ impl Parser {
 
     /// A line of the memory image. `false`: it is not one.
     fn image(&mut self, first: Word, words: &mut Words) -> Result<bool, Trouble> {
-        if !matches!(first.text, "tables" | "space" | "table" | "map" | "cell") {
+        if !matches!(
+            first.text,
+            "tables" | "space" | "table" | "map" | "cell" | "cell4"
+        ) {
             return Ok(false);
         }
         if !self.stimulus.operations.is_empty() {
@@ -249,10 +254,16 @@ impl Parser {
                 words.expect_end(form)?;
             }
             "space" => {
-                let form = "space NAME 4|5";
+                let form = "space NAME 2|4|5";
                 let name = new_name(words, form)?;
-                let levels = words.expect("the number of levels", form)?;
-                let levels = levels.number_in("the number of levels", 4, 5)? as u8;
+                let word = words.expect("the number of levels", form)?;
+                let levels = word.number_in("the number of levels", 2, 5)? as u8;
+                if levels == 3 {
+                    return Err(word.trouble(
+                        "three levels are those of PAE paging, which this machine does not have",
+                        format_args!("write: {form}"),
+                    ));
+                }
                 words.expect_end(form)?;
                 let added = self.layout.add_space(name.text, levels);
                 added.map_err(|problem| name.trouble(problem, "choose another name"))?;
@@ -265,6 +276,15 @@ impl Parser {
                 added.map_err(|problem| name.trouble(problem, "choose another name"))?;
             }
             "map" => self.map_line(words)?,
+            "cell4" => {
+                let form = "cell4 ADDRESS = VALUE";
+                let address = words.expect("an address", form)?;
+                let address = expr::half_address(address, &self.layout)?;
+                words.expect_exactly("=", form)?;
+                let value = expr::half_value(words, &self.layout, form)?;
+                self.layout
+                    .set_entry(PagingMode::TwoLevel, address, value.into());
+            }
             _ => {
                 let form = "cell ADDRESS = VALUE";
                 let address = words.expect("an address", form)?;
@@ -293,7 +313,10 @@ impl Parser {
             .space(space)
             .and_then(|space| self.layout.map(space, address, size, leaf))
             .map_err(|problem| {
-                target.trouble(problem, "declare the space first, and map each page once")
+                target.trouble(
+                    problem,
+                    "declare the space first, map each page once, and give a page that the space can have (docs/stim.md)",
+                )
             })
     }
 
@@ -316,6 +339,14 @@ impl Parser {
                 words.expect_exactly("=", form)?;
                 let value = expr::value(words, &self.layout, form)?;
                 Action::Store(Store { address, value })
+            }
+            "store4" => {
+                let form = "store4 ADDRESS = VALUE";
+                let word = words.expect("an address", form)?;
+                let address = expr::half_address(word, &self.layout)?;
+                words.expect_exactly("=", form)?;
+                let value = expr::half_value(words, &self.layout, form)?;
+                Action::StoreHalf(HalfStore { address, value })
             }
             "drain" => {
                 words.expect_end("drain")?;
@@ -373,19 +404,29 @@ impl Parser {
 
     /// `boot SPACE [FLAG...]`: the writes that bring the machine from reset into paging, and a `drain`.
     fn boot(&mut self, words: &mut Words, gap_cycles: u32) -> Result<(), Trouble> {
-        let form = "boot SPACE [WP] [NXE] [PGE] [PCIDE] [SMEP] [SMAP] [PKE]";
+        let form = "boot SPACE [WP] [NXE] [PSE] [PGE] [PCIDE] [SMEP] [SMAP] [PKE]";
         let name = words.expect("an address space", form)?;
         let space = self.layout.space(Some(name.text));
-        let space = space.map_err(|p| name.trouble(p, "declare it first: space NAME 4|5"))?;
+        let space = space.map_err(|p| name.trouble(p, "declare it first: space NAME 2|4|5"))?;
         let mut cr0_value = cr0::PE | cr0::PG;
-        let mut cr4_value = cr4::PAE | if space.levels == 5 { cr4::LA57 } else { 0 };
-        let mut efer_value = efer::LME;
+        let (mut cr4_value, mut efer_value) = match space.mode() {
+            PagingMode::TwoLevel => (0, 0),
+            PagingMode::FiveLevel => (cr4::PAE | cr4::LA57, efer::LME),
+            PagingMode::FourLevel | PagingMode::Off => (cr4::PAE, efer::LME),
+        };
         let mut pcide = false;
         while let Some(flag) = words.take() {
             match flag.text {
                 "WP" => cr0_value |= cr0::WP,
                 "NXE" => efer_value |= efer::NXE,
+                "PCIDE" if space.mode() == PagingMode::TwoLevel => {
+                    return Err(flag.trouble(
+                        "CR4.PCIDE cannot be set in 32-bit paging",
+                        "leave it out, or boot an address space of 4 or 5 levels",
+                    ));
+                }
                 "PCIDE" => pcide = true,
+                "PSE" => cr4_value |= cr4::PSE,
                 "PGE" => cr4_value |= cr4::PGE,
                 "SMEP" => cr4_value |= cr4::SMEP,
                 "SMAP" => cr4_value |= cr4::SMAP,

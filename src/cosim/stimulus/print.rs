@@ -79,6 +79,9 @@ impl Display for Action {
             Self::Request(request) => write!(f, "{request}"),
             Self::Control(control) => write!(f, "{control}"),
             Self::Store(store) => write!(f, "store {:#x} = {:#x}", store.address, store.value),
+            Self::StoreHalf(store) => {
+                write!(f, "store4 {:#x} = {:#x}", store.address, store.value)
+            }
             Self::Drain => f.write_str("drain"),
             Self::Idle { cycles } => write!(f, "idle {cycles}"),
             Self::Hold { link, cycles } => write!(f, "hold {link} {cycles}"),

@@ -5,7 +5,10 @@
 use proptest::prelude::*;
 
 use super::parse::parse;
-use super::{Action, ConfigText, Control, ControlKind, Operation, Request, Setup, Stimulus, Store};
+use super::{
+    Action, CellWrite, ConfigText, Control, ControlKind, HalfStore, Operation, Request, Setup,
+    Stimulus, Store,
+};
 use crate::arch::{Access, AccessKind};
 use crate::cosim::stall::{Link, StallRates};
 
@@ -56,6 +59,12 @@ fn operation() -> impl Strategy<Value = Operation> {
             value,
         })
     });
+    let half = (0u64..1 << 50, any::<u32>()).prop_map(|(half, value)| {
+        Action::StoreHalf(HalfStore {
+            address: 4 * half,
+            value,
+        })
+    });
     let idle = (0u32..1_000_000).prop_map(|cycles| Action::Idle { cycles });
     let hold = (0..Link::COUNT, 0u32..1_000_000).prop_map(|(link, cycles)| Action::Hold {
         link: Link::all()
@@ -63,7 +72,15 @@ fn operation() -> impl Strategy<Value = Operation> {
             .expect("its number is below the count"),
         cycles,
     });
-    let action = prop_oneof![request(), control(), store, idle, hold, Just(Action::Drain)];
+    let action = prop_oneof![
+        request(),
+        control(),
+        store,
+        half,
+        idle,
+        hold,
+        Just(Action::Drain)
+    ];
     (0u32..1_000_000, action).prop_map(|(gap_cycles, action)| Operation { gap_cycles, action })
 }
 
@@ -131,6 +148,7 @@ fn word() -> impl Strategy<Value = String> {
         "accessed",
         "space",
         "one",
+        "2",
         "4",
         "5",
         "table",
@@ -139,12 +157,14 @@ fn word() -> impl Strategy<Value = String> {
         "4k",
         "2m",
         "1g",
+        "4m",
         "rw",
         "user",
         "A",
         "key=3",
         "bits=7",
         "cell",
+        "cell4",
         "=",
         "page",
         "boot",
@@ -166,6 +186,8 @@ fn word() -> impl Strategy<Value = String> {
         "va=1",
         "desc=9",
         "store",
+        "store4",
+        "PSE",
         "pte@0x1000",
         "pde@0x1000/one",
         "one+8",
@@ -227,6 +249,11 @@ fn an_error_points_at_the_word() {
         ("stall memory 951", 14),
         ("seed 1 2", 8),
         ("store 0x1004 = 1", 7),
+        ("store4 0x1002 = 1", 8),
+        ("store4 0x1004 = 0x100000000", 17),
+        ("store4 0x1004 = page 4k 0x5000 rw xd", 17),
+        ("space two 3", 11),
+        ("map 0 -> 0x400000 4m", 5),
         ("+5 seed 1", 4),
         ("cell 0x10 == 1", 11),
         ("boot two", 6),
@@ -253,4 +280,62 @@ fn an_error_points_at_the_word() {
 fn the_image_comes_before_the_operations() {
     let error = parse("a.stim", "twinwalk-stim 1\ndrain\ncell 8 = 1\n").unwrap_err();
     assert_eq!((error.line, error.column), (3, 1));
+}
+
+#[test]
+fn a_space_of_two_levels_has_entries_of_4_bytes_and_its_own_boot() {
+    let text = "twinwalk-stim 1
+space old 2
+map 0x1000 -> 0x9000 4k rw
+map 0x2000 -> 0xa000 4k rw
+map 0x400000 -> 0x1200c00000 4m rw
+cell4 pte@0x3000 = page 4k 0xb000
+boot old PSE PGE NXE
+store4 pte@0x3000 = page 4k 0xc000 rw
+store4 pde@0x400000/old = table old user
+";
+    let stimulus = parse("x", text).unwrap();
+    let image: Vec<_> = stimulus.setup.image.clone().into_iter().collect();
+    assert_eq!(
+        image,
+        [
+            (0x1000, 0x00c2_4083_0000_2007),
+            (0x2000, 0x0000_9003_0000_0000),
+            (0x2008, 0x0000_b001_0000_a003)
+        ]
+    );
+    let lines: Vec<String> = stimulus.operations.iter().map(|o| o.to_string()).collect();
+    assert_eq!(
+        lines,
+        [
+            "efer 0x800",
+            "cr4 0x90",
+            "cr3 0x1000",
+            "cr0 0x80000001",
+            "drain",
+            "store4 0x200c = 0xc003",
+            "store4 0x1004 = 0x1005"
+        ]
+    );
+    assert_eq!(parse("x", &stimulus.to_text()), Ok(stimulus));
+    let refused = parse("x", "twinwalk-stim 1\nspace old 2\nboot old PSE PCIDE\n").unwrap_err();
+    assert_eq!((refused.line, refused.column), (3, 14));
+}
+
+#[test]
+fn a_store_of_4_bytes_leaves_the_other_half_of_its_cell() {
+    let half = |address| {
+        let store = HalfStore {
+            address,
+            value: 0x89ab_cdef,
+        };
+        CellWrite::from(store).over(0x0123_4567_7654_3210)
+    };
+    let whole = |value| Store {
+        address: 0x1008,
+        value,
+    };
+    assert_eq!(half(0x1008), whole(0x0123_4567_89ab_cdef));
+    assert_eq!(half(0x100c), whole(0x89ab_cdef_7654_3210));
+    assert_eq!(CellWrite::from(whole(5)).over(u64::MAX), whole(5));
 }
