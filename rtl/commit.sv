@@ -165,6 +165,7 @@ module commit
 
   fill_t fill;
 
+  // By the mode of this cycle: of a prefetch that outlived its mode nothing of this is used.
   always_comb begin : find_translation
     logic [63:0] leaf;
     leaf = '0;
@@ -172,7 +173,7 @@ module commit
     fill_tag_o = '0;
     if (translated) begin
       leaf = leaf_i[walker];
-      fill.page_size = page_size_e'(2'(walk.level - 3'd1));
+      fill.page_size = leaf_size(walk.level, mode_i.two_level);
       fill_tag_o.global_page = leaf[BitGlobal] && mode_i.global_enable;
       fill_tag_o.pcid = mode_i.pcid;
       fill_tag_o.page_number = page_of(page_o, fill.page_size);
@@ -184,7 +185,7 @@ module commit
       fill.data.rights = walk.rights;
       fill.data.frame = frame_of(leaf[51:12], fill.page_size);
     end else if (result_hits) begin
-      fill.page_size = size_of(due_code_i);
+      fill.page_size = size_of(due_code_i, mode_i.two_level);
       fill.data = due_data_i;
       fill_tag_o = due_tag_i;
     end

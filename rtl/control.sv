@@ -127,26 +127,31 @@ module control
   // ---------------------------------------------------------------------------------------------
 
   logic  long_mode_active;
+  logic  two_level;
   pcid_t current_pcid;
   assign long_mode_active = cr0_q[Cr0Pg] && efer_q[EferLme];
+  assign two_level = cr0_q[Cr0Pg] && !efer_q[EferLme];
   assign current_pcid = cr4_q[Cr4Pcide] ? cr3_q[11:0] : '0;
 
   assign cr0_o = cr0_q;
   assign cr3_o = cr3_q;
   assign cr4_o = cr4_q;
   assign efer_o = efer_q | (64'(long_mode_active) << EferLma);
-  assign root_o = cr3_q[51:12];
+  // In 32-bit paging CR3 is a register of 32 bits to the walk.
+  assign root_o = two_level ? frame_t'(cr3_q[31:12]) : cr3_q[51:12];
   assign mode_o = '{
       pcid: current_pcid,
       paging: cr0_q[Cr0Pg],
+      two_level: two_level,
+      large_pages: !two_level || cr4_q[Cr4Pse],
       la57: cr4_q[Cr4La57],
       global_enable: cr4_q[Cr4Pge],
-      nxe: efer_q[EferNxe],
+      nxe: efer_q[EferNxe] && !two_level,
       protection: '{
           write_protect: cr0_q[Cr0Wp],
           smep: cr4_q[Cr4Smep],
           smap: cr4_q[Cr4Smap],
-          pke: cr4_q[Cr4Pke]
+          pke: cr4_q[Cr4Pke] && !two_level
       }
   };
 
@@ -200,7 +205,7 @@ module control
       case (op_q)
         CtrlMovCr0: begin
           gp = data_q[63:32] != '0 || (data_q[Cr0Pg] && !data_q[Cr0Pe]) ||
-              (data_q[Cr0Pg] && !cr0_q[Cr0Pg] && (!efer_q[EferLme] || !cr4_q[Cr4Pae])) ||
+              (data_q[Cr0Pg] && !cr0_q[Cr0Pg] && efer_q[EferLme] != cr4_q[Cr4Pae]) ||
               (!data_q[Cr0Pg] && cr0_q[Cr0Pg] && cr4_q[Cr4Pcide]);
           invalidates = !data_q[Cr0Pg] && cr0_q[Cr0Pg];
           rule = RuleAll;
@@ -216,9 +221,10 @@ module control
         CtrlMovCr4: begin
           gp = data_q[63:32] != '0 || (data_q[Cr4La57] && FIVE_LEVEL == 0) ||
               (data_q[Cr4La57] != cr4_q[Cr4La57] && long_mode_active) ||
-              (!data_q[Cr4Pae] && cr4_q[Cr4Pae] && long_mode_active) ||
+              (data_q[Cr4Pae] != cr4_q[Cr4Pae] && cr0_q[Cr0Pg]) ||
               (data_q[Cr4Pcide] && !cr4_q[Cr4Pcide] && (!long_mode_active || cr3_q[11:0] != '0));
-          if (data_q[Cr4Pge] != cr4_q[Cr4Pge] || (!data_q[Cr4Pcide] && cr4_q[Cr4Pcide])) begin
+          if (data_q[Cr4Pge] != cr4_q[Cr4Pge] || (!data_q[Cr4Pcide] && cr4_q[Cr4Pcide]) ||
+              (data_q[Cr4Pse] != cr4_q[Cr4Pse] && two_level)) begin
             invalidates = 1'b1;
             rule = RuleAll;
           end else if (data_q[Cr4Smep] && !cr4_q[Cr4Smep]) begin
@@ -235,6 +241,7 @@ module control
 
         CtrlInvlpg: begin
           invalidates = is_canonical(data_q[63:47], cr4_q[Cr4La57]);
+          if (two_level) invalidates = 1'b1;
           rule = RulePageAndGlobals;
           page = data_q[56:12];
         end
@@ -253,6 +260,7 @@ module control
           endcase
         end
       endcase
+      if (two_level) page[44:20] = '0;
       if (gp) invalidates = 1'b0;
     end
   end
@@ -406,8 +414,8 @@ module control
       assert (state_q != Sweep || 32'(row_q) < SWEEP_CYCLES)
       else $error("the sweep is at row %0d", row_q);
 
-      paging_is_on_in_ia_32e_mode_only :
-      assert (!cr0_q[Cr0Pg] || (cr0_q[Cr0Pe] && cr4_q[Cr4Pae] && efer_q[EferLme]))
+      paging_is_on_in_ia_32e_mode_or_without_pae :
+      assert (!cr0_q[Cr0Pg] || (cr0_q[Cr0Pe] && cr4_q[Cr4Pae] == efer_q[EferLme]))
       else $error("CR0 %h, CR4 %h, EFER %h", cr0_q, cr4_q, efer_q);
     end
   end

@@ -29,8 +29,12 @@ module examine
     input  access_t     access_i,
     /// Control register bits.
     input  protection_t protection_i,
-    /// EFER.NXE.
+    /// EFER.NXE, as the mode has it.
     input  logic        nxe_i,
+    /// The walk is one of 32-bit paging: the high half of the entry is 0.
+    input  logic        two_level_i,
+    /// A PDE may map a page.
+    input  logic        large_pages_i,
     /// The walk is that of the prefetch, which judges no rights and sets no bit.
     input  logic        prefetch_i,
     /// The prefetch has the right to fill.
@@ -47,13 +51,20 @@ module examine
   /// Bits 51:MAXPHYADDR, reserved at every level.
   localparam logic [63:0] ReservedAddress = (64'd1 << 52) - (64'd1 << MAXPHYADDR);
 
-  function automatic logic [63:0] reserved_bits(logic leaf, logic [2:0] level, logic nxe);
+  /// Of 32-bit paging there are physical addresses of at most 40 bits, bits 39:32 in bits 20:13 of
+  /// a leaf at level 2. What is not implemented of them, and bit 21, is reserved, and nothing else.
+  localparam int unsigned ShortAddress = MAXPHYADDR < 40 ? MAXPHYADDR : 40;
+  localparam logic [63:0] ReservedShort = (64'd1 << 22) - (64'd1 << (ShortAddress - 19));
+
+  function automatic logic [63:0] reserved_bits(logic leaf, logic [2:0] level, logic nxe,
+                                                logic two_level);
     logic [63:0] mask;
     mask = ReservedAddress;
     mask[BitXd] = !nxe;
     mask[BitLarge] = level >= 3'd4 || (level == 3'd3 && PAGE_1G == 0);
     if (leaf && level == 3'd2) mask[20:13] = '1;
     if (leaf && level == 3'd3) mask[29:13] = '1;
+    if (two_level) mask = leaf && level == 3'd2 ? ReservedShort : '0;
     return mask;
   endfunction
 
@@ -74,9 +85,9 @@ module examine
     rights_o = '0;
     error_code_o = '0;
     if (enable_i) begin
-      leaf = is_leaf(entry_i[BitLarge], level_i);
+      leaf = is_leaf(entry_i[BitLarge], level_i, large_pages_i);
       present = entry_i[BitPresent];
-      reserved = (entry_i & reserved_bits(leaf, level_i, nxe_i)) != '0;
+      reserved = (entry_i & reserved_bits(leaf, level_i, nxe_i, two_level_i)) != '0;
       rights_o.writable = rights_i.writable && entry_i[BitWritable];
       rights_o.user = rights_i.user && entry_i[BitUser];
       rights_o.execute_disable = rights_i.execute_disable || entry_i[BitXd];

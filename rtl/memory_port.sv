@@ -3,7 +3,8 @@
 // Contract: section 8.3 (the memory port). Counterpart: src/model/memory_port.rs.
 //
 // A request that was shown stays until memory accepts it. The id of a request is the number of its
-// walker, by which the answer finds its way back.
+// walker, by which the answer finds its way back. Walkers have an entry of 4 bytes as the low half
+// of 64 bits; which half of the memory's 64 bits it stands in, they tell apart from it.
 
 module memory_port
   import mmu_pkg::*;
@@ -26,10 +27,15 @@ module memory_port
     input  logic [63:0]        wdata_i        [WALKERS],
     /// Expected value of a compare-and-set.
     input  logic [63:0]        expected_i     [WALKERS],
+    /// Halves of the 64 bits that the entry stands in: both, the low or the high one. The walker
+    /// holds this until it is answered.
+    input  logic [1:0]         halves_i       [WALKERS],
     /// The walker's request is transferred.
     output logic [WALKERS-1:0] transfer_o,
     /// The walker's answer comes in.
     output logic [WALKERS-1:0] answer_o,
+    /// The entry that memory held; 0 without an answer.
+    output logic [63:0]        held_o,
     // To and from memory.
     /// A request is made.
     output logic               mem_req_valid_o,
@@ -52,11 +58,16 @@ module memory_port
     /// A response is given.
     input  logic               mem_resp_valid_i,
     /// Number of the walker.
-    input  logic [7:0]         mem_resp_id_i
+    input  logic [7:0]         mem_resp_id_i,
+    /// What memory held.
+    input  logic [63:0]        mem_resp_data_i
 );
 
   localparam int unsigned Width = WALKERS > 1 ? $clog2(WALKERS) : 1;
   typedef logic [Width-1:0] index_t;
+
+  localparam logic [1:0] LowHalf = 2'b01;
+  localparam logic [1:0] HighHalf = 2'b10;
 
   /// The walker whose request was shown and not transferred, one bit; 0 if there is none.
   logic [WALKERS-1:0] held_q;
@@ -96,10 +107,16 @@ module memory_port
       mem_req_addr_o = addr_i[shown];
       mem_req_beats_o = 8'd1;
       mem_req_be_o = 8'hff;
+      if (halves_i[shown] == LowHalf) mem_req_be_o = 8'h0f;
+      if (halves_i[shown] == HighHalf) mem_req_be_o = 8'hf0;
       if (cas_i[shown]) begin
         mem_req_op_o = MemCompareAndSet;
         mem_req_wdata_o = wdata_i[shown];
         mem_req_expected_o = expected_i[shown];
+        if (halves_i[shown] == HighHalf) begin
+          mem_req_wdata_o = {mem_req_wdata_o[31:0], 32'd0};
+          mem_req_expected_o = {mem_req_expected_o[31:0], 32'd0};
+        end
       end
     end
   end
@@ -109,6 +126,17 @@ module memory_port
     answer_o = '0;
     if (transfer) transfer_o = WALKERS'(1) << shown;
     if (mem_resp_valid_i) answer_o = WALKERS'(1) << mem_resp_id_i;
+  end
+
+  always_comb begin : take_entry
+    held_o = '0;
+    if (mem_resp_valid_i) begin
+      case (halves_i[index_t'(mem_resp_id_i)])
+        LowHalf:  held_o = 64'(mem_resp_data_i[31:0]);
+        HighHalf: held_o = 64'(mem_resp_data_i[63:32]);
+        default:  held_o = mem_resp_data_i;
+      endcase
+    end
   end
 
 `ifndef SYNTHESIS

@@ -117,7 +117,7 @@ module mmu
     output logic [1:0]  resp_status_o            [PORTS],
     /// Physical address of the first byte.
     output logic [51:0] resp_pa_o                [PORTS],
-    /// Page size: 0 = 4 KiB, 1 = 2 MiB, 2 = 1 GiB.
+    /// Page size: 0 = 4 KiB, 1 = 2 MiB, 2 = 1 GiB, 3 = 4 MiB.
     output logic [1:0]  resp_page_size_o         [PORTS],
     /// PWT of the leaf.
     output logic        resp_pwt_o               [PORTS],
@@ -211,7 +211,7 @@ module mmu
     output logic [2:0]  mon_walk_psc_level_o     [WALKERS],
     /// A translation had the right to fill.
     output logic        mon_walk_filled_o        [WALKERS],
-    // To the monitor: TLB arrays, numbered 3 * level + page size.
+    // To the monitor: TLB arrays, numbered 3 * level + page size, that of 4 MiB as 2 MiB.
     /// 1 fill, 2 an invalidation or drop that removes something.
     output logic [1:0]  mon_tlb_op_o             [TlbArrays],
     /// Set.
@@ -306,7 +306,7 @@ module mmu
 
   localparam int unsigned SweepCycles = sweep_cycles();
 
-  // Page sizes that a level of L1 has an array for, one bit a size: element 0 the ITLB, 1 the DTLB.
+  // Arrays that a level of L1 has, one bit an array: element 0 the ITLB, 1 the DTLB.
   localparam logic [PageSizes-1:0] HeldSizes[2] = '{
       {ITLB_1G_WAYS > 0, ITLB_2M_WAYS > 0, ITLB_4K_WAYS > 0},
       {DTLB_1G_WAYS > 0, DTLB_2M_WAYS > 0, DTLB_4K_WAYS > 0}
@@ -411,7 +411,7 @@ module mmu
   always_comb begin : choose_level
     for (int unsigned l = 0; l < 2; l++) begin
       level_fill[l] = l1_fill;
-      if ((respond_port != '0) != (l != 0) || !HeldSizes[l][l1_fill.page_size]) begin
+      if ((respond_port != '0) != (l != 0) || !HeldSizes[l][array_of(l1_fill.page_size)]) begin
         level_fill[l].performs = 1'b0;
       end
     end
@@ -446,6 +446,7 @@ module mmu
         .translation_o            (shown_translation),
         .fault_va_o               (resp_va_o[p]),
         .paging_i                 (mode.paging),
+        .two_level_i              (mode.two_level),
         .la57_i                   (mode.la57),
         .accept_i                 (accept),
         .busy_i                   (busy),
@@ -498,6 +499,7 @@ module mmu
       .page_number_i    (lookup_page[0+:1]),
       .access_i         (lookup_access[0+:1]),
       .probe_i          (1'b0),
+      .two_level_i      (mode.two_level),
       .pcid_i           (mode.pcid),
       .protection_i     (mode.protection),
       .code_o           (level_code[0+:1]),
@@ -532,6 +534,7 @@ module mmu
       .page_number_i    (lookup_page[1+:DATA_PORTS]),
       .access_i         (lookup_access[1+:DATA_PORTS]),
       .probe_i          (1'b0),
+      .two_level_i      (mode.two_level),
       .pcid_i           (mode.pcid),
       .protection_i     (mode.protection),
       .code_o           (level_code[1+:DATA_PORTS]),
@@ -659,6 +662,7 @@ module mmu
       .due_data_o       (due_data),
       .fill_i           (stlb_fill),
       .fill_tag_i       (fill_tag),
+      .two_level_i      (mode.two_level),
       .pcid_i           (mode.pcid),
       .protection_i     (mode.protection),
       .busy_i           (busy),
@@ -684,6 +688,7 @@ module mmu
       .page_i        (fill_tag.page_number),
       .page_size_i   (stlb_fill.page_size),
       .done_i        (commit.done && commit.owner == OwnerPrefetch),
+      .two_level_i   (mode.two_level),
       .la57_i        (mode.la57),
       .revoke_i      (revoke || writes || commit.drop),
       .wants_probe_o (prefetch_wants_probe),

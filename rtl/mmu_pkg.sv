@@ -1,6 +1,7 @@
 // Types, codes and pure functions that the blocks of the memory-management unit share.
 //
-// Contract: sections 3 (codes), 4 (formats), 10 (monitor codes), 11 (rights and error code).
+// Contract: sections 1.5 (page sizes, modes), 3 (codes), 4 (formats), 10 (monitor codes), 11 (rights
+// and error code).
 // SDM: 4.5 (canonical addresses), 4.6 (access rights), 4.7 (error code).
 // Counterpart: src/model/mmu_pkg.rs.
 //
@@ -15,7 +16,7 @@ package mmu_pkg;
 
   /// Levels of TLB arrays: ITLB, DTLB, STLB.
   parameter int unsigned TlbLevels = 3;
-  /// Page sizes, one array a size: 4 KiB, 2 MiB, 1 GiB.
+  /// Arrays of a level: of pages of 4 KiB, of 2 MiB (in 32-bit paging of 4 MiB), and of 1 GiB.
   parameter int unsigned PageSizes = 3;
   /// All TLB arrays, numbered 3 * level + page size.
   parameter int unsigned TlbArrays = TlbLevels * PageSizes;
@@ -65,7 +66,9 @@ package mmu_pkg;
   typedef enum logic [1:0] {
     Size4K = 2'd0,
     Size2M = 2'd1,
-    Size1G = 2'd2
+    Size1G = 2'd2,
+    /// Of 32-bit paging, in the arrays named for 2 MiB.
+    Size4M = 2'd3
   } page_size_e;
 
   /// What a look-up found (contract 6 and 7.2).
@@ -208,6 +211,7 @@ package mmu_pkg;
     logic write_protect;
     logic smep;
     logic smap;
+    /// CR4.PKE, but 0 in 32-bit paging.
     logic pke;
   } protection_t;
 
@@ -215,8 +219,13 @@ package mmu_pkg;
   typedef struct packed {
     pcid_t       pcid;
     logic        paging;
+    /// 32-bit paging: two levels of entries of 4 bytes.
+    logic        two_level;
+    /// A PDE may map a page: always, but in 32-bit paging with CR4.PSE only.
+    logic        large_pages;
     logic        la57;
     logic        global_enable;
+    /// EFER.NXE, but 0 in 32-bit paging.
     logic        nxe;
     protection_t protection;
   } mode_t;
@@ -370,15 +379,19 @@ package mmu_pkg;
     case (page_size)
       Size2M:  return {page_number[44:9], 9'd0};
       Size1G:  return {page_number[44:18], 18'd0};
+      Size4M:  return {page_number[44:10], 10'd0};
       default: return page_number;
     endcase
   endfunction
 
-  /// Frame with the bits that lie inside a page of that size cleared.
+  /// Frame of a page of that size, from bits 51:12 of its leaf. Those bits that lie inside the page
+  /// are no part of it; of a page of 4 MiB they hold bits 39:32 of its address (PSE-36), and the
+  /// reserved ones among them are 0.
   function automatic frame_t frame_of(frame_t frame, page_size_e page_size);
     case (page_size)
       Size2M:  return {frame[39:9], 9'd0};
       Size1G:  return {frame[39:18], 18'd0};
+      Size4M:  return {12'd0, frame[8:1], frame[19:10], 10'd0};
       default: return frame;
     endcase
   endfunction
@@ -392,6 +405,7 @@ package mmu_pkg;
     case (page_size)
       Size2M:  translation.pa = {frame[39:9], va[20:0]};
       Size1G:  translation.pa = {frame[39:18], va[29:0]};
+      Size4M:  translation.pa = {frame[39:10], va[21:0]};
       default: translation.pa = {frame, va[11:0]};
     endcase
     return translation;
@@ -403,12 +417,17 @@ package mmu_pkg;
   endfunction
 
   /// Page size of the entry that a look-up found.
-  function automatic page_size_e size_of(lookup_e code);
+  function automatic page_size_e size_of(lookup_e code, logic two_level);
     case (code)
-      LookupHit2M: return Size2M;
+      LookupHit2M: return two_level ? Size4M : Size2M;
       LookupHit1G: return Size1G;
       default:     return Size4K;
     endcase
+  endfunction
+
+  /// Number of the array, in each level, that holds pages of that size.
+  function automatic logic [1:0] array_of(page_size_e page_size);
+    return page_size == Size4M ? 2'(Size2M) : 2'(page_size);
   endfunction
 
   // ---------------------------------------------------------------------------------------------
@@ -430,9 +449,19 @@ package mmu_pkg;
   parameter int unsigned BitLargePat = 12;
   parameter int unsigned BitXd       = 63;
 
-  /// A PTE, and a PDE or PDPTE with bit 7 set, map a page. Levels: 1 = PTE to 5 = PML5E.
-  function automatic logic is_leaf(logic large_bit, logic [2:0] level);
-    return level == 3'd1 || (level <= 3'd3 && large_bit);
+  /// A PTE, and a PDE or PDPTE with bit 7 set, map a page. Levels: 1 = PTE to 5 = PML5E. Without
+  /// `large_pages` the bit is ignored.
+  function automatic logic is_leaf(logic large_bit, logic [2:0] level, logic large_pages);
+    return level == 3'd1 || (level <= 3'd3 && large_bit && large_pages);
+  endfunction
+
+  /// Page size of a leaf of that level.
+  function automatic page_size_e leaf_size(logic [2:0] level, logic two_level);
+    case (level)
+      3'd2:    return two_level ? Size4M : Size2M;
+      3'd3:    return Size1G;
+      default: return Size4K;
+    endcase
   endfunction
 
   // ---------------------------------------------------------------------------------------------
@@ -479,7 +508,7 @@ package mmu_pkg;
     return '{denied: denied || by_key, by_key: by_key};
   endfunction
 
-  /// Error code of a page fault. `fetch_is_told`: NXE or SMEP is on.
+  /// Error code of a page fault. `fetch_is_told`: NXE, as the mode has it, or SMEP is on.
   function automatic logic [15:0] error_code(kind_e kind, logic user_mode, logic fetch_is_told,
                                              logic present, logic reserved, logic by_key);
     return {

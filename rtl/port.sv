@@ -1,6 +1,6 @@
 // One port: its request and response queues, and what it looks up in its L1 level.
 //
-// Contract: sections 5 (queues), 6 (candidate, look-up). SDM: 4.1.1 (paging off), 4.5 (canonical addresses).
+// Contract: sections 5 (queues), 6 (candidate, look-up). SDM: 4.1.1 (paging modes), 4.5 (canonical addresses).
 // Counterpart: src/model/port.rs.
 //
 // Requests are looked up in the order of acceptance, but one in RETRY comes before them; they are
@@ -55,6 +55,8 @@ module port
     // From and to control.
     /// CR0.PG.
     input  logic         paging_i,
+    /// 32-bit paging: addresses have 32 bits, and all of them are canonical.
+    input  logic         two_level_i,
     /// CR4.LA57.
     input  logic         la57_i,
     /// Requests may be accepted.
@@ -141,7 +143,8 @@ module port
 
   always_ff @(posedge clk_i) begin : request_memory
     if (accept) begin
-      req_va_q[req_write_q] <= req_va_i;
+      // The mode stays as it is while a request is outstanding.
+      req_va_q[req_write_q] <= two_level_i ? 64'(req_va_i[31:0]) : req_va_i;
       req_q[req_write_q] <= '{
           id: req_id_i,
           access: '{
@@ -240,8 +243,8 @@ module port
         end
         LookupHit4K, LookupHit2M, LookupHit1G: begin
           respond = 1'b1;
-          translation = translate(level_data_i.memory_type, level_data_i.frame, size_of(code_o),
-                                  lookup_va_o[29:0]);
+          translation = translate(level_data_i.memory_type, level_data_i.frame,
+                                  size_of(code_o, two_level_i), lookup_va_o[29:0]);
         end
         default: ;
       endcase

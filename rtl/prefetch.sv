@@ -23,6 +23,8 @@ module prefetch
     /// The walk of the prefetch is done.
     input  logic         done_i,
     // From control, and from the commit of a drop.
+    /// 32-bit paging: addresses have 32 bits.
+    input  logic         two_level_i,
     /// Addresses have 57 bits.
     input  logic         la57_i,
     /// What is under way is taken back: a drop, an invalidation, or a register that is written.
@@ -62,8 +64,8 @@ module prefetch
   // ---------------------------------------------------------------------------------------------
 
   /// The address after the last one is 0, and that after the last one of the lower half is not
-  /// canonical; all others of canonical pages are. Of bits 63:57 of an address nothing is known here
-  /// but that it is canonical.
+  /// canonical; all others of canonical pages are, and those of 32 bits. Of bits 63:57 of an address
+  /// nothing is known here but that it is canonical.
   function automatic logic is_usable(logic page_is_high, page_number_t next, logic la57);
     if (next == '0) return 1'b0;
     return la57 ? page_is_high || !next[44] : next[44:35] == '0 || next[44:35] == '1;
@@ -79,8 +81,10 @@ module prefetch
       case (page_size_i)
         Size2M:  next_page = page_i + 45'h200;
         Size1G:  next_page = page_i + 45'h40000;
+        Size4M:  next_page = page_i + 45'h400;
         default: next_page = page_i + 45'h1;
       endcase
+      if (two_level_i) next_page[44:20] = '0;
       starts = is_usable(page_i[44], next_page, la57_i);
     end
   end

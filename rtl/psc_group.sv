@@ -1,6 +1,7 @@
 // The four paging-structure caches: which of them performs what, and which match counts.
 //
-// Contract: sections 8.2 (look-up), 8.5 (fill, drop), 9.3 (invalidation), 10 (monitor).
+// Contract: sections 4.2 (prefix), 8.2 (look-up), 8.5 (fill, drop), 9.3 (invalidation), 10
+// (monitor).
 // SDM: 4.10.3. Counterpart: in src/model the four caches are part of psc.rs.
 //
 // A cache with 0 entries does not exist: it never matches and takes no fill.
@@ -40,6 +41,8 @@ module psc_group
     /// Its data.
     output psc_data_t   data_o,
     // From control.
+    /// 32-bit paging: a PDE translates bits 31:22 of an address.
+    input  logic        two_level_i,
     /// Addresses have 57 bits.
     input  logic        la57_i,
     /// Current PCID.
@@ -88,6 +91,7 @@ module psc_group
     end else if (drop_i || fill_i || lookup_i) begin
       op = drop_i ? PscInvalidateTag : fill_i ? PscFill : PscLookup;
       tag = '{pcid: pcid_i, prefix: prefix_i};
+      if (two_level_i) tag.prefix[0] = 1'b0;
     end
   end
 

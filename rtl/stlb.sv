@@ -72,6 +72,8 @@ module stlb
     /// Tag of the new entry.
     input  tlb_tag_t           fill_tag_i,
     // From control and commit.
+    /// 32-bit paging.
+    input  logic               two_level_i,
     /// Current PCID.
     input  pcid_t              pcid_i,
     /// Control register bits.
@@ -179,6 +181,7 @@ module stlb
       .page_number_i(page),
       .access_i     (access),
       .probe_i      (probe_o),
+      .two_level_i,
       .pcid_i,
       .protection_i,
       .code_o       (code),

@@ -9,6 +9,9 @@
 // the rule: a look-up wants an entry that serves the address, a fill those that conflict, an
 // invalidation those that it removes. The matching is evaluated only when something performs.
 //
+// A page of 4 MiB is kept as the lower one of its two pages of 2 MiB, and what is asked for is
+// brought to that form once, so that the ways are compared as ever.
+//
 // The memories have no reset. The reset sweep initialises them row by row.
 
 module tlb
@@ -18,7 +21,7 @@ module tlb
     parameter int unsigned SETS      = 16,
     /// Ways, 1 to 64.
     parameter int unsigned WAYS      = 4,
-    /// Page size of all entries: 0 = 4 KiB, 1 = 2 MiB, 2 = 1 GiB.
+    /// Page size of all entries: 0 = 4 KiB, 1 = 2 MiB (in 32-bit paging 4 MiB), 2 = 1 GiB.
     parameter int unsigned PAGE_SIZE = 0,
     /// Look-ups in one cycle at most: 1 or 2.
     parameter int unsigned CHANNELS  = 1
@@ -27,6 +30,9 @@ module tlb
     input  logic        clk_i,
     /// Synchronous reset, active low: only arms the assertions.
     input  logic        rst_ni,
+    // From control.
+    /// 32-bit paging: an array of 2 MiB pages holds 4 MiB pages. It is empty when this changes.
+    input  logic        two_level_i,
     // From the level: what performs in this cycle.
     /// Operation; of a channel but the first none, or a look-up.
     input  tlb_op_e     op_i   [CHANNELS],
@@ -146,10 +152,14 @@ module tlb
       if (op_i[c] != TlbNone) begin
         performs[c] = rule_i.by_page || 32'(row_i) < SETS;
         row[c] = rule_i.by_page ? tag_i[c].page_number[Shift+:RowWidth] : row_i[RowWidth-1:0];
-        row[c] &= RowWidth'(SETS - 1);
         wanted[c].global_page = tag_i[c].global_page;
         wanted[c].pcid = tag_i[c].pcid;
         wanted[c].page = tag_i[c].page_number[44:Shift];
+        if (PAGE_SIZE == 32'(Size2M) && two_level_i) begin
+          if (rule_i.by_page) row[c] = tag_i[c].page_number[Shift+1+:RowWidth];
+          wanted[c].page[0] = 1'b0;
+        end
+        row[c] &= RowWidth'(SETS - 1);
         // What the memory holds before its initialisation does not matter.
         if (performs[c] && op_i[c] != TlbInitialise) begin
           valid[c] = valid_q[row[c]];
@@ -314,8 +324,14 @@ module tlb
     end
     if (rst_ni && fills) begin
       a_filled_entry_is_aligned_to_its_page_size :
-      assert (tag_i[0] == whole_tag(wanted[0]) && data_i.frame == (data_i.frame >> Shift) << Shift)
+      assert (tag_i[0] == whole_tag(wanted[0]) &&
+              data_i.frame == (data_i.frame >> Shift) << Shift &&
+              !(PAGE_SIZE == 32'(Size2M) && two_level_i && data_i.frame[Shift]))
       else $error("tag %h or frame %h has bits inside the page", tag_i[0], data_i.frame);
+
+      an_array_of_1_gib_pages_is_not_filled_in_32_bit_paging :
+      assert (!(PAGE_SIZE == 32'(Size1G) && two_level_i))
+      else $error("tag %h is filled", tag_i[0]);
     end
   end
 `endif

@@ -4,7 +4,8 @@
 // Counterpart: in src/model the three arrays and their look-up are part of tlb.rs.
 //
 // An array with 0 ways does not exist: it never matches and takes no fill. With two channels two
-// addresses are looked up at once, and that of channel 0 is the first to touch.
+// addresses are looked up at once, and that of channel 0 is the first to touch. In 32-bit paging the
+// array of 2 MiB pages is that of 4 MiB pages, and that of 1 GiB pages is empty.
 
 module tlb_level
   import mmu_pkg::*;
@@ -37,6 +38,8 @@ module tlb_level
     input  access_t      access_i     [CHANNELS],
     /// Look-ups are probes: a match is a hit, whatever its rights, and touches nothing.
     input  logic         probe_i,
+    /// 32-bit paging.
+    input  logic         two_level_i,
     /// Current PCID.
     input  pcid_t        pcid_i,
     /// Control register bits.
@@ -132,7 +135,7 @@ module tlb_level
 
       always_comb begin : choose_array_operation
         array_op = op;
-        if (op[0] == TlbFill && fill_i.page_size != page_size_e'(s)) array_op[0] = TlbNone;
+        if (op[0] == TlbFill && array_of(fill_i.page_size) != 2'(s)) array_op[0] = TlbNone;
       end
 
       tlb #(
@@ -143,6 +146,7 @@ module tlb_level
       ) u_tlb (
           .clk_i,
           .rst_ni,
+          .two_level_i,
           .op_i             (array_op),
           .rule_i           (rule),
           .tag_i            (tag),
@@ -164,7 +168,8 @@ module tlb_level
     end else begin : gen_absent
       logic unused_operation;
       assign unused_operation =
-          ^{op[CHANNELS-1], rule, tag[CHANNELS-1], fill_i, invalidation_i.row, touch[s][0]};
+          ^{op[CHANNELS-1], rule, tag[CHANNELS-1], fill_i, invalidation_i.row, touch[s][0],
+            two_level_i};
       assign hit[s] = '{default: 1'b0};
       assign hit_tag[s] = '{default: '0};
       assign hit_data[s] = '{default: '0};
@@ -184,12 +189,12 @@ module tlb_level
   // ---------------------------------------------------------------------------------------------
 
   always_comb begin : find_outcome
-    page_size_e page_size;
+    logic [1:0] array;
     logic       denied;
     logic       unused_by_key;
     touch = '{default: '{default: 1'b0}};
     for (int unsigned c = 0; c < CHANNELS; c++) begin
-      page_size = Size4K;
+      array = '0;
       denied = 1'b0;
       unused_by_key = 1'b0;
       code_o[c] = LookupNone;
@@ -199,7 +204,7 @@ module tlb_level
         code_o[c] = LookupMiss;
         for (int unsigned s = PageSizes; s > 0; s--) begin
           if (hit[s-1][c]) begin
-            page_size = page_size_e'(s - 1);
+            array = 2'(s - 1);
             code_o[c] = lookup_e'(s);
             tag_o[c]  = hit_tag[s-1][c];
             data_o[c] = hit_data[s-1][c];
@@ -210,7 +215,7 @@ module tlb_level
                                           data_o[c].key);
           if (denied) code_o[c] = LookupDenied;
           else if (access_i[c].kind == KindWrite && !data_o[c].dirty) code_o[c] = LookupDirtyClear;
-          else touch[page_size][c] = 1'b1;
+          else touch[array][c] = 1'b1;
         end
       end
     end

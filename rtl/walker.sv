@@ -5,7 +5,8 @@
 //
 // Only a walk that began at CR3 may report a fault: one that began with a cached entry drops what
 // it used and begins again. A and D are set by compare-and-set; when it fails, what came back is
-// judged in place of what was read.
+// judged in place of what was read. An entry of 4 bytes, as 32-bit paging has them, is kept as the
+// low half of 64 bits whose high half is 0.
 
 module walker
   import mmu_pkg::*;
@@ -67,11 +68,13 @@ module walker
     output logic [63:0]  mem_wdata_o,
     /// Expected value of a compare-and-set.
     output logic [63:0]  mem_expected_o,
+    /// Halves of the 64 bits at that address that the entry stands in, until memory answers.
+    output logic [1:0]   mem_halves_o,
     /// It is transferred.
     input  logic         mem_transfer_i,
     /// Memory answers this walker.
     input  logic         mem_answer_i,
-    /// What memory held.
+    /// The entry that memory held; one of 4 bytes is the low half.
     input  logic [63:0]  mem_resp_data_i,
     /// Bus error.
     input  logic         mem_resp_error_i,
@@ -87,6 +90,8 @@ module walker
   logic          from_cr3_q;
   logic          restarted_q;
   logic          cached_q;
+  /// The walk is one of 32-bit paging: kept, because that of a prefetch may outlive the mode.
+  logic          two_level_q;
   // Position: level of the entry, the table that it is in, rights of the path above it.
   logic [2:0]    level_q;
   frame_t        frame_q;
@@ -134,7 +139,10 @@ module walker
   // READ and CAS: the request on the memory port
   // ---------------------------------------------------------------------------------------------
 
-  function automatic logic [8:0] table_index(page_number_t page, logic [2:0] level);
+  /// Number, in its table, of the 8 bytes that the entry is. Of 32-bit paging two entries share them.
+  function automatic logic [8:0] table_index(page_number_t page, logic [2:0] level,
+                                             logic two_level);
+    if (two_level) return level == 3'd1 ? page[9:1] : page[19:11];
     case (level)
       3'd1:    return page[8:0];
       3'd2:    return page[17:9];
@@ -144,6 +152,12 @@ module walker
     endcase
   endfunction
 
+  always_comb begin : find_halves
+    logic is_high;
+    is_high = level_q == 3'd1 ? page_q[0] : page_q[10];
+    mem_halves_o = two_level_q ? {is_high, !is_high} : 2'b11;
+  end
+
   logic [63:0] new_entry;
 
   always_comb begin : set_bits
@@ -151,7 +165,8 @@ module walker
     if (state_q == WalkerCas || state_q == WalkerCasWait) begin
       new_entry = entry_q;
       new_entry[BitAccessed] = 1'b1;
-      if (is_leaf(entry_q[BitLarge], level_q) && access_q.kind == KindWrite) begin
+      if (is_leaf(entry_q[BitLarge], level_q, mode_i.large_pages) &&
+          access_q.kind == KindWrite) begin
         new_entry[BitDirty] = 1'b1;
       end
     end
@@ -165,7 +180,7 @@ module walker
     mem_expected_o = '0;
     if (state_q == WalkerRead || state_q == WalkerCas) begin
       mem_want_o = 1'b1;
-      mem_addr_o = {frame_q, table_index(page_q, level_q), 3'b000};
+      mem_addr_o = {frame_q, table_index(page_q, level_q, two_level_q), 3'b000};
       if (state_q == WalkerCas) begin
         mem_cas_o = 1'b1;
         mem_wdata_o = new_entry;
@@ -194,6 +209,8 @@ module walker
       .access_i    (access_q),
       .protection_i(mode_i.protection),
       .nxe_i       (mode_i.nxe),
+      .two_level_i (two_level_q),
+      .large_pages_i(mode_i.large_pages),
       .prefetch_i  (for_prefetch),
       .prefetch_may_fill_i,
       .verdict_o   (verdict),
@@ -270,6 +287,7 @@ module walker
   always_ff @(posedge clk_i) begin : position
     if (!rst_ni) begin
       cached_q      <= 1'b0;
+      two_level_q   <= 1'b0;
       level_q       <= '0;
       frame_q       <= '0;
       rights_q      <= '0;
@@ -277,12 +295,13 @@ module walker
     end else if (start) begin
       read_levels_q <= '0;
       cached_q      <= cached_level_i != '0;
+      two_level_q   <= mode_i.two_level;
       if (cached_level_i != '0) begin
         level_q  <= cached_level_i - 3'd1;
         frame_q  <= cached_data_i.frame;
         rights_q <= cached_data_i.rights;
       end else begin
-        level_q  <= mode_i.la57 ? 3'd5 : 3'd4;
+        level_q  <= mode_i.two_level ? 3'd2 : mode_i.la57 ? 3'd5 : 3'd4;
         frame_q  <= root_i;
         rights_q <= '{execute_disable: 1'b0, user: 1'b1, writable: 1'b1};
       end
@@ -377,7 +396,8 @@ module walker
       else $error("restarted, but not from CR3");
 
       a_walk_is_at_a_level_that_exists :
-      assert (state_q == WalkerStart || (state_q == WalkerDone && ending_q == WalkEndStopped) || (level_q >= 3'd1 && level_q <= 3'd5))
+      assert (state_q == WalkerStart || (state_q == WalkerDone && ending_q == WalkEndStopped) ||
+              (level_q >= 3'd1 && level_q <= (two_level_q ? 3'd2 : 3'd5)))
       else $error("state %0d at level %0d", state_q, level_q);
     end
     if (rst_ni && state_q == WalkerCas) begin

@@ -206,6 +206,8 @@ module walkers
   logic [51:0] mem_addr    [WALKERS];
   logic [63:0] mem_wdata   [WALKERS];
   logic [63:0] mem_expected[WALKERS];
+  logic [1:0]  mem_halves  [WALKERS];
+  logic [63:0] mem_held;
   walkers_t    mem_transfer;
   walkers_t    mem_answer;
 
@@ -238,9 +240,10 @@ module walkers
         .mem_addr_o         (mem_addr[w]),
         .mem_wdata_o        (mem_wdata[w]),
         .mem_expected_o     (mem_expected[w]),
+        .mem_halves_o       (mem_halves[w]),
         .mem_transfer_i     (mem_transfer[w]),
         .mem_answer_i       (mem_answer[w]),
-        .mem_resp_data_i,
+        .mem_resp_data_i    (mem_held),
         .mem_resp_error_i,
         .mon_walker_o       (mon_walker_o[w])
     );
@@ -258,8 +261,10 @@ module walkers
       .addr_i    (mem_addr),
       .wdata_i   (mem_wdata),
       .expected_i(mem_expected),
+      .halves_i  (mem_halves),
       .transfer_o(mem_transfer),
       .answer_o  (mem_answer),
+      .held_o    (mem_held),
       .mem_req_valid_o,
       .mem_req_ready_i,
       .mem_req_op_o,
@@ -270,7 +275,8 @@ module walkers
       .mem_req_wdata_o,
       .mem_req_expected_o,
       .mem_resp_valid_i,
-      .mem_resp_id_i
+      .mem_resp_id_i,
+      .mem_resp_data_i
   );
 
   // ---------------------------------------------------------------------------------------------
@@ -309,6 +315,7 @@ module walkers
       .prefix_i         (commit_page_i[44:9]),
       .level_o          (cached_level),
       .data_o           (cached_data),
+      .two_level_i      (mode_i.two_level),
       .la57_i           (mode_i.la57),
       .pcid_i           (mode_i.pcid),
       .invalidate_i     (psc_invalidate_i),

@@ -33,6 +33,13 @@ pub fn pa(page: u64) -> u64 {
     (0x100 + page) << 12
 }
 
+/// The bits of a cell whose bytes are enabled.
+fn enabled_bits(byte_enables: u8) -> u64 {
+    (0..8)
+        .filter(|byte| byte_enables >> byte & 1 != 0)
+        .fold(0, |bits, byte| bits | 0xff << (8 * byte))
+}
+
 /// A small machine: H = 1, S = 2.
 pub fn small() -> Config {
     let mut config = Config::default();
@@ -88,6 +95,10 @@ pub struct Bench {
     pub answers: VecDeque<(u64, u8, u64)>,
     /// Operation offered until it is taken.
     pub control: Option<(u8, u64)>,
+    /// Address that goes with it, if it is INVPCID, which is of type 0.
+    pub control_addr: u64,
+    /// PKRU of every request.
+    pub pkru: u32,
     pub resp_ready: [bool; 3],
     pub memory_ready: bool,
     pub log: Vec<Outputs>,
@@ -119,6 +130,8 @@ impl Bench {
             cycle: 0,
             answers: VecDeque::new(),
             control: None,
+            control_addr: 0,
+            pkru: 0,
             resp_ready: [true; 3],
             memory_ready: true,
             log: Vec::new(),
@@ -146,13 +159,17 @@ impl Bench {
     }
 
     pub fn operate(&mut self, op: u8, data: u64) {
+        assert!(self.attempt(op, data), "#GP");
+    }
+
+    /// Whether the operation ends without #GP.
+    pub fn attempt(&mut self, op: u8, data: u64) -> bool {
         self.control = Some((op, data));
         for _ in 0..1000 {
             self.tick(&[]);
             let shown = self.log.last().expect("a cycle").control;
             if self.control.is_none() && shown.resp_valid != 0 {
-                assert_eq!(shown.resp_gp, 0);
-                return;
+                return shown.resp_gp == 0;
             }
         }
         panic!("a control operation hangs");
@@ -173,11 +190,13 @@ impl Bench {
             port.req_va = offer.va;
             port.req_kind = offer.kind;
             port.req_size_bytes = 8;
+            port.req_pkru = self.pkru;
         }
         if let Some((op, data)) = self.control {
             inputs.control.valid = 1;
             inputs.control.op = op;
             inputs.control.data = data;
+            inputs.control.addr = self.control_addr;
         }
         inputs.control.resp_ready = 1;
         inputs.memory.req_ready = u8::from(self.memory_ready);
@@ -200,8 +219,9 @@ impl Bench {
         if memory.req_valid != 0 && self.memory_ready {
             let cell = self.cells.entry(memory.req_addr).or_default();
             let held = *cell;
-            if memory.req_op == MEM_COMPARE_AND_SET && held == memory.req_expected {
-                *cell = memory.req_wdata;
+            let enabled = enabled_bits(memory.req_be);
+            if memory.req_op == MEM_COMPARE_AND_SET && held & enabled == memory.req_expected {
+                *cell = held & !enabled | memory.req_wdata;
             }
             self.answers
                 .push_back((self.cycle + self.latency, memory.req_id, held));
