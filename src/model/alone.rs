@@ -59,7 +59,7 @@ impl Mmu {
         let Some((first_level, response)) = self.recent.hit(level, request) else {
             return self.translate_looking_up(port, request, memory, now);
         };
-        self.statistics.count_hits(level, response.page_size, 1);
+        self.statistics.count_hits(level, first_level, 1);
         let looked_up_at = now + self.spec.hit_cycles[level];
         self.now = looked_up_at + 2;
         self.statistics.cycles = self.now;
@@ -88,6 +88,9 @@ impl Mmu {
         memory: &mut Memory,
         now: u64,
     ) -> Alone {
+        let mut request = *request;
+        self.cut(&mut request);
+        let request = &request;
         let level = Spec::first_level(port);
         let looked_up_at = now + self.spec.hit_cycles[level];
         if let Some(response) = self.bypass(request) {

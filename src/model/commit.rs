@@ -63,7 +63,7 @@ impl Mmu {
                 if let Some(End::Translated(size)) = end {
                     let level = Spec::first_level(port);
                     cycle.fills_level[level] =
-                        entry.right_to_fill && self.tlb[level][size as usize].is_present();
+                        entry.right_to_fill && self.tlb[level][size.array_index()].is_present();
                 }
             }
             Some(Commit::Result(number)) => {
@@ -75,8 +75,9 @@ impl Mmu {
                 let level = Spec::first_level(port);
                 cycle.freed = 1 << number;
                 cycle.pushes_to = Some(port);
+                let array = entry.found.size.array_index();
                 cycle.fills_level[level] =
-                    entry.result_fills() && self.tlb[level][entry.found.size as usize].is_present();
+                    entry.result_fills() && self.tlb[level][array].is_present();
             }
         }
     }

@@ -1,9 +1,11 @@
 //! Control: the registers, the operations that write them, and invalidations.
 //!
-//! Contract: 9. SDM vol. 3A, 2.5 (control registers), 4.10.4.1 (operations that invalidate); vol. 2, INVLPG, INVPCID.
+//! Contract: 9, and 2 (what the arrays hold in a mode). SDM vol. 3A, 2.5 (control registers), 4.1.2 (paging modes), 4.10.4.1 (operations that invalidate); vol. 2, INVLPG, INVPCID.
 //! Counterpart: `rtl/control.sv`.
 
-use crate::arch::{Capabilities, EntryRules, Invalidation, InvpcidDescriptor, Registers};
+use crate::arch::{
+    Capabilities, EntryRules, Invalidation, InvpcidDescriptor, PagingMode, Registers,
+};
 
 use super::mmu::{Cycle, Mmu};
 use super::mmu_pkg::{
@@ -52,6 +54,16 @@ pub(super) struct Control {
     /// These follow from the registers.
     rules: EntryRules,
     pcid: u16,
+    mode: PagingMode,
+    address_mask: u64,
+}
+
+/// The bits of an address that a request keeps when it is accepted in `mode` (contract 1.5).
+const fn address_mask(mode: PagingMode) -> u64 {
+    match mode {
+        PagingMode::TwoLevel => 0xffff_ffff,
+        PagingMode::Off | PagingMode::FourLevel | PagingMode::FiveLevel => u64::MAX,
+    }
 }
 
 impl Control {
@@ -68,6 +80,8 @@ impl Control {
             registers,
             rules: registers.entry_rules(capabilities),
             pcid: registers.current_pcid().raw(),
+            mode: registers.paging_mode(),
+            address_mask: address_mask(registers.paging_mode()),
         }
     }
 
@@ -87,6 +101,18 @@ impl Control {
     #[inline]
     pub const fn pcid(&self) -> u16 {
         self.pcid
+    }
+
+    /// The mode in which addresses are translated (contract 1.5).
+    #[inline]
+    pub const fn mode(&self) -> PagingMode {
+        self.mode
+    }
+
+    /// The bits of an address that a request keeps when it is accepted: all, in 32-bit paging 31:0 (contract 1.5).
+    #[inline]
+    pub const fn address_mask(&self) -> u64 {
+        self.address_mask
     }
 
     /// Its state in this cycle.
@@ -189,6 +215,8 @@ impl Control {
         };
         self.rules = self.registers.entry_rules(capabilities);
         self.pcid = self.registers.current_pcid().raw();
+        self.mode = self.registers.paging_mode();
+        self.address_mask = address_mask(self.mode);
         self.general_protection = result.is_err();
         result.unwrap_or(Invalidation::None)
     }
@@ -223,7 +251,11 @@ impl Mmu {
 
     /// PEND performs.
     fn perform_control(&mut self, sink: &mut impl Sink) {
+        let mode = self.control.mode;
         let invalidation = self.control.execute(&self.spec.capabilities);
+        if self.control.mode != mode {
+            self.enter_mode();
+        }
         self.control.state = ControlState::Resp;
         let writes = self.control.operation.writes_register() && !self.control.general_protection;
         if writes || !invalidation.is_none() {
@@ -248,6 +280,18 @@ impl Mmu {
             self.control.invalidation = invalidation;
             self.sweep_row(sink);
         }
+    }
+
+    /// Gives arrays and paging-structure caches the shape that they have in the mode. A register write that changes the mode turns paging
+    /// on, with nothing in them, or off, and then the sweep that begins in the same cycle removes everything.
+    pub(super) fn enter_mode(&mut self) {
+        let mode = self.control.mode;
+        for level in &mut self.tlb {
+            for (array, size) in level.iter_mut().zip(mode.array_page_sizes()) {
+                array.hold(*size);
+            }
+        }
+        self.psc.enter(mode);
     }
 
     /// One row of a sweep. The rows of the reset sweep are empty already.

@@ -183,9 +183,11 @@ impl FrontEnd {
     fn translate_otherwise(
         &mut self,
         port: usize,
-        request: Request,
+        mut request: Request,
         answered: &mut impl FnMut(&Answered),
     ) {
+        // No register is written before it is accepted, so that this is how it will be taken.
+        self.mmu.cut(&mut request);
         if self.window == 1 {
             let number = self.count;
             self.count += 1;

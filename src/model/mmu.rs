@@ -91,7 +91,7 @@ impl Mmu {
         let spec = Spec::new(config);
         let tlb = std::array::from_fn(|level| {
             crate::arch::PageSize::ARRAYS
-                .map(|size| TlbArray::new(size, spec.arrays[3 * level + size as usize]))
+                .map(|size| TlbArray::new(size, spec.arrays[3 * level + size.array_index()]))
         });
         Self {
             now: 0,
@@ -261,10 +261,18 @@ impl Mmu {
 
     /// A request is transferred.
     #[inline]
-    pub(super) fn accept(&mut self, port: usize, request: Request) {
+    pub(super) fn accept(&mut self, port: usize, mut request: Request) {
+        self.cut(&mut request);
         let hit_cycles = self.spec.hit_cycles[Spec::first_level(port)];
         self.ports[port].accept(request, self.now, hit_cycles);
         self.statistics.requests += 1;
+    }
+
+    /// What becomes of a request when it is accepted: the mode may take a part of its address for the whole (contract 1.5). No register is
+    /// written while a request is outstanding, so that the mode stays the same until it is answered.
+    #[inline]
+    pub(super) const fn cut(&self, request: &mut Request) {
+        request.va &= self.control.address_mask();
     }
 
     /// The oldest response of `port`, if it has one, is transferred.
@@ -314,6 +322,7 @@ impl Mmu {
         self.memory_port = MemoryPort::new(self.spec.walkers);
         self.prefetch = Prefetch::FREE;
         self.control = Control::new(&self.spec.capabilities);
+        self.enter_mode();
         self.statistics.reset();
         self.recent.forget();
     }

@@ -2,11 +2,11 @@
 //!
 //! Contract: 10 (monitor), 3 (links). Counterpart: none; this is what counts for the RTL.
 
-use crate::arch::registers::cr4;
+use crate::arch::registers::{cr0, cr4, efer};
 
 use super::mmu_pkg::{
-    Inputs, LOOKUP_NONE, MAX_WALKERS, MEM_COMPARE_AND_SET, Outputs, PREFETCH_ENTRY, PSC_LEVELS,
-    Queues, WALK_NONE, WALK_START, WalkEvent,
+    ControlOut, Inputs, LOOKUP_NONE, MAX_WALKERS, MEM_COMPARE_AND_SET, Outputs, PREFETCH_ENTRY,
+    PSC_LEVELS, Queues, WALK_NONE, WALK_START, WalkEvent,
 };
 use super::port::Response;
 use super::spec::{STLB, Spec};
@@ -15,8 +15,8 @@ use super::statistics::Statistics;
 /// What an observer remembers from one cycle to the next. It is no figure: two statistics may differ in it and be equal.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Watch {
-    /// What the compare-and-set of each walker that is under way expects.
-    expected: [Option<u64>; MAX_WALKERS],
+    /// What the compare-and-set of each walker that is under way expects, and of which bits.
+    expected: [Option<(u64, u64)>; MAX_WALKERS],
 }
 
 impl PartialEq for Watch {
@@ -100,8 +100,8 @@ impl Statistics {
         }
         if event.op == WALK_START && looks_up_caches(event, &outputs.queues) {
             let matched = usize::from(event.psc_level).checked_sub(2);
-            let five_level = outputs.control.cr4 & cr4::LA57 != 0;
-            self.count_psc_look_up(matched.filter(|cache| *cache < PSC_LEVELS), five_level);
+            let caches = caches_in_mode(&outputs.control);
+            self.count_psc_look_up(matched.filter(|cache| *cache < PSC_LEVELS), caches);
         }
         self.count_walk(walker, event, self.cycles);
     }
@@ -111,16 +111,17 @@ impl Statistics {
         if answer.resp_valid != 0
             && request.resp_ready != 0
             && let Some(slot) = self.watch.expected.get_mut(usize::from(answer.resp_id))
-            && let Some(expected) = slot.take()
+            && let Some((expected, bits)) = slot.take()
         {
-            let lost = answer.resp_error == 0 && answer.resp_data != expected;
+            let lost = answer.resp_error == 0 && (answer.resp_data ^ expected) & bits != 0;
             self.walks.races_lost += u64::from(lost);
         }
         if request.req_valid != 0 && answer.req_ready != 0 {
             let compare_and_set = request.req_op == MEM_COMPARE_AND_SET;
             self.count_memory_request(compare_and_set);
             if let Some(slot) = self.watch.expected.get_mut(usize::from(request.req_id)) {
-                *slot = compare_and_set.then_some(request.req_expected);
+                let bits = enabled_bits(request.req_be);
+                *slot = compare_and_set.then_some((request.req_expected, bits));
             }
         }
     }
@@ -136,6 +137,23 @@ impl Statistics {
             self.count_control(outputs.control.resp_gp != 0);
         }
     }
+}
+
+/// How many paging-structure caches a walk looks in under these registers: those of the levels that the mode has.
+const fn caches_in_mode(control: &ControlOut) -> usize {
+    if control.cr0 & cr0::PG != 0 && control.efer & efer::LMA == 0 {
+        1
+    } else if control.cr4 & cr4::LA57 != 0 {
+        4
+    } else {
+        3
+    }
+}
+
+/// The bits of a cell in the bytes that `enables` names.
+fn enabled_bits(enables: u8) -> u64 {
+    let bytes = (0..8).filter(|byte| enables >> byte & 1 != 0);
+    bytes.fold(0, |bits, byte| bits | 0xff << (8 * byte))
 }
 
 /// Whether a START, not a restart, looks the paging-structure caches up: of a request unless its walk begins at CR3, of a prefetch with

@@ -8,8 +8,9 @@ use crate::arch::{Access, AccessKind, PageFaultCode, PageSize};
 use super::miss_queue::{MissEntry, MissState};
 use super::mmu::{Cycle, Mmu};
 use super::mmu_pkg::{
-    KIND_FETCH, KIND_WRITE, LOOKUP_BYPASS, LOOKUP_MISS, LOOKUP_NONE, MAX_PORTS, PortIn, PortOut,
-    STATUS_BUS_ERROR, STATUS_GENERAL_PROTECTION, STATUS_PAGE_FAULT, STATUS_TRANSLATED,
+    KIND_FETCH, KIND_WRITE, LOOKUP_BYPASS, LOOKUP_HIT_4K, LOOKUP_MISS, LOOKUP_NONE, MAX_PORTS,
+    PortIn, PortOut, STATUS_BUS_ERROR, STATUS_GENERAL_PROTECTION, STATUS_PAGE_FAULT,
+    STATUS_TRANSLATED,
 };
 use super::monitor::Sink;
 use super::spec::Spec;
@@ -79,7 +80,7 @@ pub struct Response {
     pub id: u8,
     /// 0 translated, 1 page fault, 2 general protection, 3 bus error.
     pub status: u8,
-    /// Size of the page: 0 = 4 KiB, 1 = 2 MiB, 2 = 1 GiB; 0 unless translated by a page.
+    /// Size of the page: 0 = 4 KiB, 1 = 2 MiB, 2 = 1 GiB, 3 = 4 MiB; 0 unless translated by a page.
     pub page_size: u8,
     /// Bits 0 to 2: PWT, PCD and PAT of the leaf.
     pub memory_type: u8,
@@ -367,7 +368,7 @@ impl Mmu {
             return LookUp::MISS;
         };
         if found.code < LOOKUP_MISS {
-            self.tlb[level][found.size as usize].touch(slot);
+            self.tlb[level][usize::from(found.code - LOOKUP_HIT_4K)].touch(slot);
         }
         found
     }
@@ -378,7 +379,7 @@ impl Mmu {
         let registers = self.control.registers();
         if !registers.paging() {
             Some(Response::untranslated(request))
-        } else if !registers.paging_mode().is_canonical(request.va) {
+        } else if !self.control.mode().is_canonical(request.va) {
             Some(Response::general_protection(request))
         } else {
             None
@@ -393,7 +394,7 @@ impl Mmu {
         for array in &self.tlb[level] {
             if let Some(slot) = array.find(page, pcid) {
                 let (size, entry) = (array.size(), array.entry(slot));
-                let code = entry.judge(request, size, self.control.registers());
+                let code = entry.judge(request, array.number(), self.control.registers());
                 return Some((LookUp { code, size, entry }, slot));
             }
         }

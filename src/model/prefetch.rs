@@ -1,13 +1,13 @@
 //! The next-page prefetch: the page after one that was walked is walked into the STLB.
 //!
-//! Contract: 8.6, and 10.1 (what it shows). SDM vol. 3A, 4.10.2.3 (TLB entries for pages not asked for), 4.5 (canonical addresses).
+//! Contract: 8.6, and 10.1 (what it shows). SDM vol. 3A, 4.10.2.3 (TLB entries for pages not asked for), 4.3 and 4.5 (linear addresses).
 //! Counterpart: `rtl/prefetch.sv`.
 
 use crate::arch::{Access, AccessKind, PageSize};
 
 use super::miss_queue::MissState;
 use super::mmu::{Cycle, Mmu};
-use super::mmu_pkg::{LOOKUP_MISS, PREFETCH_ENTRY, Queues};
+use super::mmu_pkg::{LOOKUP_HIT_4K, LOOKUP_MISS, PREFETCH_ENTRY, Queues};
 use super::monitor::Sink;
 use super::port::Request;
 use super::spec::STLB;
@@ -84,9 +84,8 @@ impl Mmu {
         if !self.spec.prefetch || self.prefetch.state != PrefetchState::Free {
             return;
         }
-        let next = (va | size.offset_mask()).wrapping_add(1);
-        let mode = self.control.registers().paging_mode();
-        if next != 0 && mode.is_canonical(next) {
+        let next = (va | size.offset_mask()).wrapping_add(1) & self.control.address_mask();
+        if next != 0 && self.control.mode().is_canonical(next) {
             self.prefetch = Prefetch {
                 state: PrefetchState::Probe,
                 right_to_fill: true,
@@ -112,8 +111,8 @@ impl Mmu {
         let pcid = self.control.pcid();
         let held = self.tlb[STLB]
             .iter()
-            .find(|array| array.find(page, pcid).is_some());
-        let code = held.map_or(LOOKUP_MISS, |array| 1 + array.size() as u8);
+            .position(|array| array.find(page, pcid).is_some());
+        let code = held.map_or(LOOKUP_MISS, |number| LOOKUP_HIT_4K + number as u8);
         if code < LOOKUP_MISS {
             self.prefetch = Prefetch::FREE;
         } else {

@@ -3,7 +3,7 @@
 //! Contract: 4.2 (format of an entry), 4.4 (matching), 8.2 (look-up), 8.5 (fill, drop), 9.3 (invalidation). SDM vol. 3A, 4.10.3
 //! (paging-structure caches). Counterpart: `rtl/psc.sv`.
 
-use crate::arch::{Invalidation, PageRights};
+use crate::arch::{Invalidation, Level, PageRights, PagingMode};
 
 use super::mmu_pkg::{ARRAY_FILL, ARRAY_INVALIDATE, ArrayEvent, PSC_LEVELS};
 use super::recency::Recency;
@@ -11,6 +11,8 @@ use super::tlb::{pack_rights, unpack_rights};
 
 /// Bits 35:0 of a tag: va\[56:21\], with zeros beyond the prefix.
 const PREFIX: u64 = (1 << 36) - 1;
+/// The lowest bit of va in a tag.
+const PREFIX_SHIFT: u32 = 21;
 const PCID_SHIFT: u32 = 36;
 /// Bits 39:0 of a data word: the frame of a table.
 const FRAME: u64 = (1 << 40) - 1;
@@ -27,7 +29,7 @@ pub(super) struct TablePointer {
 /// One cache. Equal if valid entries and ranks are.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Psc {
-    /// The bits of a prefix that count at this level.
+    /// The bits of a prefix that count at this level, in the mode.
     prefix_mask: u64,
     tags: Vec<u64>,
     data: Vec<u64>,
@@ -57,7 +59,7 @@ impl Psc {
 
     #[inline]
     fn tag(&self, va: u64, pcid: u16) -> u64 {
-        va >> 21 & self.prefix_mask | u64::from(pcid) << PCID_SHIFT
+        va >> PREFIX_SHIFT & self.prefix_mask | u64::from(pcid) << PCID_SHIFT
     }
 
     #[inline]
@@ -138,14 +140,15 @@ impl PscCaches {
         }
     }
 
-    /// The lowest cache that matches, which is touched, and what it holds. The cache of PML5Es only with `five_level`.
-    pub fn look_up(
-        &mut self,
-        va: u64,
-        pcid: u16,
-        five_level: bool,
-    ) -> Option<(usize, TablePointer)> {
-        let caches = if five_level { 4 } else { 3 };
+    /// The mode has changed: what a PDE translates does not depend on bit 21 of an address in 32-bit paging. The cache of PDEs must be
+    /// empty, unless the prefix stays as it was.
+    pub fn enter(&mut self, mode: PagingMode) {
+        let beyond = mode.index_shift(Level::Pd) - PREFIX_SHIFT;
+        self.0[0].prefix_mask = PREFIX >> beyond << beyond;
+    }
+
+    /// The lowest of the first `caches` caches, those of levels that the mode has, that matches; it is touched, and what it holds.
+    pub fn look_up(&mut self, va: u64, pcid: u16, caches: usize) -> Option<(usize, TablePointer)> {
         for (number, cache) in self.0.iter_mut().take(caches).enumerate() {
             if let Some(way) = cache.find(cache.tag(va, pcid)) {
                 cache.recency.touch(0, way);

@@ -14,7 +14,7 @@ use super::port::{LookUp, Request, Response};
 
 /// Most slots of a level.
 const SLOTS: usize = 16;
-/// A page that cannot be: virtual page numbers have 52 bits.
+/// A page that cannot be: va\[63:12\] has 52 bits.
 const NO_PAGE: u64 = u64::MAX;
 /// A context that cannot be: bits 31:4 of one are 0.
 const NO_CONTEXT: u64 = u64::MAX;
@@ -23,12 +23,15 @@ const NO_CONTEXT: u64 = u64::MAX;
 #[derive(Clone, Copy, Debug)]
 #[repr(align(64))]
 struct Recent {
-    /// va\[63:12\].
+    /// va\[63:12\], as requests are taken: in 32-bit paging bits 63:32 of va are 0. A request that comes with others is not known here, and
+    /// asks the arrays.
     page: u64,
     /// pa\[51:12\], in place.
     frame: u64,
     /// By kind of access: the context that the entry allowed.
     granted: [u64; 3],
+    /// Which array of the level holds the entry.
+    array: u8,
     /// Size and memory type of the entry, as in a response.
     page_size: u8,
     memory_type: u8,
@@ -39,6 +42,7 @@ impl Recent {
         page: NO_PAGE,
         frame: 0,
         granted: [NO_CONTEXT; 3],
+        array: 0,
         page_size: 0,
         memory_type: 0,
     };
@@ -118,14 +122,14 @@ impl Recents {
         level.slots[level.large].page = NO_PAGE;
     }
 
-    /// `found` was hit at `level`, and is the most recent of its set, or is to be before anything else there is looked up.
+    /// `found`, of a code 1 to 3, was hit at `level`, and is the most recent of its set, or is to be before anything else there is looked up.
     #[inline]
     pub fn remember(&mut self, level: usize, request: &Request, found: &LookUp) {
         let level = &mut self.0[level];
         let number = level.slot(request);
         let page = request.va >> 12;
-        let size = found.size as u8;
-        if size > 0 {
+        let array = found.code - LOOKUP_HIT_4K;
+        if array > 0 {
             if level.large != number {
                 level.slots[level.large].page = NO_PAGE;
             }
@@ -137,7 +141,8 @@ impl Recents {
             *slot = Recent {
                 page,
                 frame: found.entry.physical(request.va, found.size) & !0xfff,
-                page_size: size,
+                array,
+                page_size: found.size as u8,
                 memory_type: found.entry.memory_type(),
                 granted: [NO_CONTEXT; 3],
             };
@@ -163,7 +168,7 @@ impl Recents {
             pa: recent.frame | request.va & 0xfff,
             va: 0,
         };
-        Some((LOOKUP_HIT_4K + recent.page_size, response))
+        Some((LOOKUP_HIT_4K + recent.array, response))
     }
 }
 

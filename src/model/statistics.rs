@@ -34,7 +34,7 @@ pub struct LevelStatistics {
     pub hits: u64,
     /// All other look-ups.
     pub misses: u64,
-    /// Hits by the size of the page: 4 KiB, 2 MiB, 1 GiB.
+    /// Hits by the array that had the page: that of 4 KiB pages, of 2 MiB pages (in 32-bit paging 4 MiB), of 1 GiB pages.
     pub hits_by_size: [u64; 3],
     /// Misses that matched an entry whose rights deny the access.
     pub denied: u64,
@@ -58,7 +58,8 @@ impl LevelStatistics {
 /// Look-ups of one paging-structure cache.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
 pub struct PscStatistics {
-    /// Walks that looked for a start, and for which no cache of a lower level had one. 0 for a cache without entries.
+    /// Walks that looked for a start, and for which no cache of a lower level had one. 0 for a cache without entries; a walk looks in
+    /// those of the levels that the mode has, in 32-bit paging in that of PDEs alone.
     pub lookups: u64,
     /// Walks that began at an entry of this cache.
     pub hits: u64,
@@ -368,23 +369,22 @@ impl Statistics {
         }
     }
 
-    /// So many requests hit pages of that size at `level`, and were answered.
+    /// So many requests came to that code of a hit at `level`, and were answered.
     #[inline(always)]
-    pub(super) fn count_hits(&mut self, level: usize, page_size: u8, count: u64) {
+    pub(super) fn count_hits(&mut self, level: usize, code: u8, count: u64) {
         self.requests += count;
         self.responses.translated += count;
         let counts = self.level_mut(level);
         counts.lookups += count;
         counts.hits += count;
-        counts.hits_by_size[usize::from(page_size) % 3] += count;
+        counts.hits_by_size[usize::from(code - LOOKUP_HIT_4K) % 3] += count;
     }
 
-    /// The paging-structure caches were looked up; `matched` is the lowest that had an entry.
+    /// The first `caches` paging-structure caches were looked up; `matched` is the lowest that had an entry.
     #[inline]
-    pub(super) fn count_psc_look_up(&mut self, matched: Option<usize>, five_level: bool) {
-        let caches = if five_level { 4 } else { 3 };
-        let last = matched.unwrap_or(caches - 1);
-        for (number, counts) in self.psc.iter_mut().enumerate().take(last + 1) {
+    pub(super) fn count_psc_look_up(&mut self, matched: Option<usize>, caches: usize) {
+        let asked = matched.map_or(caches, |number| number + 1);
+        for (number, counts) in self.psc.iter_mut().enumerate().take(asked) {
             counts.lookups += u64::from(self.capacity.psc_entries[number] > 0);
         }
         if let Some(number) = matched {

@@ -78,10 +78,10 @@ impl Mmu {
         entry: TlbEntry,
         sink: &mut impl Sink,
     ) {
-        let array = &mut self.tlb[level][size as usize];
+        let array = &mut self.tlb[level][size.array_index()];
         if array.is_present() {
             let event = array.fill(entry);
-            let number = 3 * level + size as usize;
+            let number = 3 * level + size.array_index();
             sink.tlb(number, &event);
             self.statistics.count_tlb_event(number, &event);
         }

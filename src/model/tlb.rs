@@ -1,7 +1,7 @@
 //! One TLB array: entries of one page size, set-associative, true least recently used.
 //!
-//! Contract: 4.1 (format of an entry), 4.4 (matching), 7.3 (fill), and what 8.5 and 9.3 remove. SDM vol. 3A, 4.10.2 (what a TLB
-//! entry holds), 4.10.2.4 (global pages). Counterpart: `rtl/tlb.sv`.
+//! Contract: 2 (the page size of an array), 4.1 (format of an entry), 4.4 (matching), 7.3 (fill), and what 8.5 and 9.3 remove.
+//! SDM vol. 3A, 4.10.2 (what a TLB entry holds), 4.10.2.4 (global pages). Counterpart: `rtl/tlb.sv`.
 //!
 //! A tag is kept as a *key*, such that an entry matches an address if its key is one of two words: that of the page in the current
 //! PCID, or that of the page as a global one. The PCID of an entry, which the key of a global one lacks, stands in upper bits of the
@@ -14,6 +14,7 @@ use crate::config::ArraySpec;
 
 use super::mmu_pkg::{
     ARRAY_FILL, ARRAY_INVALIDATE, ArrayEvent, KIND_WRITE, LOOKUP_DENIED, LOOKUP_DIRTY_CLEAR,
+    LOOKUP_HIT_4K,
 };
 use super::port::Request;
 use super::recency::Recency;
@@ -112,15 +113,15 @@ impl TlbEntry {
         (self.data >> 48 & 7) as u8
     }
 
-    /// What a look-up that matched this entry comes to: a code of contract 6.
+    /// What a look-up that matched this entry in the array `number`, 0 to 2, of its level comes to: a code of contract 6.
     #[inline]
-    pub fn judge(self, request: &Request, size: PageSize, registers: &Registers) -> u8 {
+    pub fn judge(self, request: &Request, number: u8, registers: &Registers) -> u8 {
         if !denials(unpack_rights(self.data), &request.access, registers).is_empty() {
             LOOKUP_DENIED
         } else if request.access.kind as u8 == KIND_WRITE && self.data & DIRTY == 0 {
             LOOKUP_DIRTY_CLEAR
         } else {
-            1 + size as u8
+            LOOKUP_HIT_4K + number
         }
     }
 
@@ -144,9 +145,14 @@ impl TlbEntry {
     }
 }
 
+/// How many low bits of a virtual page number lie inside a page of `size`: 0, 9, 10 or 18.
+const fn inner_bits(size: PageSize) -> u32 {
+    size.shift() - PageSize::Size4K.shift()
+}
+
 /// The bits of a page number that count for a page of `size`.
 const fn page_mask(size: PageSize) -> u64 {
-    PAGE >> (9 * size as u32) << (9 * size as u32)
+    PAGE >> inner_bits(size) << inner_bits(size)
 }
 
 /// A way of an array that matched.
@@ -159,8 +165,12 @@ pub(super) struct Slot {
 /// One array. Equal if valid entries and ranks are.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct TlbArray {
+    /// Its number in its level, 0 to 2.
+    number: u8,
+    /// The page size that it holds in the mode, and what follows from it.
     size: PageSize,
     page_mask: u64,
+    inner_bits: u32,
     ways: usize,
     last_set: usize,
     keys: Vec<u64>,
@@ -175,8 +185,10 @@ impl TlbArray {
     pub fn new(size: PageSize, spec: ArraySpec) -> Self {
         let (sets, ways) = (spec.sets as usize, spec.ways as usize);
         Self {
+            number: size.array_index() as u8,
             size,
             page_mask: page_mask(size),
+            inner_bits: inner_bits(size),
             ways,
             last_set: sets - 1,
             keys: vec![INVALID; sets * ways],
@@ -194,13 +206,26 @@ impl TlbArray {
         self.recency.reset();
     }
 
+    /// The mode has changed, and pages of `size` are what it holds from now on. It must be empty, unless it holds them already.
+    pub fn hold(&mut self, size: PageSize) {
+        self.size = size;
+        self.page_mask = page_mask(size);
+        self.inner_bits = inner_bits(size);
+    }
+
     /// Whether the level has this array.
     #[inline]
     pub fn is_present(&self) -> bool {
         self.ways > 0
     }
 
-    /// The page size that it holds.
+    /// Its number in its level, 0 to 2, whatever the mode.
+    #[inline]
+    pub fn number(&self) -> u8 {
+        self.number
+    }
+
+    /// The page size that it holds in the mode.
     #[inline]
     pub fn size(&self) -> PageSize {
         self.size
@@ -217,7 +242,7 @@ impl TlbArray {
 
     #[inline]
     fn set_of(&self, page: u64) -> usize {
-        (page >> (9 * self.size as u32)) as usize & self.last_set
+        (page >> self.inner_bits) as usize & self.last_set
     }
 
     /// The way that matches the page number and PCID, the lowest if there were several.

@@ -1,6 +1,6 @@
 //! One walker: reads the entries of a path, sets A and D, and answers what the TLBs could not.
 //!
-//! Contract: 8. SDM vol. 3A, 4.5 (the walk), 4.6 (rights), 4.7 (page faults), 4.8 (accessed and dirty flags), 4.10.3.2 (walks from
+//! Contract: 8. SDM vol. 3A, 4.3 and 4.5 (the walk), 4.6 (rights), 4.7 (page faults), 4.8 (accessed and dirty flags), 4.10.3.2 (walks from
 //! a paging-structure cache). Counterpart: `rtl/walker.sv`, `rtl/examine.sv`.
 //!
 //! [`Walker`] is the state and what a step does to it; what START and DONE do to the rest of the machine stands in `walkers.rs`. The steps
@@ -8,8 +8,8 @@
 
 use crate::arch::rights::judge;
 use crate::arch::{
-    Decoded, Entry, EntryRules, Level, PageFaultCode, PageRights, PageSize, PhysicalAddress,
-    Registers,
+    Decoded, Entry, EntryRules, EntrySlot, Level, PageFaultCode, PageRights, PageSize, PagingMode,
+    PhysicalAddress, Registers,
 };
 
 use super::mmu_pkg::{MEM_COMPARE_AND_SET, MEM_READ, MemoryOut, PREFETCH_ENTRY, PSC_LEVELS};
@@ -52,6 +52,8 @@ pub(super) struct Walker {
     pub(super) va: u64,
     /// START would perform as a restart.
     pub(super) restarts: bool,
+    /// The mode in which the walk began: a prefetch may outlive it.
+    mode: PagingMode,
     /// The walk began at a paging-structure-cache entry.
     cached: bool,
     /// The level of the entry to read next, or being read and examined.
@@ -80,6 +82,7 @@ impl Walker {
         owner: 0,
         va: 0,
         restarts: false,
+        mode: PagingMode::Off,
         cached: false,
         level: Level::Pt,
         path: Self::ROOT,
@@ -124,11 +127,21 @@ impl Walker {
 
     /// The address of the entry to read or to set.
     #[inline]
-    fn entry_address(&self) -> u64 {
-        let table = PhysicalAddress::new(self.path.frame << 12);
-        table
-            .entry_address(self.va >> self.level.shift() & 0x1ff)
-            .raw()
+    const fn entry_address(&self) -> PhysicalAddress {
+        let table = PhysicalAddress::from_masked(self.path.frame << 12);
+        self.mode.entry_address(table, self.level, self.va)
+    }
+
+    /// Where that entry stands in the cell that is transferred.
+    #[inline]
+    const fn slot(&self) -> EntrySlot {
+        EntrySlot::of(self.mode, self.entry_address())
+    }
+
+    /// What a cell that holds `data` has of an entry of 4 bytes. Out of line: modes with entries of 8 bytes are not to pay for it.
+    #[inline(never)]
+    const fn half_of(&self, data: u64) -> Entry {
+        self.slot().extract(data)
     }
 
     /// Its word of contract 10.1.
@@ -147,14 +160,15 @@ impl Walker {
     pub fn show(&self, memory: &mut MemoryOut) {
         memory.req_valid = 1;
         memory.req_beats = 1;
-        memory.req_be = 0xff;
-        memory.req_addr = self.entry_address();
+        let slot = self.slot();
+        memory.req_be = slot.byte_enables();
+        memory.req_addr = EntrySlot::cell(self.entry_address()).raw();
         if self.state == WalkState::Read {
             memory.req_op = MEM_READ;
         } else {
             memory.req_op = MEM_COMPARE_AND_SET;
-            memory.req_wdata = self.replacement.raw();
-            memory.req_expected = self.entry.raw();
+            memory.req_wdata = slot.place(self.replacement);
+            memory.req_expected = slot.place(self.entry);
         }
     }
 
@@ -167,14 +181,19 @@ impl Walker {
         };
     }
 
-    /// READ_WAIT or CAS_WAIT: the response is transferred. Whether a compare-and-set lost its race.
+    /// READ_WAIT or CAS_WAIT: the response is transferred. Whether a compare-and-set lost its race, which what stands beside the entry in
+    /// its cell has no part in.
     #[inline]
     pub fn answered(&mut self, data: u64, error: bool) -> bool {
-        let lost = self.state == WalkState::CasWait && !error && data != self.entry.raw();
+        let found = match self.mode {
+            PagingMode::TwoLevel => self.half_of(data),
+            PagingMode::Off | PagingMode::FourLevel | PagingMode::FiveLevel => Entry(data),
+        };
+        let lost = self.state == WalkState::CasWait && !error && found != self.entry;
         self.entry = match self.state {
             _ if error => Entry(0),
             WalkState::CasWait if !lost => self.replacement,
-            _ => Entry(data),
+            _ => found,
         };
         self.error = error;
         self.replacement = Entry(0);
@@ -185,16 +204,18 @@ impl Walker {
     /// Contract 8.2: begins at the table that `start`, of the paging-structure cache of that number, leads to, or at the root.
     #[inline]
     pub fn begin(&mut self, start: Option<(usize, TablePointer)>, registers: &Registers) {
+        let mode = registers.paging_mode();
         let (level, path) = match start {
             Some((number, pointer)) => (LEVEL_BELOW_CACHE[number], pointer),
             None => (
-                registers.paging_mode().root().unwrap_or(Level::Pml4),
+                mode.root().unwrap_or(Level::Pml4),
                 TablePointer {
                     frame: registers.root_table().frame_number(),
                     ..Self::ROOT
                 },
             ),
         };
+        self.mode = mode;
         self.cached = start.is_some();
         self.level = level;
         self.path = path;

@@ -99,7 +99,8 @@ impl Mmu {
     #[inline]
     pub(super) fn start_walk(&mut self, walker: usize, now: u64, sink: &mut impl Sink) {
         let registers = *self.control.registers();
-        let five_level = registers.paging_mode().root() == Some(Level::Pml5);
+        // Cache 0 is that of PDEs, and there is none of PTEs: one cache for each level below the root.
+        let caches = self.control.mode().root().map_or(0, Level::array_index);
         let Walker {
             owner,
             va,
@@ -114,9 +115,9 @@ impl Mmu {
         if from_cr3 {
             self.drop_address(usize::from(owner), sink);
         } else if !stopped {
-            start = self.psc.look_up(va, self.control.pcid(), five_level);
+            start = self.psc.look_up(va, self.control.pcid(), caches);
             let matched = start.map(|(number, _)| number);
-            self.statistics.count_psc_look_up(matched, five_level);
+            self.statistics.count_psc_look_up(matched, caches);
         }
         let event = WalkEvent {
             op: if restarts { WALK_RESTART } else { WALK_START },

@@ -13,7 +13,7 @@
 use super::{Answered, FrontEnd, SLOTS};
 use crate::model::alone::Alone;
 use crate::model::mmu::Mmu;
-use crate::model::mmu_pkg::{LOOKUP_BYPASS, LOOKUP_MISS, MAX_PORTS};
+use crate::model::mmu_pkg::{LOOKUP_BYPASS, LOOKUP_HIT_4K, LOOKUP_MISS, MAX_PORTS};
 use crate::model::port::{Request, Response};
 use crate::model::spec::Spec;
 use crate::model::tlb::Slot;
@@ -23,14 +23,14 @@ use crate::model::tlb::Slot;
 struct Touch {
     cycle: u64,
     level: u8,
-    size: u8,
+    array: u8,
     slot: Slot,
 }
 
 const NO_TOUCH: Touch = Touch {
     cycle: 0,
     level: 0,
-    size: 0,
+    array: 0,
     slot: Slot { set: 0, way: 0 },
 };
 
@@ -50,7 +50,7 @@ pub(super) struct Hits {
     since: u64,
     /// Answers are handed out at once.
     at_once: bool,
-    /// By level and page size: hits that are not in the figures yet.
+    /// By level and array: hits that are not in the figures yet.
     uncounted: [[u64; 3]; 2],
     /// For each port the requests so far, and the cycles of the answers to the last of them, by number mod 16.
     accepts: [u64; MAX_PORTS],
@@ -104,7 +104,7 @@ impl FrontEnd {
         }
         let level = Spec::first_level(port);
         let (code, response) = self.mmu.recent.hit(level, request)?;
-        self.hits.uncounted[level][usize::from(response.page_size) % 3] += 1;
+        self.hits.uncounted[level][usize::from(code - LOOKUP_HIT_4K) % 3] += 1;
         Some(self.answer_at_once(port, request, code, response))
     }
 
@@ -154,12 +154,12 @@ impl FrontEnd {
             return;
         };
         self.hits.at_once = false;
-        for (level, sizes) in std::mem::take(&mut self.hits.uncounted)
+        for (level, arrays) in std::mem::take(&mut self.hits.uncounted)
             .into_iter()
             .enumerate()
         {
-            for (size, count) in sizes.into_iter().enumerate() {
-                self.mmu.statistics.count_hits(level, size as u8, count);
+            for (code, count) in (LOOKUP_HIT_4K..).zip(arrays) {
+                self.mmu.statistics.count_hits(level, code, count);
             }
         }
         self.reported = self.count;
@@ -286,7 +286,7 @@ impl FrontEnd {
         self.hits.touches[self.hits.waiting] = Touch {
             cycle: looked_up_at,
             level: level as u8,
-            size: found.size as u8,
+            array: found.code - LOOKUP_HIT_4K,
             slot,
         };
         self.hits.waiting += 1;
@@ -301,7 +301,7 @@ impl FrontEnd {
         for number in 0..self.hits.waiting {
             let touch = self.hits.touches[number];
             if touch.cycle < cycle {
-                self.mmu.tlb[usize::from(touch.level)][usize::from(touch.size)].touch(touch.slot);
+                self.mmu.tlb[usize::from(touch.level)][usize::from(touch.array)].touch(touch.slot);
             } else {
                 self.hits.touches[left] = touch;
                 left += 1;

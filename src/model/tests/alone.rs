@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::bench::*;
-use super::random::{self, Step};
+use super::random::{self, Paging, Step};
 use crate::config::Config;
 use crate::model::mmu_pkg::PortIn;
 use crate::model::{Memory, Mmu, OneAtATime, Statistics};
@@ -111,6 +111,61 @@ fn the_steps_that_are_compared_meet_every_case() {
         }
     }
     assert!(least.iter().all(|count| *count >= 20), "{least:?}");
+    let strategy = random::steps_in(Paging::TwoLevel, 150);
+    let strategy = (random::config(), any::<u64>(), strategy);
+    let mut least = [0u64; 12];
+    for _ in 0..40 {
+        let (config, seed, steps) = strategy.new_tree(&mut runner).unwrap().current();
+        let s = compare(&config, seed, &steps).unwrap();
+        let met = [
+            s.itlb.hits_by_size[0],
+            s.itlb.hits_by_size[1],
+            s.dtlb.hits_by_size[0],
+            s.dtlb.hits_by_size[1],
+            s.dtlb.denied,
+            s.dtlb.dirty_clear,
+            s.stlb.hits_by_size[1],
+            s.psc[0].hits,
+            s.walks.restarted,
+            s.walks.faulted,
+            s.walks.aborted,
+            s.walks.compare_and_sets,
+        ];
+        for (sum, more) in least.iter_mut().zip(met) {
+            *sum += more;
+        }
+    }
+    assert!(least.iter().all(|count| *count >= 20), "{least:?}");
+}
+
+#[test]
+fn a_page_hit_last_answers_by_bits_31_to_0_in_32_bit_paging_and_not_beyond_the_mode() {
+    use crate::arch::PageSize;
+    use crate::model::Operation;
+    let mut tables = Bench::on_32_bit(&small());
+    tables.map(0x40_0000, PageSize::Size4M, 0x80_0000 | ALL);
+    let mut fast = OneAtATime::new(&small(), tables.memory);
+    let set_up = |fast: &mut OneAtATime, cr4: u64, efer: u64| {
+        for (op, value) in [(0, 1), (3, efer), (2, cr4), (1, ROOT), (0, 1 << 31 | 1)] {
+            assert!(!fast.control(&Operation::new(op, value)));
+        }
+    };
+    set_up(&mut fast, crate::arch::registers::cr4::PSE, 0);
+    for (va, pa, first_level) in [
+        (0x40_0123, 0x80_0123, 4),
+        (0x40_0123, 0x80_0123, 2),
+        (0x60_0123, 0xa0_0123, 2),
+        (0x60_0123 | 5 << 32, 0xa0_0123, 2),
+        (0x60_0456, 0xa0_0456, 2),
+    ] {
+        let alone = fast.translate(DATA, &read(va));
+        assert_eq!((alone.response.pa, alone.first_level), (pa, first_level));
+        assert_eq!(alone.response.page_size, 3);
+    }
+    assert_eq!(fast.statistics().dtlb.hits_by_size, [0, 4, 0]);
+    // The same address in 4-level paging, with the same root: its PML4E is that PDE and the one below it, whose P is 0.
+    set_up(&mut fast, crate::arch::registers::cr4::PAE, 1 << 8);
+    assert_eq!(fast.translate(DATA, &read(0x60_0456)).response.status, 1);
 }
 
 #[test]

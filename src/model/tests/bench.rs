@@ -1,7 +1,7 @@
 //! A machine that is ticked, cycle by cycle, with its memory, page tables in it, and a record of what its monitor said.
 
 use crate::arch::registers::{cr0, cr4, efer};
-use crate::arch::{Access, AccessKind, PageSize};
+use crate::arch::{Access, AccessKind, PageSize, PagingMode};
 use crate::config::{Config, MemorySpec, PscSpec, TlbSpec, WalkersSpec};
 
 use crate::model::mmu_pkg::{ControlIn, Inputs, Outputs, PREFETCH_ENTRY, PortIn};
@@ -113,6 +113,8 @@ pub struct Bench {
     pub observed: Statistics,
     pub record: Vec<(u64, Outputs)>,
     pub control: ControlIn,
+    /// Memory accepts nothing.
+    pub memory_is_stalled: bool,
     next_table: u64,
 }
 
@@ -125,6 +127,7 @@ impl Bench {
             observed: Statistics::new(config),
             record: Vec::new(),
             control: ControlIn::default(),
+            memory_is_stalled: false,
             next_table: ROOT + 0x1000,
         };
         while !bench.mmu.is_at_rest() {
@@ -140,9 +143,22 @@ impl Bench {
         bench
     }
 
+    /// In 32-bit paging with WP, PGE and PSE, and the root table at [`ROOT`].
+    pub fn on_32_bit(config: &Config) -> Self {
+        let mut bench = Self::off(config);
+        bench.enable(cr4::PGE | cr4::PSE);
+        bench
+    }
+
+    /// With PAE into 4-level or 5-level paging and with NXE, without it into 32-bit paging.
     pub fn enable(&mut self, cr4: u64) {
+        let long_mode = if cr4 & cr4::PAE != 0 {
+            efer::LME | efer::NXE
+        } else {
+            0
+        };
         for (op, value) in [
-            (3, efer::LME | efer::NXE),
+            (3, long_mode),
             (2, cr4 & !cr4::PCIDE),
             (1, ROOT),
             (0, cr0::PG | cr0::PE | cr0::WP),
@@ -160,7 +176,7 @@ impl Bench {
             rst_n: 1,
             ports,
             control: self.control,
-            memory: self.memory.inputs(cycle, false),
+            memory: self.memory.inputs(cycle, self.memory_is_stalled),
             ..Inputs::default()
         };
         for port in &mut inputs.ports {
@@ -291,17 +307,48 @@ impl Bench {
         let mut table = ROOT;
         let mut at = self.levels();
         loop {
-            let address = table + 8 * (va >> (3 + 9 * at) & 0x1ff);
+            let address = if self.has_32_bit_paging() {
+                table + 4 * (va >> (2 + 10 * at) & 0x3ff)
+            } else {
+                table + 8 * (va >> (3 + 9 * at) & 0x1ff)
+            };
             if at == level {
                 return address;
             }
-            table = self.cell(address) & 0xf_ffff_ffff_f000;
+            table = self.entry(address) & 0xf_ffff_ffff_f000;
             at -= 1;
         }
     }
 
+    fn has_32_bit_paging(&self) -> bool {
+        self.mmu.control.mode() == PagingMode::TwoLevel
+    }
+
+    /// The entry at `address`: 8 bytes, in 32-bit paging 4.
+    pub fn entry(&self, address: u64) -> u64 {
+        let cell = self.cell(address & !7);
+        if self.has_32_bit_paging() {
+            cell >> (8 * (address & 4)) & 0xffff_ffff
+        } else {
+            cell
+        }
+    }
+
+    /// Stores the entry at `address`, and nothing beside it.
+    pub fn store_entry(&mut self, address: u64, entry: u64) {
+        if !self.has_32_bit_paging() {
+            self.store(address, entry);
+            return;
+        }
+        let (shift, cell) = (8 * (address & 4), self.cell(address & !7));
+        let others = cell & !(0xffff_ffff << shift);
+        self.store(address & !7, others | entry << shift);
+    }
+
     fn levels(&self) -> u32 {
-        if self.mmu.control.registers().cr4() & cr4::LA57 != 0 {
+        if self.has_32_bit_paging() {
+            2
+        } else if self.mmu.control.registers().cr4() & cr4::LA57 != 0 {
             5
         } else {
             4
@@ -310,17 +357,17 @@ impl Bench {
 
     /// Maps the page of `va` of `size` to `leaf`, an entry as it stands in memory; tables above it allow everything and have A set.
     pub fn map(&mut self, va: u64, size: PageSize, leaf: u64) {
-        let leaf_level = size as u32 + 1;
+        let leaf_level = u32::from(size.leaf_level().number());
         for level in (leaf_level + 1..=self.levels()).rev() {
             let address = self.entry_at(va, level);
-            if self.cell(address) == 0 {
+            if self.entry(address) == 0 {
                 let table = self.next_table;
                 self.next_table += 0x1000;
-                self.store(address, table | P | RW | US | A);
+                self.store_entry(address, table | P | RW | US | A);
             }
         }
         let address = self.entry_at(va, leaf_level);
         let page_size = if leaf_level > 1 { PS } else { 0 };
-        self.store(address, leaf | page_size);
+        self.store_entry(address, leaf | page_size);
     }
 }

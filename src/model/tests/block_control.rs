@@ -84,8 +84,22 @@ fn operations_raise_gp_as_the_table_says_and_then_nothing_changes() {
         "CR3[11:0] is not 0"
     );
     let mut bench = Bench::off(&small());
-    assert!(bench.operate(Operation::new(0, paging)), "LME = 0");
     assert!(bench.operate(Operation::new(2, cr4::PCIDE)), "LMA = 0");
+    bench.operate(Operation::new(2, cr4::PAE));
+    assert!(bench.operate(Operation::new(0, paging)), "PAE without LME");
+    bench.operate(Operation::new(3, efer::LME));
+    bench.operate(Operation::new(2, 0));
+    assert!(bench.operate(Operation::new(0, paging)), "LME without PAE");
+    bench.operate(Operation::new(3, 0));
+    assert!(!bench.operate(Operation::new(0, paging)), "32-bit paging");
+    for (operation, what) in [
+        (Operation::new(2, cr4::PAE), "PAE changes with PG = 1"),
+        (Operation::new(2, cr4::PCIDE), "LMA = 0"),
+        (Operation::new(3, efer::LME), "LME changes with PG = 1"),
+    ] {
+        assert!(bench.operate(operation), "{what}");
+    }
+    assert!(!bench.operate(Operation::new(2, cr4::LA57)), "LMA = 0");
     let mut config = small();
     config.capabilities.five_level = false;
     let mut bench = Bench::off(&config);
@@ -235,7 +249,7 @@ fn left_after(operation: Operation) -> ([bool; 4], [bool; 2]) {
         let page = (VA + offset) >> 12;
         bench.mmu.tlb[1][0].find(page, pcid as u16).is_some()
     });
-    let cached = [1, 2].map(|pcid| bench.mmu.psc.look_up(VA, pcid, false).is_some());
+    let cached = [1, 2].map(|pcid| bench.mmu.psc.look_up(VA, pcid, 3).is_some());
     (held, cached)
 }
 

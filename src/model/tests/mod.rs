@@ -15,3 +15,4 @@ mod random;
 mod skipping;
 mod statistics;
 mod timing;
+mod two_level;

@@ -1,5 +1,5 @@
 //! Random stimulus of the hard kind: few pages, tables that alias each other, entries rewritten at any time, every operation; and
-//! machines from one entry upwards.
+//! machines from one entry upwards; in 4-level, 5-level and 32-bit paging, and from one of them to another.
 
 use proptest::prelude::*;
 
@@ -12,8 +12,10 @@ use crate::model::{Memory, Operation, Request};
 /// Tables stand here, and alias each other.
 const FIRST_TABLE: u64 = 0x10_0000;
 const TABLES: u64 = 8;
-/// The indices that addresses have.
+/// The indices that addresses have, and those of the cells that hold entries.
 const INDICES: [u64; 3] = [0, 1, 511];
+/// The indices that addresses have in 32-bit paging: both halves of those cells.
+const INDICES_32_BIT: [u64; 6] = [0, 1, 2, 3, 1022, 1023];
 /// Memory ends here, so that a table beyond is a bus error.
 const MEMORY_BYTES: u64 = 0x20_0000;
 
@@ -22,6 +24,29 @@ pub enum Step {
     Ask(usize, Request),
     Store(u64, u64),
     Operate(Operation),
+}
+
+/// The paging that steps are made for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Paging {
+    /// 4-level and 5-level paging.
+    Long,
+    /// 32-bit paging.
+    TwoLevel,
+}
+
+impl Paging {
+    /// The first of the tables, which are others for each.
+    const fn first_table(self) -> u64 {
+        match self {
+            Self::Long => FIRST_TABLE,
+            Self::TwoLevel => FIRST_TABLE + 0x1000 * TABLES,
+        }
+    }
+}
+
+fn paging() -> impl Strategy<Value = Paging> {
+    prop_oneof![3 => Just(Paging::Long), 2 => Just(Paging::TwoLevel)]
 }
 
 pub fn config() -> impl Strategy<Value = Config> {
@@ -80,7 +105,28 @@ pub fn config() -> impl Strategy<Value = Config> {
         )
 }
 
-fn address() -> impl Strategy<Value = u64> {
+fn address(paging: Paging) -> BoxedStrategy<u64> {
+    match paging {
+        Paging::Long => long_address().boxed(),
+        Paging::TwoLevel => short_address().boxed(),
+    }
+}
+
+/// With bits above 31, which 32-bit paging ignores, now and then.
+fn short_address() -> impl Strategy<Value = u64> {
+    let index = || prop_oneof![3 => Just(1u64), 2 => proptest::sample::select(&INDICES_32_BIT[..])];
+    (index(), index(), 0u64..0x1000, 0u32..16).prop_map(|(pde, pte, offset, spoil)| {
+        let address = pde << 22 | pte << 12 | offset;
+        match spoil {
+            0 => address | 1 << 32,
+            1 => address | 0xffff_ffff << 32,
+            2 => address | 0x8000 << 32,
+            _ => address,
+        }
+    })
+}
+
+fn long_address() -> impl Strategy<Value = u64> {
     let index = proptest::sample::select(&INDICES[..]);
     let indices = [
         index.clone(),
@@ -109,6 +155,38 @@ fn sometimes(cases: u32, bit: u64) -> impl Strategy<Value = u64> {
     (0u32..64).prop_map(move |at| if at < cases { bit } else { 0 })
 }
 
+/// What a cell holds: an entry, or two.
+fn entries(paging: Paging) -> BoxedStrategy<u64> {
+    match paging {
+        Paging::Long => entry().boxed(),
+        Paging::TwoLevel => (short_entry(), short_entry())
+            .prop_map(|(low, high)| low | high << 32)
+            .boxed(),
+    }
+}
+
+/// An entry of 4 bytes. Of a 4 MiB page bits 13 and 17 are address bits, or bit 17 is reserved, as bit 21 always is.
+fn short_entry() -> impl Strategy<Value = u64> {
+    let flags = (
+        sometimes(62, P),
+        sometimes(60, RW),
+        sometimes(60, US),
+        sometimes(48, A),
+        sometimes(32, D),
+        sometimes(16, G),
+    );
+    let flags = flags.prop_map(|(p, rw, us, a, d, g)| p | rw | us | a | d | g);
+    let first = Paging::TwoLevel.first_table();
+    let frame = prop_oneof![
+        20 => (0..TABLES).prop_map(move |table| first + 0x1000 * table),
+        8 => proptest::sample::select(
+            &[PS, PS | 0x40_0000, PS | 0xffc0_0000, PS | 0x1000, PS | 1 << 13, PS | 1 << 17, PS | 1 << 21][..],
+        ),
+        1 => sometimes(20, MEMORY_BYTES),
+    ];
+    (flags, frame).prop_map(|(flags, frame)| flags | frame)
+}
+
 fn entry() -> impl Strategy<Value = u64> {
     let flags = (
         sometimes(62, P),
@@ -132,12 +210,12 @@ fn entry() -> impl Strategy<Value = u64> {
     (flags, frame).prop_map(|(flags, frame)| flags | frame)
 }
 
-fn cell() -> impl Strategy<Value = u64> {
+fn cell(paging: Paging) -> impl Strategy<Value = u64> {
     (0..TABLES, proptest::sample::select(&INDICES[..]))
-        .prop_map(|(table, index)| FIRST_TABLE + 0x1000 * table + 8 * index)
+        .prop_map(move |(table, index)| paging.first_table() + 0x1000 * table + 8 * index)
 }
 
-pub fn request() -> impl Strategy<Value = (usize, Request)> {
+fn request(paging: Paging) -> impl Strategy<Value = (usize, Request)> {
     let kind = prop_oneof![
         2 => Just(AccessKind::Read),
         2 => Just(AccessKind::Write),
@@ -145,7 +223,7 @@ pub fn request() -> impl Strategy<Value = (usize, Request)> {
     ];
     let context = (sometimes(32, 3), sometimes(16, 1), sometimes(4, 1));
     let pkru = prop_oneof![3 => Just(0u32), 1 => Just(0x4), 1 => Just(0x8), 1 => Just(0x1)];
-    (address(), kind, context, pkru).prop_map(|(va, kind, (cpl, ac, implicit), pkru)| {
+    (address(paging), kind, context, pkru).prop_map(|(va, kind, (cpl, ac, implicit), pkru)| {
         let access = Access {
             kind,
             cpl: cpl as u8,
@@ -162,38 +240,42 @@ pub fn request() -> impl Strategy<Value = (usize, Request)> {
     })
 }
 
-fn cr4_value() -> impl Strategy<Value = u64> {
+fn cr4_value(paging: Paging) -> impl Strategy<Value = u64> {
+    let long = paging == Paging::Long;
     let bits = (
         sometimes(32, cr4::PGE),
-        sometimes(40, cr4::PCIDE),
+        sometimes(if long { 40 } else { 2 }, cr4::PCIDE),
         sometimes(16, cr4::LA57),
         sometimes(8, cr4::SMEP),
         sometimes(8, cr4::SMAP),
         sometimes(32, cr4::PKE),
-        sometimes(60, cr4::PAE),
+        sometimes(if long { 60 } else { 2 }, cr4::PAE),
         sometimes(4, 1 << 32),
+        sometimes(if long { 16 } else { 56 }, cr4::PSE),
     );
-    bits.prop_map(|(a, b, c, d, e, f, g, h)| a | b | c | d | e | f | g | h)
+    bits.prop_map(|(a, b, c, d, e, f, g, h, i)| a | b | c | d | e | f | g | h | i)
 }
 
-fn cr3_value() -> impl Strategy<Value = u64> {
+fn cr3_value(paging: Paging) -> impl Strategy<Value = u64> {
     let pcid = prop_oneof![Just(0u64), Just(1), Just(2)];
     let upper = (sometimes(16, CR3_NO_FLUSH), sometimes(4, 1 << 55));
-    (0..TABLES, pcid, upper)
-        .prop_map(|(table, pcid, (keep, wide))| (FIRST_TABLE + 0x1000 * table) | pcid | keep | wide)
+    (0..TABLES, pcid, upper).prop_map(move |(table, pcid, (keep, wide))| {
+        (paging.first_table() + 0x1000 * table) | pcid | keep | wide
+    })
 }
 
-pub fn operation() -> impl Strategy<Value = Operation> {
+fn operation(paging: Paging) -> impl Strategy<Value = Operation> {
+    let lme = if paging == Paging::Long { 56 } else { 4 };
     let context = prop_oneof![7 => 0u64..3, 1 => Just(1u64 << 12)];
     prop_oneof![
         1 => (sometimes(60, cr0::PG | cr0::PE), sometimes(32, cr0::WP))
             .prop_map(|(pages, wp)| Operation::new(0, pages | wp)),
-        4 => cr3_value().prop_map(|value| Operation::new(1, value)),
-        2 => cr4_value().prop_map(|value| Operation::new(2, value)),
-        1 => (sometimes(56, efer::LME), sometimes(48, efer::NXE))
+        4 => cr3_value(paging).prop_map(|value| Operation::new(1, value)),
+        2 => cr4_value(paging).prop_map(|value| Operation::new(2, value)),
+        1 => (sometimes(lme, efer::LME), sometimes(48, efer::NXE))
             .prop_map(|(lme, nxe)| Operation::new(3, lme | nxe)),
-        4 => address().prop_map(|va| Operation::new(4, va)),
-        4 => (0u64..5, context, address()).prop_map(|(kind, data, addr)| Operation {
+        4 => address(paging).prop_map(|va| Operation::new(4, va)),
+        4 => (0u64..5, context, address(paging)).prop_map(|(kind, data, addr)| Operation {
             op: 5,
             data,
             addr,
@@ -202,16 +284,21 @@ pub fn operation() -> impl Strategy<Value = Operation> {
     ]
 }
 
-/// Operations that turn paging on, in four or five levels if there are five.
-fn enabling() -> impl Strategy<Value = Vec<Step>> {
-    (cr4_value(), cr3_value()).prop_map(|(cr4, cr3)| {
-        let cr3 = cr3 & 0xf_f000;
-        let cr4 = cr4 & 0xffff_ffff | cr4::PAE;
+/// Operations that turn paging on, in four or five levels if there are five, or in 32-bit paging.
+fn enabling(paging: Paging) -> impl Strategy<Value = Vec<Step>> {
+    (cr4_value(paging), cr3_value(paging), any::<bool>()).prop_map(move |(cr4, cr3, nxe)| {
+        let cr3 = cr3 & 0xffff_f000;
+        let (pae, efer) = match (paging, nxe) {
+            (Paging::Long, _) => (cr4::PAE, efer::LME | efer::NXE),
+            (Paging::TwoLevel, true) => (0, efer::NXE),
+            (Paging::TwoLevel, false) => (0, 0),
+        };
+        let cr4 = cr4 & 0xffff_ffff & !cr4::PAE | pae;
         [
-            Operation::new(3, efer::LME | efer::NXE),
-            Operation::new(2, cr4::PAE),
+            Operation::new(3, efer),
+            Operation::new(2, pae),
             Operation::new(2, cr4 & !cr4::PCIDE),
-            Operation::new(1, FIRST_TABLE | cr3),
+            Operation::new(1, cr3),
             Operation::new(0, cr0::PG | cr0::PE | cr0::WP),
             Operation::new(2, cr4),
         ]
@@ -220,10 +307,25 @@ fn enabling() -> impl Strategy<Value = Vec<Step>> {
     })
 }
 
+/// Operations that turn paging off in any mode, and on again in one or the other. Of the first two, one finds PAE as it must be.
+fn changing_mode() -> impl Strategy<Value = Vec<Step>> {
+    paging().prop_flat_map(enabling).prop_map(|enabling| {
+        [
+            Operation::new(2, cr4::PAE),
+            Operation::new(2, 0),
+            Operation::new(0, cr0::PE),
+        ]
+        .map(Step::Operate)
+        .into_iter()
+        .chain(enabling)
+        .collect()
+    })
+}
+
 /// A reference and several more to the same page or its neighbour, some by the other port or at the other privilege level.
-fn burst() -> impl Strategy<Value = Vec<Step>> {
+fn burst(paging: Paging) -> impl Strategy<Value = Vec<Step>> {
     (
-        request(),
+        request(paging),
         prop::collection::vec((0u64..8, 0u64..0x1000, any::<bool>()), 0..6),
     )
         .prop_map(|((port, first), repeats)| {
@@ -253,30 +355,40 @@ fn burst() -> impl Strategy<Value = Vec<Step>> {
 }
 
 /// An operation between two references to one page, often about that page.
-fn around() -> impl Strategy<Value = Vec<Step>> {
-    (request(), operation(), any::<bool>()).prop_map(|((port, request), mut operation, aimed)| {
-        match operation.op {
-            4 if aimed => operation.data = request.va,
-            5 if aimed => operation.addr = request.va,
-            _ => {}
-        }
-        vec![
-            Step::Ask(port, request),
-            Step::Operate(operation),
-            Step::Ask(port, request),
-        ]
-    })
+fn around(paging: Paging) -> impl Strategy<Value = Vec<Step>> {
+    (request(paging), operation(paging), any::<bool>()).prop_map(
+        |((port, request), mut operation, aimed)| {
+            match operation.op {
+                4 if aimed => operation.data = request.va,
+                5 if aimed => operation.addr = request.va,
+                _ => {}
+            }
+            vec![
+                Step::Ask(port, request),
+                Step::Operate(operation),
+                Step::Ask(port, request),
+            ]
+        },
+    )
 }
 
+/// Steps in any paging, most of them in one, some changing to another.
 pub fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
-    let store = (cell(), entry()).prop_map(|(address, value)| vec![Step::Store(address, value)]);
+    paging().prop_flat_map(move |paging| steps_in(paging, most))
+}
+
+/// Steps most of which are in that paging.
+pub fn steps_in(paging: Paging, most: usize) -> impl Strategy<Value = Vec<Step>> {
+    let store = (cell(paging), entries(paging))
+        .prop_map(|(address, value)| vec![Step::Store(address, value)]);
     let group = prop_oneof![
-        10 => burst(),
-        4 => store,
-        2 => around(),
-        1 => enabling(),
+        20 => burst(paging),
+        8 => store,
+        4 => around(paging),
+        2 => enabling(paging),
+        1 => changing_mode(),
     ];
-    (enabling(), prop::collection::vec(group, 0..most)).prop_map(|(first, rest)| {
+    (enabling(paging), prop::collection::vec(group, 0..most)).prop_map(|(first, rest)| {
         first
             .into_iter()
             .chain(rest.into_iter().flatten())
@@ -293,12 +405,13 @@ pub fn memory(config: &Config, seed: u64) -> Memory {
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
     let mut runner = TestRunner::new_with_rng(Runs::default(), rng);
     let mut memory = Memory::new(&config.memory, seed);
-    for table in 0..TABLES {
-        for index in INDICES {
-            let value = entry().new_tree(&mut runner).unwrap().current();
-            memory
-                .write_u64(FIRST_TABLE + 0x1000 * table + 8 * index, value)
-                .unwrap();
+    for paging in [Paging::Long, Paging::TwoLevel] {
+        for table in 0..TABLES {
+            for index in INDICES {
+                let value = entries(paging).new_tree(&mut runner).unwrap().current();
+                let address = paging.first_table() + 0x1000 * table + 8 * index;
+                memory.write_u64(address, value).unwrap();
+            }
         }
     }
     memory
