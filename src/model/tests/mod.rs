@@ -16,3 +16,4 @@ mod skipping;
 mod statistics;
 mod timing;
 mod two_level;
+mod two_level_timing;
