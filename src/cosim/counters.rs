@@ -20,7 +20,7 @@ use crate::model::mmu_pkg::{
     MEM_COMPARE_AND_SET, MISS_FREE, MISS_WALK_WAIT, MISS_WALKING, Outputs, PREFETCH_ENTRY, PortOut,
     Queues, STATUS_BUS_ERROR, STATUS_GENERAL_PROTECTION, STATUS_PAGE_FAULT, STATUS_TRANSLATED,
     WALK_BUS_ERROR, WALK_PAGE_FAULT, WALK_RESTART, WALK_START, WALK_STOPPED, WALK_TRANSLATED,
-    miss_state,
+    byte_mask, miss_state,
 };
 use crate::reference::finding::InvalidationKind;
 
@@ -238,13 +238,6 @@ counters! {
     hangs,
     /// Runs that were found wrong.
     mismatches,
-}
-
-/// The bits of the bytes that are enabled.
-fn byte_mask(byte_enables: u8) -> u64 {
-    (0..8)
-        .filter(|byte| byte_enables >> byte & 1 != 0)
-        .fold(0, |mask, byte| mask | 0xff << (8 * byte))
 }
 
 /// Counts the cycles of one twin.

@@ -10,7 +10,9 @@ use std::collections::VecDeque;
 use super::stimulus::ControlKind;
 use crate::config::Config;
 use crate::model::liveness::{liveness_bound_cycles, lost_race_cycles, who_waits_for_whom};
-use crate::model::mmu_pkg::{Inputs, MAX_PORTS, MAX_WALKERS, MEM_COMPARE_AND_SET, Outputs};
+use crate::model::mmu_pkg::{
+    Inputs, MAX_PORTS, MAX_WALKERS, MEM_COMPARE_AND_SET, Outputs, byte_mask,
+};
 
 /// A request that is not answered.
 #[derive(Debug, Clone, Copy)]
@@ -34,8 +36,8 @@ pub struct Watchdog {
     /// Of those, cycles that lost races have still to take back.
     credit: u64,
     waiting: [VecDeque<Waiting>; MAX_PORTS],
-    /// `expected` of each walker's compare-and-set under way.
-    expected: [Option<u64>; MAX_WALKERS],
+    /// `expected` of each walker's compare-and-set under way, and the bits that it compares.
+    expected: [Option<(u64, u64)>; MAX_WALKERS],
     /// An invalidation was accepted, and its answer does not show yet: control may be busy.
     invalidates: bool,
 }
@@ -103,7 +105,8 @@ impl Watchdog {
         let (pins, shown) = (&inputs.memory, &outputs.memory);
         if pins.resp_valid != 0
             && let Some(expected) = self.expected.get_mut(usize::from(pins.resp_id))
-            && expected.take().is_some_and(|it| it != pins.resp_data)
+            && let Some((value, bits)) = expected.take()
+            && (pins.resp_data ^ value) & bits != 0
             && pins.resp_error == 0
         {
             self.credit += self.lost_race_cycles;
@@ -112,7 +115,7 @@ impl Watchdog {
             && shown.req_op == MEM_COMPARE_AND_SET
             && let Some(expected) = self.expected.get_mut(usize::from(shown.req_id))
         {
-            *expected = Some(shown.req_expected);
+            *expected = Some((shown.req_expected, byte_mask(shown.req_be)));
         }
     }
 
@@ -188,6 +191,7 @@ mod tests {
             inputs.ports[1].req_valid = u8::from(*cycle == 0);
             outputs.memory.req_valid = u8::from(*cycle == 1);
             outputs.memory.req_op = MEM_COMPARE_AND_SET;
+            outputs.memory.req_be = 0x0f;
             outputs.memory.req_expected = 7;
             inputs.memory.resp_valid = u8::from(*cycle == 2);
             inputs.memory.resp_data = data;
@@ -202,6 +206,8 @@ mod tests {
         assert_eq!(late_beside_a_compare_and_set(7, 0), Some(51));
         assert_eq!(late_beside_a_compare_and_set(8, 0), Some(51 + race));
         assert_eq!(late_beside_a_compare_and_set(0, 1), Some(51));
+        // What changed beside the entry of 4 bytes was not compared.
+        assert_eq!(late_beside_a_compare_and_set(7 | 1 << 32, 0), Some(51));
     }
 
     #[test]

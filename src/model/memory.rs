@@ -10,7 +10,7 @@ use foldhash::fast::FixedState;
 use crate::arch::{BusError, PhysicalAddress};
 use crate::config::MemorySpec;
 
-use super::mmu_pkg::{MEM_COMPARE_AND_SET, MEM_READ, MemoryIn, MemoryOut};
+use super::mmu_pkg::{MEM_COMPARE_AND_SET, MEM_READ, MemoryIn, MemoryOut, byte_mask};
 
 const PAGE_SHIFT: u32 = 12;
 const CELLS_PER_PAGE: usize = 512;
@@ -246,22 +246,6 @@ impl PartialEq for Memory {
             && self.pending == other.pending
             && self.contents() == other.contents()
     }
-}
-
-/// A mask of the bytes that byte enables name.
-const fn byte_mask(enables: u8) -> u64 {
-    if enables == 0xff {
-        return u64::MAX;
-    }
-    let mut mask = 0;
-    let mut byte = 0;
-    while byte < 8 {
-        if enables >> byte & 1 != 0 {
-            mask |= 0xff << (8 * byte);
-        }
-        byte += 1;
-    }
-    mask
 }
 
 type Page = Box<[u64; CELLS_PER_PAGE]>;

@@ -58,6 +58,23 @@ pub const MEM_WRITE: u8 = 1;
 /// A compare-and-set of the enabled bytes (contract 3, 8.3).
 pub const MEM_COMPARE_AND_SET: u8 = 2;
 
+/// A mask of the bits of the bytes that byte enables name.
+#[inline]
+pub const fn byte_mask(enables: u8) -> u64 {
+    if enables == 0xff {
+        return u64::MAX;
+    }
+    let mut mask = 0;
+    let mut byte = 0;
+    while byte < 8 {
+        if enables >> byte & 1 != 0 {
+            mask |= 0xff << (8 * byte);
+        }
+        byte += 1;
+    }
+    mask
+}
+
 // Look-up codes (contract 6 and 7.1).
 /// No look-up in this cycle.
 pub const LOOKUP_NONE: u8 = 0;

@@ -6,7 +6,7 @@ use crate::arch::registers::{cr0, cr4, efer};
 
 use super::mmu_pkg::{
     ControlOut, Inputs, LOOKUP_NONE, MAX_WALKERS, MEM_COMPARE_AND_SET, Outputs, PREFETCH_ENTRY,
-    PSC_LEVELS, Queues, WALK_NONE, WALK_START, WalkEvent,
+    PSC_LEVELS, Queues, WALK_NONE, WALK_START, WalkEvent, byte_mask,
 };
 use super::port::Response;
 use super::spec::{STLB, Spec};
@@ -120,7 +120,7 @@ impl Statistics {
             let compare_and_set = request.req_op == MEM_COMPARE_AND_SET;
             self.count_memory_request(compare_and_set);
             if let Some(slot) = self.watch.expected.get_mut(usize::from(request.req_id)) {
-                let bits = enabled_bits(request.req_be);
+                let bits = byte_mask(request.req_be);
                 *slot = compare_and_set.then_some((request.req_expected, bits));
             }
         }
@@ -148,12 +148,6 @@ const fn caches_in_mode(control: &ControlOut) -> usize {
     } else {
         3
     }
-}
-
-/// The bits of a cell in the bytes that `enables` names.
-fn enabled_bits(enables: u8) -> u64 {
-    let bytes = (0..8).filter(|byte| enables >> byte & 1 != 0);
-    bytes.fold(0, |bits, byte| bits | 0xff << (8 * byte))
 }
 
 /// Whether a START, not a restart, looks the paging-structure caches up: of a request unless its walk begins at CR3, of a prefetch with

@@ -176,12 +176,7 @@ pub struct Transaction {
 impl Transaction {
     /// The bits that its byte enables name.
     pub fn mask(&self) -> u64 {
-        match self.byte_enables {
-            0xff => u64::MAX,
-            enables => (0..8)
-                .filter(|byte| enables >> byte & 1 != 0)
-                .fold(0, |mask, byte| mask | 0xff << (8 * byte)),
-        }
+        pkg::byte_mask(self.byte_enables)
     }
 
     /// A compare-and-set that found what it expected, and so wrote.
