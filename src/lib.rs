@@ -45,6 +45,7 @@ pub mod cli;
 pub mod config;
 pub mod conform;
 pub mod cosim;
+pub mod explain;
 pub mod golden;
 pub mod model;
 pub mod reference;
