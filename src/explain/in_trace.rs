@@ -108,7 +108,7 @@ struct Wanted {
 }
 
 /// Runs `references` through the model of `config`, as `run` does, until the reference number `occurrence` (from 1) to the page of
-/// `address` has its answer. `progress` is told how many are done.
+/// `address` has its answer.
 ///
 /// # Errors
 /// [`InTraceError`].
@@ -117,12 +117,10 @@ pub fn find(
     references: impl Iterator<Item = Result<MemoryReference, TraceError>>,
     address: u64,
     occurrence: u64,
-    mut progress: impl FnMut(u64),
 ) -> Result<Explained, InTraceError> {
     let mapping = requester::mapping(config)?;
     let mut search = Search::new(config, mapping, address, occurrence)?;
     let mut explained = None;
-    let mut presented = 0;
     for reference in references {
         let reference = reference?;
         let (first, second) = reference.split();
@@ -132,8 +130,6 @@ pub fn find(
             }
         }
         search.counts.add(reference.kind());
-        presented += 1;
-        progress(presented);
         if explained.is_some() && (search.window == 1 || search.ticked.twin().is_complete()) {
             break;
         }

@@ -392,7 +392,6 @@ fn a_reference_of_a_trace_has_the_cycles_that_it_has_in_run() {
                     references.iter().map(|reference| Ok(*reference)),
                     address,
                     occurrence,
-                    |_| {},
                 )
                 .expect("it is there");
                 assert_eq!(found.found.address.0, part.address());
@@ -410,7 +409,7 @@ fn a_page_that_a_trace_does_not_touch_is_refused_with_the_pages_nearest_to_it() 
     let config = Config::default();
     let find = |address, occurrence| {
         let references = references(50).into_iter().map(Ok);
-        in_trace::find(&config, references, address, occurrence, |_| {}).expect_err("not there")
+        in_trace::find(&config, references, address, occurrence).expect_err("not there")
     };
     let in_trace::InTraceError::Absent {
         found,

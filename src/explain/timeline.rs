@@ -264,7 +264,7 @@ fn say(what: &What, record: &Record) -> (String, String, &'static str) {
         ),
         What::LookUp { code, retry, entry } => {
             let again = if *retry { "again: " } else { "" };
-            let text = format!("{again}{}", first_level_text(*code, *entry));
+            let text = format!("{again}{}", first_level_text(*code, *entry, record));
             (
                 first_level.to_owned(),
                 text,
@@ -386,7 +386,10 @@ fn place(set: Option<u16>, ways: String) -> String {
     set.map_or(ways.clone(), |set| format!("set {set} {ways}"))
 }
 
-fn first_level_text(code: u8, entry: u8) -> String {
+fn first_level_text(code: u8, entry: u8, record: &Record) -> String {
+    let refused = record
+        .responded
+        .is_some_and(|(_, response)| response.status == STATUS_GENERAL_PROTECTION);
     match code {
         LOOKUP_HIT_4K => "hit in the array of 4K pages".to_owned(),
         LOOKUP_HIT_2M => "hit in the array of 2M pages".to_owned(),
@@ -401,7 +404,8 @@ fn first_level_text(code: u8, entry: u8) -> String {
         LOOKUP_MERGED => {
             format!("no match: waits for another miss of the page, in miss-queue entry {entry}")
         }
-        _ => "not asked: paging is off, or the address is not canonical".to_owned(),
+        _ if refused => "not asked: the address is not canonical".to_owned(),
+        _ => "not asked: paging is off".to_owned(),
     }
 }
 
