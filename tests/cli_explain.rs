@@ -309,7 +309,7 @@ fn a_page_that_the_trace_does_not_touch_is_refused_with_the_nearest() {
             .lines()
             .find(|line| line.starts_with("remedy")),
         Some(
-            "remedy: give an address in a page that it touches; nearest are those at 0x401000 and 0x1ffeffe000"
+            "remedy: give an address in a page that it touches; nearest: 0x401000 and 0x1ffeffe000"
         )
     );
     let output = command(

@@ -328,7 +328,7 @@ fn refused(error: InTraceError, file: &str) -> CliError {
                 (0, nearest) => {
                     let nearest: Vec<_> = nearest.iter().map(|page| format!("{page:#x}")).collect();
                     format!(
-                        "give an address in a page that it touches; nearest are those at {}",
+                        "give an address in a page that it touches; nearest: {}",
                         nearest.join(" and ")
                     )
                 }

@@ -7,7 +7,8 @@ use serde::Serialize;
 use thiserror::Error;
 
 use super::Hex;
-use super::record::{Record, Recorder};
+use super::events::Record;
+use super::record::Recorder;
 use super::walk::{self, Walked};
 use crate::arch::{PageSize, PhysicalAddress, Registers};
 use crate::config::Config;

@@ -4,7 +4,8 @@
 
 use std::collections::BTreeMap;
 
-use super::record::{Record, Recorder};
+use super::events::Record;
+use super::record::Recorder;
 use crate::arch::{Access, AccessKind};
 use crate::config::Config;
 use crate::cosim::ticked::{Hang, Ticked};

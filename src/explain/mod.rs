@@ -14,11 +14,13 @@
 //! | [`situation`] | control bits and the access |
 //! | [`walk`] | the entries field by field, rights, verdict, accessed and dirty bits |
 //! | [`rules`] | every rule that may deny an access, and the bits of an error code, with their reasons |
+//! | [`events`] | what is recorded of a request |
 //! | [`record`] | the model with its monitor looked at: what was done for a request, by cycle |
 //! | [`timeline`] | that as lines, causes and a formula |
 //! | [`machine`] | a situation run on the model |
 //! | [`in_trace`] | a reference of a trace, with all that ran before it |
 
+pub mod events;
 pub mod in_trace;
 pub mod machine;
 pub mod map;

@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
+use super::events::{Cause, Record};
 use super::map::MapSpec;
-use super::record::{Cause, Record, Recorder};
+use super::record::Recorder;
 use super::situation::{Controls, registers};
 use super::split::Mode;
 use super::timeline::Timeline;
@@ -313,7 +314,7 @@ fn references(count: u64) -> Vec<MemoryReference> {
     (0..count).map(reference).collect()
 }
 
-/// Every part of a reference with its answer, as `run` has it, up to the reference number `until` (from 0).
+/// Every part of a reference with its answer, as `run` has it.
 fn as_run_has_it(
     config: &Config,
     references: &[MemoryReference],

@@ -5,7 +5,7 @@
 use serde::Serialize;
 
 use super::Hex;
-use super::record::{Cause, Event, Next, Record, What};
+use super::events::{Cause, Event, Next, Record, What};
 use crate::arch::{Level, PageFaultCode, PageSize};
 use crate::config::Config;
 use crate::cosim::events::{EntryBits, port_name};

@@ -397,7 +397,7 @@ impl Text {
         self.line(
             "",
             &format!(
-                "Memory: {} reads, {} compare-and-sets.",
+                "Memory: entries read {}, compare-and-sets {}.",
                 run.memory_reads, run.compare_and_sets
             ),
         );
