@@ -31,6 +31,7 @@
 //! | [`golden`] | golden traces: what both twins must reproduce to the byte |
 //! | [`trace`] | traces of real programs, and where their pages lie in memory |
 //! | [`tables`] | what page tables cost |
+//! | [`explain`] | one translation, step by step |
 //! | [`cli`] | the commands of the binary `twinwalk` |
 //!
 //! A first run of the parts: a configuration, and what it says to the hardware.
@@ -45,6 +46,7 @@ pub mod cli;
 pub mod config;
 pub mod conform;
 pub mod cosim;
+pub mod explain;
 pub mod golden;
 pub mod model;
 pub mod reference;

@@ -11,6 +11,7 @@ pub mod check;
 pub mod config;
 pub mod conform;
 mod error;
+pub mod explain;
 pub mod golden;
 mod machine;
 mod output;
@@ -72,6 +73,7 @@ enum Command {
     Check(check::Args),
     Config(config::Args),
     Conform(conform::Args),
+    Explain(explain::Args),
     Golden(golden::Args),
     Replay(replay::Args),
     Run(run::Args),
@@ -85,6 +87,7 @@ impl Command {
             Self::Check(args) => check::run(args, context),
             Self::Config(args) => config::run(args, context),
             Self::Conform(args) => conform::run(args, context),
+            Self::Explain(args) => explain::run(args, context),
             Self::Golden(args) => golden::run(args, context),
             Self::Replay(args) => replay::run(args, context),
             Self::Run(args) => run::run(args, context),

@@ -1,0 +1,435 @@
+//! What is explained is what happens: the walk against the model, the timeline against the model by arithmetic, a trace against `run`.
+//!
+//! Contract: 12 and 13.1. SDM: none. Counterpart: none.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::events::{Cause, Record};
+use super::map::MapSpec;
+use super::record::Recorder;
+use super::situation::{Controls, registers};
+use super::split::Mode;
+use super::timeline::Timeline;
+use super::walk::{Ended, explain};
+use super::{in_trace, machine, tables};
+use crate::arch::{Access, AccessKind, PhysicalAddress};
+use crate::config::{Config, Source, load};
+use crate::cosim::requester;
+use crate::cosim::ticked::Ticked;
+use crate::model::mmu_pkg::{
+    STATUS_BUS_ERROR, STATUS_GENERAL_PROTECTION, STATUS_PAGE_FAULT, STATUS_TRANSLATED,
+};
+use crate::model::{Answered, FrontEnd, Memory, Mmu, OneAtATime, Operation, Request, Response};
+use crate::reference::SparseMemory;
+use crate::trace::{LazyTables, MemoryReference, ReferenceKind};
+
+/// A situation, as the options give it.
+struct Given {
+    config: Config,
+    boot: Vec<Operation>,
+    words: BTreeMap<u64, u64>,
+}
+
+fn config(text: &str, set: &[&str]) -> Config {
+    let source = Source::parse(std::ffi::OsStr::new(text));
+    let set: Vec<String> = set.iter().map(|text| (*text).to_owned()).collect();
+    load(&source, &set).expect("a valid machine").config
+}
+
+fn given(config: Config, bits: u32, maps: &[&str], controls: &str) -> (Given, Controls) {
+    let mode = Mode::from_bits(bits).expect("there is one");
+    let spec = mode.paging().expect("the machine has it").spec();
+    let parse = |text: &&str| MapSpec::parse(text, mode, spec).expect(text);
+    let maps: Vec<_> = maps.iter().map(parse).collect();
+    let image = tables::build(&maps, spec, config.memory_size_bytes()).expect("there is room");
+    let mut read = Controls::default();
+    if !controls.is_empty() {
+        read.read(controls).expect(controls);
+    }
+    let given = Given {
+        boot: read.boot(mode, image.root),
+        words: image.words,
+        config,
+    };
+    (given, read)
+}
+
+/// The same by arithmetic on time.
+fn measured(given: &Given, address: u64, accesses: &[Access]) -> Vec<crate::model::Alone> {
+    let mut memory = Memory::new(&given.config.memory, given.config.mapping.seed);
+    for (at, value) in &given.words {
+        memory.write_u64(*at, *value).expect("memory stands there");
+    }
+    let mut one = OneAtATime::new(&given.config, memory);
+    for operation in &given.boot {
+        assert!(!one.control(operation), "{operation:x?}");
+    }
+    let translate = |access: &Access| {
+        let port = usize::from(!access.is_fetch());
+        let request = Request {
+            va: address,
+            access: *access,
+            id: 0,
+        };
+        one.translate(port, &request)
+    };
+    accesses.iter().map(translate).collect()
+}
+
+fn assert_as_measured(record: &Record, alone: &crate::model::Alone, config: &Config) {
+    let response = |response: &Response| Response { id: 0, ..*response };
+    let (responded_at, answer) = record.responded.expect("an answer");
+    let accesses = record.before_restart.unwrap_or_default();
+    assert_eq!(response(&answer), response(&alone.response));
+    assert_eq!(record.accepted_at, alone.accepted_at);
+    assert_eq!(responded_at, alone.responded_at);
+    assert_eq!(record.first_level, alone.first_level);
+    assert_eq!(record.stlb, alone.stlb);
+    assert_eq!(record.accesses.reads + accesses.reads, alone.memory_reads);
+    assert_eq!(
+        record.accesses.compare_and_sets + accesses.compare_and_sets,
+        alone.compare_and_sets
+    );
+    let latency = record.latency_cycles().expect("an answer");
+    assert_eq!(record.causes.iter().sum::<u64>(), latency);
+    let timeline = Timeline::of(record, config).expect("an answer");
+    assert_eq!(timeline.latency_cycles, latency);
+    assert!(timeline.events.is_sorted_by_key(|line| line.cycle));
+    let last = timeline.events.last().expect("the answer");
+    assert_eq!(last.after_cycles, latency);
+}
+
+/// Situations of every kind: maps, control bits, privilege level, accesses.
+const SITUATIONS: [(&[&str], &str, u8, &[AccessKind]); 17] = {
+    use AccessKind::{Fetch, Read, Write};
+    [
+        (&["0x401000=0x1234000"], "", 3, &[Read, Read]),
+        (&["0x400000=0x1200000,2m"], "", 3, &[Write, Fetch, Read]),
+        (&["0=0,1g"], "", 3, &[Read, Write]),
+        (&["0x401000=0x1234000,absent"], "", 3, &[Read, Read]),
+        (&["0x401000=0x1234000,pde.absent"], "", 3, &[Read, Read]),
+        (&["0x401000=0x1234000,pdpte.absent"], "", 0, &[Write, Write]),
+        (
+            &["0x401000=0x1234000,pml4e.absent"],
+            "nxe=0",
+            0,
+            &[Fetch, Read],
+        ),
+        (&["0x401000=0x1234000,bit51=1"], "", 3, &[Read, Read]),
+        (&["0x400000=0x1200000,2m,bit13=1"], "", 3, &[Write, Write]),
+        (&["0x401000=0x1234000"], "smap=1", 0, &[Read, Write]),
+        (
+            &["0x401000=0x1234000"],
+            "smap=1,smep=1,ac=1",
+            0,
+            &[Read, Fetch, Fetch],
+        ),
+        (&["0x401000=0x1234000,nx"], "", 3, &[Fetch, Read, Fetch]),
+        (
+            &["0x401000=0x1234000,key=2"],
+            "pkru=0x20",
+            3,
+            &[Read, Write, Write],
+        ),
+        (&["0x401000=0x1234000,d=0"], "", 3, &[Read, Write, Write]),
+        (
+            &["0x401000=0x1234000,a=0,d=0,pml4e.a=0"],
+            "pcid=7",
+            3,
+            &[Write, Read],
+        ),
+        (&["0x401000=0x1234000,super"], "wp=0", 3, &[Read, Read]),
+        (&[], "pg=0", 3, &[Read, Fetch]),
+    ]
+};
+
+#[test]
+fn the_cycles_are_those_that_the_model_measures_and_the_contracts_formula_gives() {
+    for machine in [
+        "preset:default",
+        "preset:tiny",
+        "preset:l1-only",
+        "preset:no-psc",
+    ] {
+        for (maps, controls, cpl, kinds) in SITUATIONS {
+            let config = config(machine, &["capabilities.page_1g=true"]);
+            let (given, controls) = given(config, 48, maps, controls);
+            let accesses: Vec<_> = kinds
+                .iter()
+                .map(|kind| controls.access(*kind, cpl))
+                .collect();
+            let address = 0x40_1abc;
+            let records =
+                machine::run(&given.config, &given.boot, &given.words, address, &accesses)
+                    .expect("it answers");
+            let measured = measured(&given, address, &accesses);
+            assert_eq!(records.len(), measured.len());
+            for (record, alone) in records.iter().zip(&measured) {
+                assert_as_measured(record, alone, &given.config);
+                let timeline = Timeline::of(record, &given.config).expect("an answer");
+                if given.config.memory.jitter_cycles == 0 {
+                    let formula = timeline.formula.expect("one request alone");
+                    assert_eq!(
+                        formula.difference_cycles, 0,
+                        "{machine} {maps:?} {formula:?}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn jitter_of_memory_is_what_the_formula_does_not_know() {
+    let config = config("preset:default", &["memory.jitter_cycles=9"]);
+    let (given, controls) = given(config, 48, &["0=0x10000"], "");
+    let accesses = [controls.access(AccessKind::Read, 3)];
+    let records =
+        machine::run(&given.config, &given.boot, &given.words, 0, &accesses).expect("it answers");
+    assert_as_measured(
+        &records[0],
+        &measured(&given, 0, &accesses)[0],
+        &given.config,
+    );
+    let timeline = Timeline::of(&records[0], &given.config).expect("an answer");
+    let formula = timeline.formula.expect("one request alone");
+    assert!((1..=36).contains(&formula.difference_cycles), "{formula:?}");
+}
+
+#[test]
+fn a_walk_that_began_at_a_cached_entry_and_faults_begins_again_and_the_formula_says_so() {
+    let config = Config::default();
+    let (given, controls) = given(config, 48, &["0x401000=0x10000"], "");
+    let mut memory = Memory::new(&given.config.memory, 1);
+    for (at, value) in &given.words {
+        memory.write_u64(*at, *value).expect("memory stands there");
+    }
+    let recorder = Recorder::new(Mmu::new(&given.config));
+    recorder.watch(1, 1);
+    let mut ticked = Ticked::new(&given.config, recorder, memory, false);
+    for operation in &given.boot {
+        ticked.control(operation).expect("it answers");
+    }
+    for va in [0x40_1000, 0x40_2000] {
+        let request = Request {
+            va,
+            access: controls.access(AccessKind::Read, 3),
+            id: 0,
+        };
+        ticked.translate(1, &request).expect("it answers");
+    }
+    let [record] = ticked.twin().records() else {
+        panic!("one is watched");
+    };
+    assert_eq!(record.number, 1);
+    let timeline = Timeline::of(record, &given.config).expect("an answer");
+    let formula = timeline.formula.expect("one request alone");
+    assert_eq!(
+        formula.numbers,
+        "1 + 7 + 5 + (4 + 0)(50 + 2) + 1 + (1 + 0)(50 + 2)"
+    );
+    assert_eq!(formula.difference_cycles, 0);
+    assert_eq!(timeline.psc, Some("PDE"));
+    assert_eq!(record.causes[Cause::Start as usize], 2);
+}
+
+/// Whether the model answered what the manual says.
+fn is_answer(ended: &Ended, response: &Response, address: u64) -> bool {
+    match ended {
+        Ended::Translated {
+            physical_address, ..
+        } => response.status == STATUS_TRANSLATED && response.pa == physical_address.0,
+        Ended::PageFault {
+            error_code, cr2, ..
+        } => {
+            response.status == STATUS_PAGE_FAULT
+                && u32::from(response.error_code) == *error_code
+                && cr2.0 == address
+        }
+        Ended::GeneralProtection => response.status == STATUS_GENERAL_PROTECTION,
+        Ended::BusError { .. } => response.status == STATUS_BUS_ERROR,
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn the_machine_answers_what_the_manual_says_whatever_the_entries(
+        bits in any::<bool>(),
+        size in 0_usize..3,
+        upper in any::<u64>(),
+        leaf in any::<u64>(),
+        which in 0_u32..64,
+        controls in any::<u16>(),
+        cpl in 0_u8..4,
+        kind in 0_usize..3,
+    ) {
+        let on = |bit: u32| controls >> bit & 1;
+        let page = ["4k", "2m", "1g"][size];
+        let level = ["pde", "pdpte", "pml4e"][size];
+        let map = format!(
+            "0=0x40000000,{page},bit{which}={},us={},rw={},xd={},key={},d={},{level}.us={},{level}.rw={},{level}.bit{}=1",
+            leaf & 1, leaf >> 1 & 1, leaf >> 2 & 1, leaf >> 3 & 1, leaf >> 4 & 15, leaf >> 8 & 1,
+            upper & 1, upper >> 1 & 1, upper >> 2 & 63
+        );
+        let text = format!(
+            "wp={},smep={},smap={},pke={},nxe={},ac={},implicit={},pkru={}",
+            on(0), on(1), on(2), on(3), on(4), on(5), on(6), u32::from(controls) << 2
+        );
+        let width = if bits { 57 } else { 48 };
+        let (given, controls) = given(Config::default(), width, &[&map], &text);
+        let capabilities = given.config.arch_capabilities();
+        let registers = registers(&given.boot, &capabilities).expect("allowed");
+        let access = controls.access(AccessKind::ALL[kind], cpl);
+        let mut memory = SparseMemory::new(given.config.memory_size_bytes());
+        for (at, value) in &given.words {
+            memory.poke(PhysicalAddress::new(*at), *value).expect("memory stands there");
+        }
+        let accesses = [access, access];
+        let records = machine::run(&given.config, &given.boot, &given.words, 0xabc, &accesses).expect("it answers");
+        for record in &records {
+            let walked = explain(&registers, &capabilities, &access, 0xabc, &mut memory);
+            let (_, response) = record.responded.expect("an answer");
+            prop_assert!(is_answer(&walked.outcome, &response, 0xabc), "{map} {walked:?} {response:?}");
+        }
+    }
+}
+
+/// References over few pages, some of which cross from one to the next.
+fn references(count: u64) -> Vec<MemoryReference> {
+    let reference = |number: u64| {
+        let random = number.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23) ^ number;
+        let kind = ReferenceKind::ALL[(random % 3) as usize];
+        let page = 0x40_0000 + (random >> 8) % 40 * 4096 + (random >> 20) % 3 * (1 << 21);
+        MemoryReference::new(
+            kind,
+            page + (random >> 32) % 4096,
+            1 + (random >> 50) as u16 % 16,
+        )
+        .expect("in range")
+    };
+    (0..count).map(reference).collect()
+}
+
+/// Every part of a reference with its answer, as `run` has it.
+fn as_run_has_it(
+    config: &Config,
+    references: &[MemoryReference],
+) -> Vec<(MemoryReference, Answered)> {
+    let mapping = requester::mapping(config).expect("it is possible");
+    let mut front_end = FrontEnd::new(config, Memory::new(&config.memory, config.mapping.seed));
+    for control in requester::boot(config, &mapping) {
+        front_end.control(
+            &Operation::new(control.kind as u8, control.data),
+            &mut |_: &Answered| {},
+        );
+    }
+    let mut tables = LazyTables::new(mapping);
+    let mut parts = Vec::new();
+    let mut answers = Vec::new();
+    for reference in references {
+        let (first, second) = reference.split();
+        for part in [Some(first), second].into_iter().flatten() {
+            if let Some(path) = tables.touch(part.address()).expect("no conflict") {
+                for entry in path.iter() {
+                    front_end
+                        .store(entry.address.raw(), entry.value)
+                        .expect("memory stands there");
+                }
+            }
+            let (_, access) = requester::access(&part, requester::privilege(config));
+            let request = Request {
+                va: part.address(),
+                access,
+                id: 0,
+            };
+            parts.push(part);
+            front_end.translate(&request, &mut |answered: &Answered| answers.push(*answered));
+        }
+    }
+    front_end.finish(&mut |answered: &Answered| answers.push(*answered));
+    parts.into_iter().zip(answers).collect()
+}
+
+#[test]
+fn a_reference_of_a_trace_has_the_cycles_that_it_has_in_run() {
+    for set in [
+        &[][..],
+        &["front_end.window=8", "ports.data_ports=2"],
+        &[
+            "front_end.window=16",
+            "front_end.issue_gap_cycles=2",
+            "mapping.pages=\"mixed\"",
+        ],
+        &["prefetch.next_page=true", "mapping.levels=5"],
+        &[
+            "mapping.pages=\"2m\"",
+            "memory.jitter_cycles=5",
+            "front_end.window=4",
+        ],
+    ] {
+        for machine in ["preset:default", "preset:tiny"] {
+            let config = config(machine, set);
+            let references = references(400);
+            let expected = as_run_has_it(&config, &references);
+            let address = 0x40_3000;
+            let shift = requester::mapping(&config)
+                .expect("it is possible")
+                .translate(address)
+                .expect("canonical")
+                .size
+                .shift();
+            let wanted: Vec<_> = expected
+                .iter()
+                .filter(|(part, _)| part.address() >> shift == address >> shift)
+                .collect();
+            for occurrence in [1, 2, 3, wanted.len() as u64] {
+                let (part, answered) = wanted[occurrence as usize - 1];
+                let found = in_trace::find(
+                    &config,
+                    references.iter().map(|reference| Ok(*reference)),
+                    address,
+                    occurrence,
+                )
+                .expect("it is there");
+                assert_eq!(found.found.address.0, part.address());
+                assert_eq!(found.record.number, answered.number);
+                assert_eq!(found.record.port, usize::from(answered.port));
+                assert_eq!(found.record.retried, answered.retried);
+                assert_as_measured(&found.record, &answered.what, &config);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_page_that_a_trace_does_not_touch_is_refused_with_the_pages_nearest_to_it() {
+    let config = Config::default();
+    let find = |address, occurrence| {
+        let references = references(50).into_iter().map(Ok);
+        in_trace::find(&config, references, address, occurrence).expect_err("not there")
+    };
+    let in_trace::InTraceError::Absent {
+        found,
+        references,
+        nearest,
+        ..
+    } = find(0x50_0000, 1)
+    else {
+        panic!("it is absent");
+    };
+    assert_eq!((found, references), (0, 50));
+    assert_eq!(nearest.len(), 2);
+    assert!(
+        nearest[0] < 0x50_0000 && nearest[1] > 0x50_0000,
+        "{nearest:x?}"
+    );
+    let error = find(0x40_0000 + 4096 * 3, 10_000);
+    assert!(
+        error.to_string().contains("times only, not 10000"),
+        "{error}"
+    );
+}
