@@ -254,7 +254,7 @@ impl Parser<'_> {
                 None => (rest, None),
             },
         };
-        let fields = fields_of(level, level == leaf);
+        let fields = fields_of(self.mode, level, level == leaf);
         let Some(value) = value else {
             return Err(self.unknown(at, rest, fields, level));
         };
@@ -356,8 +356,10 @@ fn has_key(field: &Field) -> bool {
 }
 
 /// The fields of an entry of `level`.
-fn fields_of(level: Level, leaf: bool) -> &'static [Field] {
-    EntryKind::of(level, leaf).map_or(&[], EntryKind::fields)
+fn fields_of(mode: Mode, level: Level, leaf: bool) -> &'static [Field] {
+    mode.paging()
+        .and_then(|mode| EntryKind::of(mode, level, leaf))
+        .map_or(&[], EntryKind::fields)
 }
 
 /// The bits of an entry.
