@@ -44,9 +44,9 @@ conform *ARGS: build
 oracle *ARGS: build
     tests/qemu/run {{ARGS}}
 
-# Seeded bugs (tests/seeded): each must be caught first by the checker that is named for it; prints which, in some minutes
+# Seeded bugs (tests/seeded): each must be caught first by the checker that is named for it; prints which, in some minutes. Needs QEMU
 must-fail:
-    cargo test {{twin}} --test must_fail_rtl --test must_fail_rust --test regress --test sdm_caching -- --include-ignored --nocapture
+    cargo test {{twin}} --test must_fail_rtl --test must_fail_rust --test must_fail_oracle --test oracle --test regress --test sdm_caching -- --include-ignored --nocapture
 
 # Speed of the model, of the RTL, and their ratio, from one run; built for speed, and the RTL as a library of its own, without waves
 bench:
