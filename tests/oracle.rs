@@ -61,7 +61,7 @@ const SMALL: [&str; 6] = ["5", "--machines", "4:40", "--cases", "3", "--no-confo
 
 #[test]
 fn arguments_that_make_no_sense_are_refused_with_what_to_give() {
-    let cases: [(&[&str], &[&str]); 8] = [
+    let cases: [(&[&str], &[&str]); 9] = [
         (&[], &["usage:"]),
         (&["seven"], &["SEED is 'seven'", "decimal or 0x"]),
         (&["4294967296"], &["at most 4294967295"]),
@@ -69,6 +69,7 @@ fn arguments_that_make_no_sense_are_refused_with_what_to_give() {
         (&["1", "--fast"], &["no option --fast"]),
         (&["1", "--cases"], &["--cases needs a value"]),
         (&["1", "--machines", "3:40"], &["'3:40' is no machine"]),
+        (&["1", "--machines", "4:36,2:36"], &["'2:36' is no machine"]),
         (&["1", "--cases", "1"], &["one for each machine"]),
     ];
     for (arguments, words) in cases {

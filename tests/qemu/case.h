@@ -29,7 +29,7 @@ struct Path {
     u64 table[6];   // by level: the table's address
 };
 
-enum Quirk : u32 { RSVD_P = 1, A_1G_FAULT = 2, I_D_32 = 4 };
+enum Quirk : u32 { RSVD_P = 1, A_1G_FAULT = 2 };
 
 struct Step {
     Probe probe;

@@ -65,6 +65,17 @@ void run(const Settings& settings) {
 
 }  // namespace
 
+// An exception outside of a probe: the program itself is wrong.
+extern "C" [[noreturn]] void unexpected_exception() {
+    put("exception ");
+    put_decimal(outcome.vector);
+    put(" cr2 ");
+    put_hex(outcome.cr2);
+    put(" code ");
+    put_hex(outcome.error_code);
+    give_up("the program itself faulted", exception_rip);
+}
+
 extern "C" [[noreturn]] void oracle_main(const char* line) {
     open_output();
     read_settings(line);

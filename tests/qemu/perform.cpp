@@ -8,7 +8,7 @@
 namespace {
 
 constexpr u32 PAGE_FAULT = 14, GENERAL_PROTECTION = 13;
-constexpr u32 EC_P = 1, EC_RSVD = 8, EC_FETCH = 16;
+constexpr u32 EC_P = 1, EC_RSVD = 8;
 
 u64 read_entry(const volatile void* at) {
     return IS_LONG ? *static_cast<const volatile u64*>(at) : *static_cast<const volatile u32*>(at);
@@ -64,11 +64,6 @@ u32 manual_code(Case& c, u32 code) {
     if ((code & EC_RSVD) && !(code & EC_P)) {
         c.quirks |= RSVD_P;
         code |= EC_P;
-    }
-    // In 32-bit paging a fetch shows only with SMEP: NXE counts only with CR4.PAE.
-    if (!IS_LONG && (code & EC_FETCH) && !(c.regs.cr4 & CR4_SMEP)) {
-        c.quirks |= I_D_32;
-        code &= ~EC_FETCH;
     }
     return code;
 }

@@ -23,6 +23,11 @@ constexpr u32 TABLE_ENTRIES = 1u << INDEX_BITS;
 // The bits that the index of `level` stands above.
 constexpr unsigned level_shift(int level) { return FRAME_BITS + INDEX_BITS * static_cast<unsigned>(level - 1); }
 
+// Segments: code and data for each privilege level, then the task state.
+constexpr u16 code_segment(u16 level) { return static_cast<u16>(0x08 + 0x10 * level) | level; }
+constexpr u16 data_segment(u16 level) { return static_cast<u16>(0x10 + 0x10 * level) | level; }
+constexpr u16 TASK_SEGMENT = 0x48;
+
 // Patches of RAM, 2 MiB each, spread over the physical addresses.
 constexpr u32 PATCHES_MAX = 64;
 constexpr unsigned PATCH_BITS = 21;
@@ -79,4 +84,15 @@ volatile void* window(u64 address);
 void enter(Registers& regs);
 void leave();
 
+// Makes an access. All registers but those of `probe_from` survive, whatever comes of it.
 Outcome probe(const Probe& probe);
+
+// Defined in assembler: entries of the exceptions 0 to 31 and of the interrupt, 16 bytes apart; the end of the stack that they run on;
+// what the last one left; the code of probes.
+extern "C" {
+extern const char exception_entries[], probe_read[], probe_write[];
+extern char exception_stack_end[];
+extern volatile Outcome outcome;
+extern volatile word exception_rip;
+void probe_from(word rip, word cs, word ss, word flags, word address, word value);
+}

@@ -4,29 +4,15 @@
 //
 // The place is drawn from the seed. Below it: GiB 0 maps physical memory from 0 (supervisor), GiB 1 does so once more for user code
 // (read-only), GiB 2 maps the patches of RAM one after the other (supervisor).
+#include "case.h"
 #include "output.h"
-#include "platform.h"
 #include "ram.h"
 
-extern "C" {
-extern const char probe_read[], probe_write[], exception_entries[];
-extern char exception_stack_end[];
-extern volatile Outcome outcome;
-extern volatile word exception_rip;
-void probe_from(word rip, word cs, word ss, word flags, word address, word value);
-[[noreturn]] void settle_on(word base, void (*then)(const Settings&), const Settings* settings);
-[[noreturn]] void unexpected_exception();
-}
+extern "C" [[noreturn]] void settle_on(word base, void (*then)(const Settings&), const Settings* settings);
 
 namespace {
 
-constexpr u64 P = bit(0), RW = bit(1), US = bit(2), A = bit(5), D = bit(6), PS = bit(7);
-constexpr u64 CR4_PGE = bit(7), CR4_PKE = bit(22);
 constexpr u64 GIB = bit(30);
-// A code and a data segment for each privilege level, then the task state.
-constexpr u16 code_segment(u16 level) { return static_cast<u16>(0x08 + 0x10 * level) | level; }
-constexpr u16 data_segment(u16 level) { return static_cast<u16>(0x10 + 0x10 * level) | level; }
-constexpr u16 TASK = 0x48;
 constexpr u64 FLAGS = 2, FLAG_AC = bit(18);
 
 // A table of the program's own. None of it is touched by a case.
@@ -52,7 +38,7 @@ struct Gate {
 };
 
 TaskState task;
-u64 gdt[TASK / 8 + 2];
+u64 gdt[TASK_SEGMENT / 8 + 2];
 Gate idt[256];
 
 word base;  // where the program's own mappings begin
@@ -78,15 +64,15 @@ void load_descriptors() {
         gdt[code_segment(level) / 8] = 0x00AF9A000000FFFF | u64{level} << 45;
         gdt[data_segment(level) / 8] = 0x00CF92000000FFFF | u64{level} << 45;
     }
-    gdt[TASK / 8] = (sizeof task - 1) | (at & 0xFFFFFF) << 16 | u64{0x89} << 40 | (at >> 24 & 0xFF) << 56;
-    gdt[TASK / 8 + 1] = at >> 32;
+    gdt[TASK_SEGMENT / 8] = (sizeof task - 1) | (at & 0xFFFFFF) << 16 | u64{0x89} << 40 | (at >> 24 & 0xFF) << 56;
+    gdt[TASK_SEGMENT / 8 + 1] = at >> 32;
     for (u32 vector = 0; vector < 32; vector++) idt[vector] = gate(exception_entries + 16 * vector, 0);
     idt[SUCCESS] = gate(exception_entries + 16 * 32, 3);
     Pointer to_gdt{sizeof gdt - 1, reinterpret_cast<word>(gdt)};
     Pointer to_idt{sizeof idt - 1, reinterpret_cast<word>(idt)};
     asm volatile("lgdt %0" : : "m"(to_gdt));
     asm volatile("lidt %0" : : "m"(to_idt));
-    asm volatile("ltr %0" : : "r"(TASK));
+    asm volatile("ltr %0" : : "r"(TASK_SEGMENT));
 }
 
 u64 own_entry(int levels) { return physical(levels == 5 ? &own_pml4 : &own_pdpt) | P | RW | US | A; }
@@ -119,16 +105,6 @@ void settled(const Settings& settings) {
 }
 
 }  // namespace
-
-void unexpected_exception() {
-    put("exception ");
-    put_decimal(outcome.vector);
-    put(" cr2 ");
-    put_hex(outcome.cr2);
-    put(" code ");
-    put_hex(outcome.error_code);
-    give_up("the program itself faulted", exception_rip - base);
-}
 
 void settle(const Settings& settings, void (*then)(const Settings&)) {
     Random random(settings.seed ^ 0x70CA7E);
