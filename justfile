@@ -40,9 +40,13 @@ bless *ARGS: build
 conform *ARGS: build
     {{twinwalk}} conform {{ARGS}}
 
-# Seeded bugs (tests/seeded): each must be caught first by the checker that is named for it; prints which, in some minutes
+# Fresh paging vectors from QEMU on reference, model and RTL: SEED [--cases N] [--help for more] (docs/conform.md)
+oracle *ARGS: build
+    tests/qemu/run {{ARGS}}
+
+# Seeded bugs (tests/seeded): each must be caught first by the checker that is named for it; prints which, in some minutes. Needs QEMU
 must-fail:
-    cargo test {{twin}} --test must_fail_rtl --test must_fail_rust --test regress --test sdm_caching -- --include-ignored --nocapture
+    cargo test {{twin}} --test must_fail_rtl --test must_fail_rust --test must_fail_oracle --test oracle --test regress --test sdm_caching -- --include-ignored --nocapture
 
 # Speed of the model, of the RTL, and their ratio, from one run; built for speed, and the RTL as a library of its own, without waves
 bench:
@@ -64,7 +68,7 @@ lint-rust:
 
 # The shell scripts, where shellcheck is installed
 lint-shell:
-    @if command -v shellcheck >/dev/null; then shellcheck bootstrap .ci/run .ci/lint-rtl .ci/package .ci/portable .ci/bare; \
+    @if command -v shellcheck >/dev/null; then shellcheck bootstrap .ci/run .ci/lint-rtl .ci/package .ci/portable .ci/bare tests/qemu/run; \
     else echo 'shellcheck is not installed: the shell scripts were not checked'; fi
 
 # The documentation of the crate, warnings as errors

@@ -108,210 +108,85 @@ fn every_seeded_bug_is_in_the_table_of_the_documentation() {
 
 #[cfg(feature = "rtl")]
 mod built {
-    use std::fs;
-    use std::path::{Path, PathBuf};
+    use std::path::Path;
     use std::process::{Command, Output};
     use std::sync::Mutex;
     use std::time::Instant;
 
     use serde_json::Value;
 
-    use super::seeded_support::{Bug, SeededIn, chosen, line, root};
+    use super::seeded_support::copy::Copy;
+    use super::seeded_support::{Bug, SeededIn, chosen, line};
 
-    /// What the copy consists of; the rest of the checkout is not needed to build the binary.
-    const PARTS: [&str; 10] = [
-        "Cargo.toml",
-        "Cargo.lock",
-        "README.md",
-        "build.rs",
-        "src",
-        "rtl",
-        "shim",
-        "presets",
-        "docs",
-        "benches",
-    ];
     /// A run in which nothing moves any more never ends by itself.
     const HANG_MINUTES: &str = "0.1";
 
-    /// The private copy, with the places beside it that its builds and runs use.
-    struct Copy {
-        sources: PathBuf,
-        target: PathBuf,
-        binaries: PathBuf,
-        cache: PathBuf,
+    /// Runs `check`, which says what it found as JSON, or else as text.
+    fn check(
+        copy: &Copy,
+        bug: &Bug,
+        binary: &Path,
+        silenced: &[String],
+        as_json: bool,
+    ) -> Result<Output, String> {
+        let mut command = Command::new(binary);
+        let replays = tempfile::tempdir().map_err(|error| error.to_string())?;
+        command.args(["check", "--config", &format!("preset:{}", bug.preset)]);
+        command.args(as_json.then_some("--json"));
+        command.args([
+            "--seeds",
+            &format!("{}..{}", bug.seeds.0, bug.seeds.1),
+            "--ops",
+            &bug.operations.to_string(),
+        ]);
+        command
+            .arg("--replays")
+            .arg(replays.path())
+            .env("XDG_CACHE_HOME", copy.cache());
+        for name in silenced.iter().flat_map(|names| names.split(" or ")) {
+            command.args(["--silence", name]);
+        }
+        if silenced.iter().any(|name| name == "hangs") {
+            command.args(["--minutes", HANG_MINUTES]);
+        }
+        command.output().map_err(|error| error.to_string())
     }
 
-    /// Makes `to` hold what `from` holds; files that are equal stay untouched, so that the next build is an incremental one.
-    fn mirror(from: &Path, to: &Path) {
-        if from.is_dir() {
-            fs::create_dir_all(to).expect("a directory can be made");
-            for entry in fs::read_dir(from).expect("a directory can be read") {
-                let name = entry.expect("an entry can be read").file_name();
-                mirror(&from.join(&name), &to.join(&name));
-            }
-            for entry in fs::read_dir(to).expect("a directory can be read") {
-                let path = entry.expect("an entry can be read").path();
-                let origin = from.join(path.file_name().expect("an entry has a name"));
-                if path.is_file() && !origin.exists() {
-                    fs::remove_file(path).expect("a file of the copy can be removed");
-                }
-            }
-        } else if from.is_file() {
-            let text = fs::read(from).expect("a file can be read");
-            if fs::read(to).ok().as_ref() != Some(&text) {
-                fs::write(to, text).expect("a file can be written");
-            }
-        }
-    }
-
-    impl Copy {
-        fn new() -> Self {
-            let base = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("seeded");
-            let place = |name: &str| base.join(name);
-            let copy = Self {
-                sources: place("copy"),
-                target: place("target"),
-                binaries: place("binaries"),
-                cache: place("cache"),
-            };
-            for directory in [&copy.sources, &copy.binaries, &copy.cache] {
-                fs::create_dir_all(directory).expect("a directory can be made");
-            }
-            copy
-        }
-
-        /// Brings the copy back to what the checkout holds.
-        fn restore(&self) {
-            for part in PARTS {
-                mirror(&root().join(part), &self.sources.join(part));
-            }
-        }
-
-        /// The binary with the bug, under a name of its own.
-        fn build(&self, bug: &Bug) -> Result<PathBuf, String> {
-            self.restore();
-            for edit in &bug.edit {
-                let path = self.sources.join(&edit.file);
-                let text =
-                    fs::read_to_string(&path).map_err(|error| format!("{}: {error}", edit.file))?;
-                if text.matches(&edit.find).count() != 1 {
-                    return Err(format!(
-                        "the passage does not occur once in {}: {}",
-                        edit.file, edit.find
-                    ));
-                }
-                fs::write(&path, text.replacen(&edit.find, &edit.replace, 1))
-                    .map_err(|error| error.to_string())?;
-            }
-            let output = Command::new(env!("CARGO"))
-                .args([
-                    "build",
-                    "--quiet",
-                    "--locked",
-                    "--bin",
-                    "twinwalk",
-                    "--no-default-features",
-                    "--features",
-                    "rtl",
-                ])
-                // The shortest way from one bug to the next: nothing optimised, one crate compiled incrementally.
-                .args([
-                    "--config",
-                    "profile.dev.opt-level=0",
-                    "--config",
-                    "profile.dev.debug=false",
-                ])
-                .args(["--config", "profile.dev.incremental=true"])
-                .arg("--target-dir")
-                .arg(&self.target)
-                .current_dir(&self.sources)
-                .output()
-                .map_err(|error| error.to_string())?;
-            if !output.status.success() {
+    /// Runs the bug: what to say about it, or what is wrong.
+    fn run(copy: &Copy, bug: &Bug, binary: &Path) -> Result<String, String> {
+        let mut outcome = String::new();
+        for (rank, finder) in bug.found_by.iter().enumerate() {
+            let output = check(copy, bug, binary, &bug.found_by[..rank], true)?;
+            let first = first_divergence(&output)?;
+            let text = |key: &str| first[key].as_str().unwrap_or_default().to_owned();
+            let fits = rank > 0 || text("signal").contains(&bug.signal);
+            if output.status.code() != Some(1)
+                || !finder.split(" or ").any(|name| name == text("comparator"))
+                || !fits
+            {
                 return Err(format!(
-                    "does not build: {}",
-                    String::from_utf8_lossy(&output.stderr)
+                    "exit code {:?}, {first}, and {finder} should find it; {outcome}",
+                    output.status.code()
                 ));
             }
-            let binary =
-                self.binaries
-                    .join(format!("{}{}", bug.name, std::env::consts::EXE_SUFFIX));
-            let built = self
-                .target
-                .join("debug")
-                .join(format!("twinwalk{}", std::env::consts::EXE_SUFFIX));
-            fs::copy(built, &binary).map_err(|error| error.to_string())?;
-            Ok(binary)
-        }
-
-        /// Runs `check`, which says what it found as JSON, or else as text.
-        fn check(
-            &self,
-            bug: &Bug,
-            binary: &Path,
-            silenced: &[String],
-            as_json: bool,
-        ) -> Result<Output, String> {
-            let mut command = Command::new(binary);
-            let replays = tempfile::tempdir().map_err(|error| error.to_string())?;
-            command.args(["check", "--config", &format!("preset:{}", bug.preset)]);
-            command.args(as_json.then_some("--json"));
-            command.args([
-                "--seeds",
-                &format!("{}..{}", bug.seeds.0, bug.seeds.1),
-                "--ops",
-                &bug.operations.to_string(),
-            ]);
-            command
-                .arg("--replays")
-                .arg(replays.path())
-                .env("XDG_CACHE_HOME", &self.cache);
-            for name in silenced.iter().flat_map(|names| names.split(" or ")) {
-                command.args(["--silence", name]);
-            }
-            if silenced.iter().any(|name| name == "hangs") {
-                command.args(["--minutes", HANG_MINUTES]);
-            }
-            command.output().map_err(|error| error.to_string())
-        }
-
-        /// Runs the bug: what to say about it, or what is wrong.
-        fn run(&self, bug: &Bug, binary: &Path) -> Result<String, String> {
-            let mut outcome = String::new();
-            for (rank, finder) in bug.found_by.iter().enumerate() {
-                let output = self.check(bug, binary, &bug.found_by[..rank], true)?;
-                let first = first_divergence(&output)?;
-                let text = |key: &str| first[key].as_str().unwrap_or_default().to_owned();
-                let fits = rank > 0 || text("signal").contains(&bug.signal);
-                if output.status.code() != Some(1)
-                    || !finder.split(" or ").any(|name| name == text("comparator"))
-                    || !fits
-                {
-                    return Err(format!(
-                        "exit code {:?}, {first}, and {finder} should find it; {outcome}",
-                        output.status.code()
-                    ));
+            let (by, signal) = (text("comparator"), text("signal"));
+            if by == "hangs" {
+                let output = check(copy, bug, binary, &bug.found_by[..rank], false)?;
+                let said = String::from_utf8_lossy(&output.stdout);
+                if !bug.says_who_waits(&said) {
+                    return Err(format!("says of who waits for whom: {said}"));
                 }
-                let (by, signal) = (text("comparator"), text("signal"));
-                if by == "hangs" {
-                    let output = self.check(bug, binary, &bug.found_by[..rank], false)?;
-                    let said = String::from_utf8_lossy(&output.stdout);
-                    if !bug.says_who_waits(&said) {
-                        return Err(format!("says of who waits for whom: {said}"));
-                    }
-                }
-                outcome += &format!("{by} in cycle {}: {signal}; ", first["cycle"]);
             }
-            if bug.then_slips {
-                let first = first_divergence(&self.check(bug, binary, &bug.found_by, true)?)?;
-                if !first.is_null() {
-                    return Err(format!("does not slip through: {first}; {outcome}"));
-                }
-                outcome += "silenced: slips through";
-            }
-            Ok(outcome)
+            outcome += &format!("{by} in cycle {}: {signal}; ", first["cycle"]);
         }
+        if bug.then_slips {
+            let first = first_divergence(&check(copy, bug, binary, &bug.found_by, true)?)?;
+            if !first.is_null() {
+                return Err(format!("does not slip through: {first}; {outcome}"));
+            }
+            outcome += "silenced: slips through";
+        }
+        Ok(outcome)
     }
 
     fn first_divergence(output: &Output) -> Result<Value, String> {
@@ -330,7 +205,7 @@ mod built {
     #[test]
     #[ignore = "builds the package for each bug, which takes minutes: just must-fail"]
     fn every_bug_seeded_in_rust_is_found_by_the_checker_named_for_it() {
-        let copy = Copy::new();
+        let copy = Copy::new("seeded");
         let troubles = Mutex::new(Vec::new());
         let report = |bug: &Bug, outcome: Result<String, String>, begin: Instant| {
             let seconds = begin.elapsed().as_secs_f64();
@@ -349,10 +224,10 @@ mod built {
         std::thread::scope(|scope| {
             for bug in chosen(&[SeededIn::Arch, SeededIn::Both]) {
                 let begin = Instant::now();
-                match copy.build(&bug) {
+                match copy.build(&bug.name, &bug.edit) {
                     Ok(binary) => {
                         let (copy, report) = (&copy, &report);
-                        scope.spawn(move || report(&bug, copy.run(&bug, &binary), begin));
+                        scope.spawn(move || report(&bug, run(copy, &bug, &binary), begin));
                     }
                     Err(text) => report(&bug, Err(text), begin),
                 }

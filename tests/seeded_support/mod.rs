@@ -18,8 +18,11 @@
 
 #![allow(dead_code, reason = "each test binary uses a part")]
 
+#[cfg(feature = "rtl")]
+pub mod copy;
+
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::Deserialize;
 use twinwalk::cosim::comparators::Comparator;
@@ -90,29 +93,28 @@ pub fn root() -> PathBuf {
 
 /// Every seeded bug, by name.
 pub fn bugs() -> Vec<Bug> {
-    let directory = root().join("tests/seeded");
-    let entries = fs::read_dir(&directory).expect("the directory of seeded bugs can be read");
+    toml_files("tests/seeded", |name, text| {
+        let bug: Bug = toml::from_str(text).unwrap_or_else(|error| panic!("{name}: {error}"));
+        Bug { name, ..bug }
+    })
+}
+
+/// What the TOML files of a directory say, by name.
+fn toml_files<T>(directory: &str, read: impl Fn(String, &str) -> T) -> Vec<T> {
+    let entries = fs::read_dir(root().join(directory)).expect("the directory can be read");
     let mut paths: Vec<PathBuf> = entries
         .map(|entry| entry.expect("an entry can be read").path())
+        .filter(|path| path.extension().is_some_and(|ending| ending == "toml"))
         .collect();
     paths.sort();
     paths
         .iter()
-        .filter(|path| path.extension().is_some_and(|ending| ending == "toml"))
-        .map(|path| read(path))
+        .map(|path| {
+            let text = fs::read_to_string(path).expect("a seeded bug can be read");
+            let name = path.file_stem().expect("a file has a name");
+            read(name.to_string_lossy().into_owned(), &text)
+        })
         .collect()
-}
-
-fn read(path: &Path) -> Bug {
-    let text = fs::read_to_string(path).expect("a seeded bug can be read");
-    let mut bug: Bug =
-        toml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    bug.name = path
-        .file_stem()
-        .expect("a file has a name")
-        .to_string_lossy()
-        .into_owned();
-    bug
 }
 
 /// The bugs of `kinds`, those alone that `TWINWALK_SEEDED` names part of, if it is set.
@@ -123,6 +125,27 @@ pub fn chosen(kinds: &[SeededIn]) -> Vec<Bug> {
         .into_iter()
         .filter(|bug| kinds.contains(&bug.seeded_in) && is_wanted(bug))
         .collect()
+}
+
+/// A misreading of the manual that reference, model and RTL share, so that nothing but vectors can object.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Misreading {
+    /// The file's name without its ending.
+    #[serde(skip)]
+    pub name: String,
+    pub what: String,
+    pub topic: String,
+    pub edit: Vec<Edit>,
+}
+
+/// Every shared misreading (`tests/seeded_shared`), by name.
+pub fn misreadings() -> Vec<Misreading> {
+    toml_files("tests/seeded_shared", |name, text| {
+        let found = toml::from_str(text);
+        let misreading: Misreading = found.unwrap_or_else(|error| panic!("{name}: {error}"));
+        Misreading { name, ..misreading }
+    })
 }
 
 /// A line of the table that a run prints.
