@@ -153,3 +153,32 @@ fn transfers(inputs: &Inputs, shown: &Outputs) -> bool {
         | inputs.memory.resp_valid & shown.memory.resp_ready;
     of_ports | of_control | of_memory != 0
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cosim::stimulus::parse::parse;
+    use crate::model::mmu::Mmu;
+
+    /// The machine sets A in one half of a cell; a later store to the other half leaves it there, and is seen as the whole cell.
+    #[test]
+    fn a_store_of_4_bytes_keeps_what_the_machine_has_set_beside_it() {
+        let text = "twinwalk-stim 1\nconfig preset:tiny\nspace s 4\nmap 0x1000 -> 0x9000 4k rw\n\
+                    boot s\nread 0x1000\ndrain\nstore4 0x400c = 0x100000\n";
+        let stimulus = parse("x", text).unwrap();
+        let config = stimulus.setup.machine("x").unwrap();
+        let mut feed = Feed::new(stimulus.operations.into_iter());
+        let mut side = Side::new(Mmu::new(&config), &config, &stimulus.setup, false);
+        let mut stores = Vec::new();
+        for _ in 0..200 {
+            side.step(&mut feed).unwrap();
+            stores.extend(side.stores.clone());
+        }
+        let whole = Store {
+            address: 0x4008,
+            value: 0x10_0000_0000_9023,
+        };
+        assert_eq!(stores, [whole]);
+        assert_eq!(side.memory.read_u64(0x4008), Ok(0x10_0000_0000_9023));
+    }
+}

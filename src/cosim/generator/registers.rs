@@ -209,12 +209,16 @@ impl Registry {
 
     /// A write that changes one or two bits of CR0, CR4 or EFER and leaves paging as it is.
     pub fn adjust(&mut self, prng: &mut Prng, out: &mut Vec<Control>) {
+        if self.mode() == PagingMode::TwoLevel && prng.chance(300) {
+            let value = self.registers.cr4() ^ cr4::PSE;
+            return self.write(ControlKind::MovCr4, value, out);
+        }
         match prng.weighted(&[30, 50, 20]) {
             0 => self.write(ControlKind::MovCr0, self.registers.cr0() ^ cr0::WP, out),
             1 => {
                 let bits = [cr4::PGE, cr4::SMEP, cr4::SMAP, cr4::PKE, cr4::PSE];
                 // Without long mode LA57 may change too.
-                let unbound = [cr4::PSE, cr4::PSE, cr4::PSE, cr4::PGE, cr4::LA57];
+                let unbound = [cr4::PSE, cr4::SMEP, cr4::SMAP, cr4::PGE, cr4::LA57];
                 let bits = match self.mode() {
                     PagingMode::TwoLevel if prng.chance(600) => unbound,
                     _ => bits,

@@ -2,9 +2,9 @@
 //!
 //! Contract: section 13. SDM: none. Counterpart: none.
 
-use super::Generator;
 use super::prng::Prng;
 use super::world::World;
+use super::{Generator, MOSTLY_TWO_LEVEL_PERMILLE, TWO_LEVEL_PERMILLE};
 use crate::config::Config;
 use crate::cosim::stall::{Link, StallRates};
 use crate::cosim::stimulus::{ConfigText, Setup};
@@ -64,7 +64,12 @@ impl RandomStream {
             front_end: false,
             image: world.image().clone(),
         };
-        let generator = Generator::new(&config, world, prng, operations);
+        // By number, so that a run of a few streams has its share.
+        let two_level_permille = match stream % 8 {
+            2 => MOSTLY_TWO_LEVEL_PERMILLE,
+            _ => TWO_LEVEL_PERMILLE,
+        };
+        let generator = Generator::new(&config, two_level_permille, world, prng, operations);
         Self {
             config,
             setup,
