@@ -2,14 +2,16 @@
 //!
 //! Contract: sections 3, 4, 10 give the events. SDM: none. Counterpart: `golden/**/*.snap`.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::ops::ControlFlow;
 
+use crate::arch::PagingMode;
 use crate::config::Config;
 use crate::cosim::comparators::Comparator;
 use crate::cosim::counters::Counters;
 use crate::cosim::divergence::Finding;
-use crate::cosim::events::{EntryBits, EventLog};
+use crate::cosim::events::{CellBits, EventLog};
 use crate::cosim::lockstep::{Checker, CheckerFinding, Lockstep, Options};
 use crate::cosim::stimulus::{Stimulus, Store};
 use crate::cosim::twin::Twin;
@@ -23,6 +25,8 @@ pub const TRACE_VERSION: u32 = 1;
 struct Recorder {
     log: EventLog,
     text: String,
+    /// Cells of which the machine transferred a half: they hold entries of 4 bytes.
+    halved: BTreeSet<u64>,
 }
 
 impl Checker for Recorder {
@@ -39,6 +43,10 @@ impl Checker for Recorder {
     ) -> Result<(), CheckerFinding> {
         self.log
             .write_cycle(cycle, inputs, outputs, stores, &mut self.text);
+        let shown = &outputs.memory;
+        if shown.req_valid != 0 && shown.req_be != 0xff {
+            self.halved.insert(shown.req_addr);
+        }
         Ok(())
     }
 
@@ -76,7 +84,7 @@ pub fn record<T: Twin>(
     }
     let mut text = header(name, stimulus, config);
     text.push_str(&recorder.text);
-    entries(stimulus, &changes, &mut text);
+    entries(stimulus, &changes, &recorder.halved, &mut text);
     statistics(&report.counters, &mut text);
     Ok(text)
 }
@@ -101,7 +109,12 @@ fn header(name: &str, stimulus: &Stimulus, config: &Config) -> String {
 }
 
 /// Page-table cells that hold something else than at first.
-fn entries(stimulus: &Stimulus, contents: &[(u64, u64)], text: &mut String) {
+fn entries(
+    stimulus: &Stimulus,
+    contents: &[(u64, u64)],
+    halved: &BTreeSet<u64>,
+    text: &mut String,
+) {
     let image = &stimulus.setup.image;
     let gone = image.iter().filter(|(address, value)| {
         **value != 0
@@ -123,12 +136,12 @@ fn entries(stimulus: &Stimulus, contents: &[(u64, u64)], text: &mut String) {
         text.push_str("  none\n");
     }
     for (address, before, after) in changed {
-        let _ = writeln!(
-            text,
-            "  {address:#x}: {} to {}",
-            EntryBits(before),
-            EntryBits(after)
-        );
+        let mode = match halved.contains(&address) {
+            true => PagingMode::TwoLevel,
+            false => PagingMode::FourLevel,
+        };
+        let [before, after] = [before, after].map(|value| CellBits { value, mode });
+        let _ = writeln!(text, "  {address:#x}: {before} to {after}");
     }
 }
 

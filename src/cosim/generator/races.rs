@@ -95,7 +95,7 @@ pub struct Paging {
 /// 4-level paging.
 pub const FOUR_LEVEL: Paging = Paging {
     name: "4-level",
-    disturbances: DISTURBANCES,
+    disturbances: FOUR_LEVEL_DISTURBANCES,
     image: IMAGE,
     restore: RESTORE,
     restore_accessed: RESTORE_ACCESSED,
@@ -241,7 +241,7 @@ const fn disturbance(name: &'static str, line: &'static str, undo: &'static str)
 }
 
 /// Every disturbance of 4-level paging.
-pub const DISTURBANCES: &[Disturbance] = &[
+const FOUR_LEVEL_DISTURBANCES: &[Disturbance] = &[
     disturbance("invlpg", "invlpg 0x401000", ""),
     disturbance("invlpg-of-another-page", "invlpg 0x601000", ""),
     disturbance("invpcid-0", "invpcid 0 va=0x401000", ""),
@@ -277,7 +277,7 @@ pub const DISTURBANCES: &[Disturbance] = &[
 ];
 
 /// Every disturbance of 32-bit paging.
-pub const TWO_LEVEL_DISTURBANCES: &[Disturbance] = &[
+const TWO_LEVEL_DISTURBANCES: &[Disturbance] = &[
     disturbance("invlpg", "invlpg 0xfedcba9800401000", ""),
     disturbance("invlpg-of-another-page", "invlpg 0x601000", ""),
     disturbance("invlpg-of-the-other-half", "invlpg 0xa00000", ""),
@@ -339,23 +339,11 @@ fn offsets(config: &Config, paging: &Paging, situation: &Situation) -> u64 {
     look_ups + 8 + situation.walks * (accesses * access + 4)
 }
 
-/// The stimulus of a pair in 4-level paging, on a machine of [`machine`].
-///
-/// # Errors
-/// Memory is too small for the tables and pages.
-pub fn stimulus(
-    config: &Config,
-    situation: &Situation,
-    disturbance: &Disturbance,
-) -> Result<Stimulus, StimulusError> {
-    stimulus_in(&FOUR_LEVEL, config, situation, disturbance)
-}
-
 /// The stimulus of a situation and one of `paging`'s disturbances, on a machine of [`machine`].
 ///
 /// # Errors
 /// Memory is too small for the tables and pages.
-pub fn stimulus_in(
+pub fn stimulus(
     paging: &Paging,
     config: &Config,
     situation: &Situation,
@@ -404,8 +392,7 @@ mod tests {
             for situation in SITUATIONS {
                 for paging in [FOUR_LEVEL, TWO_LEVEL] {
                     for disturbance in paging.disturbances {
-                        let stimulus =
-                            stimulus_in(&paging, &config, situation, disturbance).unwrap();
+                        let stimulus = stimulus(&paging, &config, situation, disturbance).unwrap();
                         for operation in &stimulus.operations {
                             assert_eq!(check_operation(operation, &config), Ok(()));
                         }
@@ -428,7 +415,7 @@ mod tests {
         let capabilities = config.arch_capabilities();
         for paging in [FOUR_LEVEL, TWO_LEVEL] {
             let (situation, disturbance) = (&SITUATIONS[1], &paging.disturbances[0]);
-            let stimulus = stimulus_in(&paging, &config, situation, disturbance).unwrap();
+            let stimulus = stimulus(&paging, &config, situation, disturbance).unwrap();
             let mut registry = Registry::new(capabilities);
             let mut memory = SparseMemory::new(config.memory_size_bytes());
             let mut sizes = [0u32; 4];
