@@ -18,7 +18,7 @@ use seeded_support::{misreadings, root};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// The machine that is observed: its MAXPHYADDR is that of no preset that `check` uses, so nothing else is tested by chance.
+/// The machine that is observed: levels and MAXPHYADDR.
 const MACHINE: &str = "4:40";
 const CASES: u32 = 2000;
 
