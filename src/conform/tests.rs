@@ -52,7 +52,7 @@ fn denied() -> Value {
 fn narrow() -> Value {
     let written = "0xc092e087";
     json!({
-        "id": "hand-32", "maxphy": 40, "levels": 2,
+        "id": "hand-32", "maxphy": 46, "levels": 2,
         "cr0": "0x80010011", "cr3": "0x1018", "cr4": "0x400010", "efer": "0x800", "pkru": "0xffffffff", "pse": 1,
         "ent": [[2, "0x1804", written], [2, "0x1800", "0x2007"], [1, "0x2ffc", "0x85005"]],
         "steps": [

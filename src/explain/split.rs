@@ -291,7 +291,7 @@ mod tests {
             let (bits, mode) = if wide { (57, PagingMode::FiveLevel) } else { (48, PagingMode::FourLevel) };
             let split = of(raw, bits);
             prop_assert_eq!(split.canonical, mode.is_canonical(raw));
-            prop_assert_eq!(split.sign_extended.0, mode.sign_extend(raw));
+            prop_assert_eq!(split.sign_extended.0, mode.extend(raw));
             let address = VirtualAddress::new_truncate(raw, mode);
             for (index, row) in split.indices.iter().zip(mode.spec().levels) {
                 prop_assert_eq!(index.index, address.index(row.level));

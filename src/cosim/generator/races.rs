@@ -457,7 +457,13 @@ mod tests {
     #[test]
     fn the_disturbance_comes_in_every_cycle_from_the_first_request_to_behind_the_last_walk() {
         let config = machine(&Config::default());
-        let stimulus = stimulus(&config, &SITUATIONS[0], &DISTURBANCES[0]).unwrap();
+        let stimulus = stimulus(
+            &FOUR_LEVEL,
+            &config,
+            &SITUATIONS[0],
+            &FOUR_LEVEL_DISTURBANCES[0],
+        )
+        .unwrap();
         let gaps: Vec<u32> = stimulus
             .operations
             .iter()
