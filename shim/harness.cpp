@@ -198,6 +198,7 @@ void sample_monitor(const Vmmu& m, Monitor& monitor) {
         ArrayEvent& event = monitor.psc[c];
         event.op = m.mon_psc_op_o[c];
         if (!event.op) continue;
+        event.set = m.mon_psc_set_o[c];
         event.way = m.mon_psc_way_o[c];
         event.removed = m.mon_psc_removed_o[c];
         event.tag = m.mon_psc_tag_o[c];

@@ -13,7 +13,7 @@ namespace twinwalk {
 constexpr int MAX_PORTS = 3;
 constexpr int MAX_WALKERS = 4;
 constexpr int MAX_MISS_QUEUE_ENTRIES = 16;
-constexpr int TLB_ARRAYS = 9;
+constexpr int TLB_ARRAYS = 12;
 constexpr int PSC_LEVELS = 4;
 
 struct PortIn {

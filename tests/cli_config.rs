@@ -58,23 +58,23 @@ fn with_json_each_config_command_prints_one_object_and_nothing_else() {
         assert!(object.is_object(), "{arguments:?}");
         assert_eq!(text(&output.stderr), "", "{arguments:?}");
     }
-    let shown = twinwalk(&["config", "show", "--json", "--set", "psc.pde_entries=5"]);
+    let shown = twinwalk(&["config", "show", "--json", "--set", "psc.pde.ways=5"]);
     let object: Json = serde_json::from_slice(&shown.stdout).expect("JSON");
     assert_eq!(object["rtl_parameters"]["PSC_PDE_ENTRIES"], 5);
     assert_eq!(object["config"]["psc"]["pde_entries"], 5);
     assert_eq!(object["config_hash"].as_str().map(str::len), Some(16));
     let parameters = object["parameters"].as_array().expect("parameters");
     assert!(parameters.iter().any(|parameter| {
-        parameter["key"] == "psc.pde_entries"
+        parameter["key"] == "psc.pde.ways"
             && parameter["value"] == 5
-            && parameter["origin"] == "--set psc.pde_entries=5"
+            && parameter["origin"] == "--set psc.pde.ways=5"
     }));
 }
 
 #[test]
 fn bad_input_and_usage_end_with_exit_code_2_a_message_and_nothing_on_standard_output() {
     for arguments in [
-        &["config", "show", "--set", "psc.pde_entries=65"][..],
+        &["config", "show", "--set", "psc.pde.ways=65"][..],
         &["config", "show", "--config", "preset:none"],
         &["config", "show", "--config", "/nonexistent/machine.toml"],
         &["config", "show", "--sat", "x=1"],
@@ -93,11 +93,11 @@ fn bad_input_and_usage_end_with_exit_code_2_a_message_and_nothing_on_standard_ou
         let object: Json = serde_json::from_slice(&in_json.stdout).expect("one JSON value");
         assert!(object["error"].is_string() && object["remedy"].is_string());
     }
-    let output = twinwalk(&["config", "show", "--set", "psc.pde_entries=65"]);
+    let output = twinwalk(&["config", "show", "--set", "psc.pde.ways=65"]);
     assert_eq!(
         text(&output.stderr),
-        "error: --set psc.pde_entries=65: psc.pde_entries = 65 is refused; allowed: 0 to 64\n\
-         remedy: give psc.pde_entries a value that is allowed: 0 to 64\n"
+        "error: --set psc.pde.ways=65: psc.pde.ways = 65 is refused; allowed: 0 to 64\n\
+         remedy: give psc.pde.ways a value that is allowed: 0 to 64\n"
     );
 }
 

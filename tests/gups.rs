@@ -58,7 +58,7 @@ fn machine(walkers: u32, entries: u32, data_ports: u32) -> Config {
 fn bound(config: &Config) -> f64 {
     let stlb = config.array(Level::Stlb, PageSize::Size4K);
     let misses = 1.0 - f64::from(stlb.sets * stlb.ways) / PAGES;
-    let reads = 2.0 - f64::from(config.psc.pde_entries) / 512.0;
+    let reads = 2.0 - f64::from(config.psc.pde.ways) / 512.0;
     let walk = reads * f64::from(config.memory.latency_cycles + 2);
     let entries = config
         .miss_queue

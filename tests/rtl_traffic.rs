@@ -33,8 +33,8 @@ fn parallel() -> Config {
     config.walkers.count = 4;
     config.miss_queue.entries = 5;
     config.prefetch.next_page = true;
-    config.psc.pde_entries = 1;
-    config.psc.pdpte_entries = 0;
+    config.psc.pde.ways = 1;
+    config.psc.pdpte.ways = 0;
     config.stlb = TlbSpec::new(3, [(2, 2), (1, 1), (1, 0)]);
     config
 }

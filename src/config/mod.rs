@@ -23,6 +23,7 @@ use crate::trace::MappingSpec;
 
 mod error;
 pub mod load;
+mod parameter_names;
 pub mod presets;
 pub mod schema;
 mod sections;
@@ -33,9 +34,10 @@ mod validate;
 
 pub use error::{ConfigError, Origin, Problem};
 pub use load::{Loaded, Source, load};
+pub use parameter_names::PARAMETERS;
 pub use sections::{
-    CapabilitiesSpec, FrontEndSpec, MemorySpec, MissQueueSpec, PortsSpec, PrefetchSpec, PscSpec,
-    SET_COUNTS, TlbArraySpec, TlbSpec, WalkersSpec,
+    CapabilitiesSpec, FrontEndSpec, MemorySpec, MissQueueSpec, PortsSpec, PrefetchSpec,
+    PscArraySpec, PscSpec, Replacement, Serves, TlbArraySpec, TlbSpec, WalkerOrder, WalkersSpec,
 };
 
 /// Levels of the TLB hierarchy. The number is that of the contract (section 2).
@@ -63,28 +65,58 @@ impl Level {
         }
     }
 
-    /// The contract's number of the array that holds pages of `size` at this level: 0 to 8.
-    pub const fn array_index(self, size: PageSize) -> usize {
-        3 * self as usize + size as usize
+    /// The contract's number of the level's first array (section 2).
+    pub const fn first_array(self) -> usize {
+        ARRAYS_OF_A_LEVEL * self as usize
     }
 }
 
-/// Sets and ways of the array that holds one page size at one level. `ways` = 0: there is none.
+/// Most arrays that a level may have (contract, section 2).
+pub const ARRAYS_OF_A_LEVEL: usize = 4;
+
+/// One array of a level, as the contract's parameters have it. `ways` = 0: there is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ArraySpec {
-    /// Sets: a power of two, 1 to 4096. 1 where the array is absent.
+    /// The page sizes that it holds: bit `PageSize::array_index`. 0 where the array is absent.
+    pub sizes: u8,
+    /// Sets: 1 to 4096. 1 where the array is absent.
     pub sets: u32,
     /// Ways: 0 (absent) to 64.
     pub ways: u32,
+    /// What leaves a full set.
+    pub replacement: Replacement,
+    /// Which data requests it serves.
+    pub serves: Serves,
 }
 
 impl ArraySpec {
-    /// What a level has for a page size that it does not hold.
-    pub const ABSENT: Self = Self { sets: 1, ways: 0 };
+    /// No array.
+    pub const ABSENT: Self = Self {
+        sizes: 0,
+        sets: 1,
+        ways: 0,
+        replacement: Replacement::Lru,
+        serves: Serves::All,
+    };
 
-    /// Whether the level holds the page size at all.
+    /// An array of one page size, least recently used, that serves all requests; absent without ways.
+    pub const fn of_size(size: PageSize, sets: u32, ways: u32) -> Self {
+        Self {
+            sizes: 1 << size.array_index(),
+            sets,
+            ways,
+            ..Self::ABSENT
+        }
+    }
+
+    /// Whether there is such an array.
     pub const fn is_present(self) -> bool {
         self.ways > 0
+    }
+
+    /// Whether it holds pages of `size`.
+    pub const fn holds(self, size: PageSize) -> bool {
+        self.ways > 0 && self.sizes >> size.array_index() & 1 != 0
     }
 
     /// Entries in all.
@@ -159,33 +191,80 @@ impl Config {
         }
     }
 
-    /// Sets and ways of the array that holds pages of `size` at `level`; [`ArraySpec::ABSENT`] where the level does not hold them.
-    pub fn array(&self, level: Level, size: PageSize) -> ArraySpec {
-        self.tlb(level)
-            .arrays
-            .iter()
-            .find(|array| array.ways > 0 && array.page_sizes.contains(&size))
-            .map_or(ArraySpec::ABSENT, |array| ArraySpec {
-                sets: array.sets,
-                ways: array.ways,
-            })
+    /// The arrays of a level, A to D, in the order in which the configuration lists those that have ways.
+    pub fn arrays(&self, level: Level) -> [ArraySpec; ARRAYS_OF_A_LEVEL] {
+        let mut arrays = [ArraySpec::ABSENT; ARRAYS_OF_A_LEVEL];
+        let listed = self.tlb(level).arrays.iter();
+        for (array, spec) in arrays.iter_mut().zip(listed.filter(|spec| spec.ways > 0)) {
+            *array = ArraySpec {
+                sizes: spec
+                    .page_sizes
+                    .iter()
+                    .fold(0, |mask, size| mask | 1 << size.array_index()),
+                sets: spec.sets,
+                ways: spec.ways,
+                replacement: spec.replacement,
+                serves: spec.serves,
+            };
+        }
+        arrays
     }
 
-    /// Entries of each paging-structure cache, by the contract's numbers: PDE, PDPTE, PML4E, PML5E.
+    /// The first array that holds pages of `size` at `level`; [`ArraySpec::ABSENT`] where the level does not hold them.
+    pub fn array(&self, level: Level, size: PageSize) -> ArraySpec {
+        let mut arrays = self.arrays(level).into_iter();
+        arrays
+            .find(|array| array.holds(size))
+            .unwrap_or(ArraySpec::ABSENT)
+    }
+
+    /// The paging-structure caches, by the contract's numbers: PDE, PDPTE, PML4E, PML5E.
+    pub const fn psc_arrays(&self) -> [PscArraySpec; 4] {
+        [self.psc.pde, self.psc.pdpte, self.psc.pml4e, self.psc.pml5e]
+    }
+
+    /// Entries of each paging-structure cache, by the contract's numbers.
     pub const fn psc_entries(&self) -> [u32; 4] {
         [
-            self.psc.pde_entries,
-            self.psc.pdpte_entries,
-            self.psc.pml4e_entries,
-            self.psc.pml5e_entries,
+            self.psc.pde.entries(),
+            self.psc.pdpte.entries(),
+            self.psc.pml4e.entries(),
+            self.psc.pml5e.entries(),
         ]
+    }
+
+    /// The size in which `level` keeps a page of `size` for requests of `kind` (contract 2.1): its own, or that of a piece, or none.
+    pub fn kept_size(&self, level: Level, kind: Serves, size: PageSize) -> Option<PageSize> {
+        let arrays = self.arrays(level);
+        let holds = |size: &PageSize| {
+            let serves = |array: &ArraySpec| array.serves as u8 & kind as u8 != 0;
+            arrays
+                .iter()
+                .any(|array| serves(array) && array.holds(*size))
+        };
+        let mut sizes = PageSize::ARRAYS.into_iter().rev();
+        sizes.find(|kept| *kept <= size && holds(kept))
+    }
+
+    /// Whether some level keeps pages of some size in pieces (contract 2.1): then an invalidation of one page sweeps.
+    pub fn fractures(&self) -> bool {
+        let exists = |size: &PageSize| *size != PageSize::Size1G || self.capabilities.page_1g;
+        Level::ALL.into_iter().any(|level| {
+            [Serves::Reads, Serves::Writes].into_iter().any(|kind| {
+                let mut sizes = PageSize::ARRAYS.into_iter().filter(exists);
+                sizes.any(|size| {
+                    self.kept_size(level, kind, size)
+                        .is_some_and(|kept| kept != size)
+                })
+            })
+        })
     }
 
     /// Cycles that a sweep takes: the most sets that any array present has, at least 1 (contract, section 2). An absent array has one.
     pub fn sweep_cycles(&self) -> u32 {
         Level::ALL
             .into_iter()
-            .flat_map(|level| PageSize::ARRAYS.map(|size| self.array(level, size)))
+            .flat_map(|level| self.arrays(level))
             .map(|array| array.sets)
             .max()
             .unwrap_or(1)
@@ -212,47 +291,38 @@ impl Config {
             .unwrap_or_else(|| self.arch_capabilities().maxphyaddr.mask() + 1)
     }
 
-    /// The parameters of the RTL's top module under their names there, in the order of the contract (section 2).
+    /// The parameters of the RTL's top module under their names there, in the order of [`PARAMETERS`].
     pub fn rtl_parameters(&self) -> Vec<(&'static str, u64)> {
-        const ARRAY_NAMES: [[&str; 2]; 9] = [
-            ["ITLB_4K_SETS", "ITLB_4K_WAYS"],
-            ["ITLB_2M_SETS", "ITLB_2M_WAYS"],
-            ["ITLB_1G_SETS", "ITLB_1G_WAYS"],
-            ["DTLB_4K_SETS", "DTLB_4K_WAYS"],
-            ["DTLB_2M_SETS", "DTLB_2M_WAYS"],
-            ["DTLB_1G_SETS", "DTLB_1G_WAYS"],
-            ["STLB_4K_SETS", "STLB_4K_WAYS"],
-            ["STLB_2M_SETS", "STLB_2M_WAYS"],
-            ["STLB_1G_SETS", "STLB_1G_WAYS"],
-        ];
-        let mut parameters = vec![
-            ("MAXPHYADDR", u64::from(self.capabilities.maxphyaddr_bits)),
-            ("PAGE_1G", u64::from(self.capabilities.page_1g)),
-            ("FIVE_LEVEL", u64::from(self.capabilities.five_level)),
-            ("DATA_PORTS", u64::from(self.ports.data_ports)),
-            ("QUEUE_ENTRIES", u64::from(self.ports.queue_entries)),
-            ("MISS_QUEUE_ENTRIES", u64::from(self.miss_queue.entries)),
-            ("WALKERS", u64::from(self.walkers.count)),
-            ("PREFETCH_NEXT_PAGE", u64::from(self.prefetch.next_page)),
-            ("ITLB_HIT_CYCLES", u64::from(self.itlb.hit_latency_cycles)),
-            ("DTLB_HIT_CYCLES", u64::from(self.dtlb.hit_latency_cycles)),
-            ("STLB_HIT_CYCLES", u64::from(self.stlb.hit_latency_cycles)),
+        let mut values: Vec<u64> = vec![
+            self.capabilities.maxphyaddr_bits.into(),
+            self.capabilities.page_1g.into(),
+            self.capabilities.five_level.into(),
+            self.ports.data_ports.into(),
+            self.ports.queue_entries.into(),
+            self.miss_queue.entries.into(),
+            self.walkers.count.into(),
+            self.walkers.order as u64,
+            self.prefetch.next_page.into(),
+            self.itlb.hit_latency_cycles.into(),
+            self.dtlb.hit_latency_cycles.into(),
+            self.stlb.hit_latency_cycles.into(),
         ];
         for level in Level::ALL {
-            for size in PageSize::ARRAYS {
-                let [sets, ways] = ARRAY_NAMES[level.array_index(size)];
-                let array = self.array(level, size);
-                parameters.push((sets, u64::from(array.sets)));
-                parameters.push((ways, u64::from(array.ways)));
+            for array in self.arrays(level) {
+                values.extend([u64::from(array.sizes), array.sets.into()]);
+                // An array that is absent still has a shape, which nothing asks for.
+                values.extend([array.ways.max(1).into(), array.replacement as u64]);
+                if level == Level::Dtlb {
+                    values.push(array.serves as u64);
+                }
             }
         }
-        parameters.extend([
-            ("PSC_PML5E_ENTRIES", u64::from(self.psc.pml5e_entries)),
-            ("PSC_PML4E_ENTRIES", u64::from(self.psc.pml4e_entries)),
-            ("PSC_PDPTE_ENTRIES", u64::from(self.psc.pdpte_entries)),
-            ("PSC_PDE_ENTRIES", u64::from(self.psc.pde_entries)),
-        ]);
-        parameters
+        values.push(self.stlb.inclusive.into());
+        for cache in self.psc_arrays().into_iter().rev() {
+            let [sets, ways] = [cache.sets, cache.ways].map(u64::from);
+            values.extend([sets, ways, cache.replacement as u64]);
+        }
+        PARAMETERS.into_iter().zip(values).collect()
     }
 
     /// 16 hexadecimal digits that two configurations share if and only if they mean the same machine: the start of BLAKE3 over
@@ -262,7 +332,7 @@ impl Config {
         digest.to_hex()[..16].to_owned()
     }
 
-    /// The configuration as JSON in one fixed form: keys sorted, every value given, arrays in order of page size, absent ones left out.
+    /// The configuration as JSON in one fixed form: keys sorted, every value given, absent arrays left out, the page sizes of each in order.
     pub fn canonical_json(&self) -> serde_json::Value {
         let mut canonical = self.clone();
         for tlb in [
@@ -271,7 +341,10 @@ impl Config {
             &mut canonical.stlb,
         ] {
             tlb.arrays.retain(|array| array.ways > 0);
-            tlb.arrays.sort_by(|a, b| a.page_sizes.cmp(&b.page_sizes));
+            for array in &mut tlb.arrays {
+                array.page_sizes.sort_unstable();
+                array.page_sizes.dedup();
+            }
         }
         canonical.memory.size_bytes = Some(self.memory_size_bytes());
         // Serialization into a value fails only for maps with keys that are no strings, and there are none.

@@ -12,8 +12,86 @@ use serde::{Deserialize, Serialize};
 
 use crate::arch::PageSize;
 
-/// The set counts that exist: an index is a field of the address, so it is a power of two.
-pub const SET_COUNTS: [u32; 13] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096];
+/// How an array chooses what leaves a full set (contract 1.6).
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+#[repr(u8)]
+pub enum Replacement {
+    /// The least recently used.
+    #[default]
+    Lru = 0,
+    /// By a binary tree of bits that point away from what was used; the ways are a power of two.
+    TreePlru = 1,
+    /// The one that was filled first.
+    Fifo = 2,
+    /// The lowest that was not used since all were.
+    Nru = 3,
+    /// By a shift register that steps with each such fill.
+    Random = 4,
+}
+
+impl Replacement {
+    /// Every policy, at the index of its code.
+    pub const ALL: [Self; 5] = [
+        Self::Lru,
+        Self::TreePlru,
+        Self::Fifo,
+        Self::Nru,
+        Self::Random,
+    ];
+}
+
+/// Which data requests an array of the DTLB serves.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+#[repr(u8)]
+pub enum Serves {
+    /// Reads alone.
+    Reads = 1,
+    /// Writes alone.
+    Writes = 2,
+    /// Both.
+    #[default]
+    All = 3,
+}
+
+/// Which of several entries that wait a free walker takes (contract 8.1).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[repr(u8)]
+pub enum WalkerOrder {
+    /// The next in cyclic order of the miss queue's entries.
+    #[default]
+    Cyclic = 0,
+    /// The one that waits longest.
+    Oldest = 1,
+}
 
 /// `[capabilities]`: what the processor says that it can do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -81,11 +159,16 @@ pub struct WalkersSpec {
     /// Walks at a time.
     #[schemars(range(min = 1, max = 4))]
     pub count: u32,
+    /// Which of several misses that wait a free walker takes.
+    pub order: WalkerOrder,
 }
 
 impl Default for WalkersSpec {
     fn default() -> Self {
-        Self { count: 2 }
+        Self {
+            count: 2,
+            order: WalkerOrder::Cyclic,
+        }
     }
 }
 
@@ -140,9 +223,11 @@ pub struct TlbSpec {
     /// Cycles that a look-up takes.
     #[schemars(range(min = 1, max = 63))]
     pub hit_latency_cycles: u32,
-    /// The arrays of the level: at most one for each page size. Pages of a size that no array holds are neither looked up nor kept at
-    /// this level.
-    #[schemars(length(max = 3))]
+    /// Whether what leaves this level leaves the levels before it too; only the second level may be so.
+    pub inclusive: bool,
+    /// The arrays of the level. A page of a size that none holds is kept in pieces of the greatest smaller size that one does; where none
+    /// does, it is neither looked up nor kept at this level.
+    #[schemars(length(max = 4))]
     pub arrays: Vec<TlbArraySpec>,
 }
 
@@ -157,55 +242,90 @@ impl TlbSpec {
                 page_sizes: vec![size],
                 sets,
                 ways,
+                replacement: Replacement::Lru,
+                serves: Serves::All,
             })
             .collect();
         Self {
             hit_latency_cycles,
+            inclusive: false,
             arrays,
         }
     }
 }
 
-/// One array of a level: set-associative, true least recently used.
+/// One array of a level.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TlbArraySpec {
-    /// The page sizes that the array holds: exactly one.
-    #[schemars(length(min = 1, max = 1))]
+    /// The page sizes that the array holds. In 32-bit paging "2m" stands for 4 MiB pages.
+    #[schemars(length(min = 1, max = 3))]
     pub page_sizes: Vec<PageSize>,
-    /// Sets, a power of two; 1 makes the array fully associative.
-    #[schemars(extend("enum" = SET_COUNTS))]
+    /// Sets; 1 makes the array fully associative.
+    #[schemars(range(min = 1, max = 4096))]
     pub sets: u32,
-    /// Ways; 0: the level has no array for this page size.
+    /// Ways; 0: the level has no such array.
     #[schemars(range(min = 0, max = 64))]
     pub ways: u32,
+    /// What leaves a full set; "tree-plru" needs a power of two of ways.
+    #[serde(default)]
+    pub replacement: Replacement,
+    /// Which data requests the array serves; of the DTLB only.
+    #[serde(default)]
+    pub serves: Serves,
 }
 
-/// `[psc]`: the paging-structure caches, one for each level of entry that is not a leaf; fully associative, true least recently used.
+/// `[psc]`: the paging-structure caches, one for each level of entry that is not a leaf.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PscSpec {
-    /// Entries of the cache of PML5 entries; 0: none.
+    /// The cache of PML5 entries.
+    pub pml5e: PscArraySpec,
+    /// The cache of PML4 entries.
+    pub pml4e: PscArraySpec,
+    /// The cache of page-directory-pointer-table entries.
+    pub pdpte: PscArraySpec,
+    /// The cache of page-directory entries.
+    pub pde: PscArraySpec,
+}
+
+/// `[psc.pde]` and its like: one paging-structure cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PscArraySpec {
+    /// Sets; 1 makes the cache fully associative.
+    #[schemars(range(min = 1, max = 64))]
+    pub sets: u32,
+    /// Ways; 0: there is no such cache.
     #[schemars(range(min = 0, max = 64))]
-    pub pml5e_entries: u32,
-    /// Entries of the cache of PML4 entries; 0: none.
-    #[schemars(range(min = 0, max = 64))]
-    pub pml4e_entries: u32,
-    /// Entries of the cache of page-directory-pointer-table entries; 0: none.
-    #[schemars(range(min = 0, max = 64))]
-    pub pdpte_entries: u32,
-    /// Entries of the cache of page-directory entries; 0: none.
-    #[schemars(range(min = 0, max = 64))]
-    pub pde_entries: u32,
+    pub ways: u32,
+    /// What leaves a full set; "tree-plru" needs a power of two of ways.
+    pub replacement: Replacement,
+}
+
+impl PscArraySpec {
+    /// A fully associative cache of that many entries, least recently used; none with 0.
+    pub const fn of_entries(entries: u32) -> Self {
+        Self {
+            sets: 1,
+            ways: entries,
+            replacement: Replacement::Lru,
+        }
+    }
+
+    /// Entries in all.
+    pub const fn entries(self) -> u32 {
+        self.sets * self.ways
+    }
 }
 
 impl Default for PscSpec {
     fn default() -> Self {
         Self {
-            pml5e_entries: 2,
-            pml4e_entries: 4,
-            pdpte_entries: 8,
-            pde_entries: 32,
+            pml5e: PscArraySpec::of_entries(2),
+            pml4e: PscArraySpec::of_entries(4),
+            pdpte: PscArraySpec::of_entries(8),
+            pde: PscArraySpec::of_entries(32),
         }
     }
 }

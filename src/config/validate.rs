@@ -8,7 +8,7 @@ use crate::trace::PagePolicy;
 use super::error::{ConfigError, Origin, Problem};
 use super::schema::{Rule, TableKey};
 use super::tree::{Node, Value, join};
-use super::{Config, Level};
+use super::{Config, Level, Replacement, Serves};
 
 /// Holds a tree against a rule: types, ranges, keys that do not exist, keys that are missing.
 pub(super) fn check_rules(node: &Node, rule: &Rule, path: &str) -> Result<(), ConfigError> {
@@ -100,23 +100,111 @@ pub(super) fn check_relations(config: &Config, tree: &Node) -> Result<(), Config
     for level in Level::ALL {
         check_level(config, level, tree)?;
     }
+    check_psc(config, tree)?;
+    check_inclusion(config, tree)?;
     check_memory(config, tree)?;
     check_mapping(config, tree)
 }
 
-/// At most one array of a level may hold a page size: else two entries for one page could both match.
 fn check_level(config: &Config, level: Level, tree: &Node) -> Result<(), ConfigError> {
-    let mut holder: [Option<usize>; PageSize::ARRAYS.len()] = [None; PageSize::ARRAYS.len()];
+    let name = level.name();
     for (index, array) in config.tlb(level).arrays.iter().enumerate() {
-        for &size in &array.page_sizes {
-            if let Some(first) = holder[size as usize].replace(index) {
-                let index = index.to_string();
-                return Err(contradiction(
-                    tree,
-                    &[level.name(), "arrays", &index, "page_sizes"],
-                    format!("{}.arrays.{first} holds {size} pages already", level.name()),
-                    "each page size once at a level".to_owned(),
-                ));
+        let index = index.to_string();
+        let path = |key| [name, "arrays", &index, key];
+        let sizes = &array.page_sizes;
+        if (1..sizes.len()).any(|at| sizes[..at].contains(&sizes[at])) {
+            return Err(contradiction(
+                tree,
+                &path("page_sizes"),
+                "a page size stands in it twice".to_owned(),
+                "each page size once".to_owned(),
+            ));
+        }
+        if level != Level::Dtlb && array.serves != Serves::All {
+            return Err(contradiction(
+                tree,
+                &path("serves"),
+                format!("the {name} makes no difference between reads and writes"),
+                "\"all\", or leave it out".to_owned(),
+            ));
+        }
+        check_tree(tree, &path("replacement"), array.replacement, array.ways)?;
+    }
+    if level != Level::Stlb && config.tlb(level).inclusive {
+        return Err(contradiction(
+            tree,
+            &[name, "inclusive"],
+            "there is no level before it".to_owned(),
+            "false".to_owned(),
+        ));
+    }
+    Ok(())
+}
+
+/// A tree of bits has a power of two of leaves.
+fn check_tree(
+    tree: &Node,
+    path: &[&str],
+    replacement: Replacement,
+    ways: u32,
+) -> Result<(), ConfigError> {
+    if replacement != Replacement::TreePlru || ways == 0 || ways.is_power_of_two() {
+        return Ok(());
+    }
+    Err(contradiction(
+        tree,
+        path,
+        format!("the tree of tree-plru has a power of two of leaves, and there are {ways} ways"),
+        "\"lru\", \"fifo\", \"nru\", \"random\", or 1, 2, 4, ... 64 ways".to_owned(),
+    ))
+}
+
+fn check_psc(config: &Config, tree: &Node) -> Result<(), ConfigError> {
+    let caches = ["pde", "pdpte", "pml4e", "pml5e"].into_iter();
+    for (name, cache) in caches.zip(config.psc_arrays()) {
+        check_tree(
+            tree,
+            &["psc", name, "replacement"],
+            cache.replacement,
+            cache.ways,
+        )?;
+        if cache.entries() > 64 {
+            return Err(contradiction(
+                tree,
+                &["psc", name, "ways"],
+                format!(
+                    "{} sets of {} ways are {} entries",
+                    cache.sets,
+                    cache.ways,
+                    cache.entries()
+                ),
+                format!("0 to {}, for 64 entries in all", 64 / cache.sets.max(1)),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// An inclusive STLB must be able to say of what leaves it where it stands in the first level.
+fn check_inclusion(config: &Config, tree: &Node) -> Result<(), ConfigError> {
+    if !config.stlb.inclusive {
+        return Ok(());
+    }
+    let refused = |reason| {
+        let allowed = "false, or arrays that keep each page size as the first levels do".to_owned();
+        contradiction(tree, &["stlb", "inclusive"], reason, allowed)
+    };
+    for level in [Level::Itlb, Level::Dtlb] {
+        for kind in [Serves::Reads, Serves::Writes] {
+            for size in PageSize::ARRAYS {
+                let kept = |level| config.kept_size(level, kind, size);
+                let (first, second) = (kept(level), kept(Level::Stlb));
+                if first.is_some() && first != second {
+                    return Err(refused(format!(
+                        "the {} keeps {size} pages otherwise than the stlb",
+                        level.name()
+                    )));
+                }
             }
         }
     }

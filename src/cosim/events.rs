@@ -30,8 +30,8 @@ use crate::model::mmu_pkg::{
 
 /// Names of the TLB arrays by the contract's numbers.
 pub const TLB_NAMES: [&str; TLB_ARRAYS] = [
-    "itlb.4k", "itlb.2m", "itlb.1g", "dtlb.4k", "dtlb.2m", "dtlb.1g", "stlb.4k", "stlb.2m",
-    "stlb.1g",
+    "itlb.a", "itlb.b", "itlb.c", "itlb.d", "dtlb.a", "dtlb.b", "dtlb.c", "dtlb.d", "stlb.a",
+    "stlb.b", "stlb.c", "stlb.d",
 ];
 /// Names of the paging-structure caches by the contract's numbers.
 pub const PSC_NAMES: [&str; PSC_LEVELS] = ["psc.pde", "psc.pdpte", "psc.pml4e", "psc.pml5e"];

@@ -206,10 +206,10 @@ mod tests {
     #[test]
     fn a_machine_is_not_asked_for_what_it_cannot_do() {
         let mut config = Config::default();
-        config.psc.pde_entries = 0;
-        config.psc.pdpte_entries = 0;
-        config.psc.pml4e_entries = 0;
-        config.psc.pml5e_entries = 0;
+        config.psc.pde.ways = 0;
+        config.psc.pdpte.ways = 0;
+        config.psc.pml4e.ways = 0;
+        config.psc.pml5e.ways = 0;
         let counters = Counters {
             ops: 1_000_000,
             ..Counters::default()

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The version of `docs/contract.md` that the border (`shim/`) and the structures of `mmu_pkg` were written from.
-pub const CONTRACT_VERSION: u32 = 3;
+pub const CONTRACT_VERSION: u32 = 4;
 /// The top module.
 pub const TOP_MODULE: &str = "mmu";
 /// The C++ class of the top module; `shim/harness.cpp` uses it by this name.
@@ -28,42 +28,14 @@ pub const PRINT_HOOK: &str = "print_hook.h";
 /// File name of [`probe_module`].
 pub const PROBE_FILE: &str = "twinwalk_probe.sv";
 
-/// The top module's parameters, in the contract's order. What the RTL was elaborated with is echoed in this order.
-pub const PARAMETERS: [&str; 33] = [
-    "MAXPHYADDR",
-    "PAGE_1G",
-    "FIVE_LEVEL",
-    "DATA_PORTS",
-    "QUEUE_ENTRIES",
-    "MISS_QUEUE_ENTRIES",
-    "WALKERS",
-    "PREFETCH_NEXT_PAGE",
-    "ITLB_HIT_CYCLES",
-    "DTLB_HIT_CYCLES",
-    "STLB_HIT_CYCLES",
-    "ITLB_4K_SETS",
-    "ITLB_4K_WAYS",
-    "ITLB_2M_SETS",
-    "ITLB_2M_WAYS",
-    "ITLB_1G_SETS",
-    "ITLB_1G_WAYS",
-    "DTLB_4K_SETS",
-    "DTLB_4K_WAYS",
-    "DTLB_2M_SETS",
-    "DTLB_2M_WAYS",
-    "DTLB_1G_SETS",
-    "DTLB_1G_WAYS",
-    "STLB_4K_SETS",
-    "STLB_4K_WAYS",
-    "STLB_2M_SETS",
-    "STLB_2M_WAYS",
-    "STLB_1G_SETS",
-    "STLB_1G_WAYS",
-    "PSC_PML5E_ENTRIES",
-    "PSC_PML4E_ENTRIES",
-    "PSC_PDPTE_ENTRIES",
-    "PSC_PDE_ENTRIES",
-];
+#[path = "../config/parameter_names.rs"]
+mod parameter_names;
+
+#[allow(
+    unused_imports,
+    reason = "the build script needs it only to link a machine"
+)]
+pub use parameter_names::PARAMETERS;
 
 /// How the build talks about waves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

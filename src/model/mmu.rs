@@ -97,7 +97,7 @@ impl Mmu {
             now: 0,
             ports: std::array::from_fn(|_| Port::new()),
             tlb,
-            psc: PscCaches::new(spec.psc_entries),
+            psc: PscCaches::new(spec.psc.map(|cache| cache.entries())),
             miss_queue: MissQueue::new(spec.miss_queue_entries),
             walkers: [Walker::IDLE; MAX_WALKERS],
             commit_order: Cyclic::new(spec.walkers + 1),

@@ -9,8 +9,8 @@
 pub const MAX_PORTS: usize = 3;
 /// Walkers that the structures have room for.
 pub const MAX_WALKERS: usize = 4;
-/// TLB arrays: `3 * level + page size` with levels ITLB, DTLB, STLB.
-pub const TLB_ARRAYS: usize = 9;
+/// TLB arrays: `4 * level + n` with levels ITLB, DTLB, STLB, and n of A to D (contract 2).
+pub const TLB_ARRAYS: usize = 12;
 /// Paging-structure caches: PDE, PDPTE, PML4E, PML5E.
 pub const PSC_LEVELS: usize = 4;
 /// Entries of the miss queue that the structures have room for.
@@ -78,11 +78,11 @@ pub const fn byte_mask(enables: u8) -> u64 {
 // Look-up codes (contract 6 and 7.1).
 /// No look-up in this cycle.
 pub const LOOKUP_NONE: u8 = 0;
-/// A hit in the array of 4 KiB pages.
+/// A hit of kept size 4 KiB.
 pub const LOOKUP_HIT_4K: u8 = 1;
-/// A hit in the array of 2 MiB pages.
+/// A hit of kept size 2 MiB, in 32-bit paging 4 MiB.
 pub const LOOKUP_HIT_2M: u8 = 2;
-/// A hit in the array of 1 GiB pages.
+/// A hit of kept size 1 GiB.
 pub const LOOKUP_HIT_1G: u8 = 3;
 /// No match.
 pub const LOOKUP_MISS: u8 = 4;
@@ -327,7 +327,7 @@ pub struct ArrayEvent {
     pub op: u8,
     /// The way that is filled, 0 to 63.
     pub way: u8,
-    /// The set, 0 to 4095; 0 for a paging-structure cache.
+    /// The set: 0 to 4095, of a paging-structure cache 0 to 63.
     pub set: u16,
     /// 0: fills the layout.
     pub reserved: u32,
@@ -361,7 +361,7 @@ pub struct Monitor {
     pub stlb_entry: u8,
     /// By walker; those that a machine does not have are 0.
     pub walk: [WalkEvent; MAX_WALKERS],
-    /// By array: `3 * level + array of the page size` (contract 2).
+    /// By array (contract 2).
     pub tlb: [ArrayEvent; TLB_ARRAYS],
     /// By cache: PDE, PDPTE, PML4E, PML5E.
     pub psc: [ArrayEvent; PSC_LEVELS],

@@ -2,8 +2,8 @@
 //!
 //! Contract: 2. Counterpart: the parameters of `rtl/mmu.sv`.
 
-use crate::arch::{Capabilities, PageSize};
-use crate::config::{ArraySpec, Config, Level};
+use crate::arch::Capabilities;
+use crate::config::{ArraySpec, Config, Level, PscArraySpec, WalkerOrder};
 
 use super::mmu_pkg::{MAX_MISS_QUEUE_ENTRIES, MAX_PORTS, MAX_WALKERS, PSC_LEVELS, TLB_ARRAYS};
 
@@ -25,10 +25,16 @@ pub(super) struct Spec {
     pub prefetch: bool,
     /// Latency of a look-up in ITLB, DTLB and STLB.
     pub hit_cycles: [u64; 3],
-    /// Sets and ways of each array, by the contract's numbers.
+    /// The arrays, by the contract's numbers.
     pub arrays: [ArraySpec; TLB_ARRAYS],
-    /// Entries of each paging-structure cache, by the contract's numbers.
-    pub psc_entries: [u32; PSC_LEVELS],
+    /// The paging-structure caches, by the contract's numbers.
+    pub psc: [PscArraySpec; PSC_LEVELS],
+    /// What leaves the STLB leaves the first level too.
+    pub inclusive: bool,
+    /// Some level keeps pages in pieces (contract 2.1).
+    pub fractures: bool,
+    /// Which entry a free walker takes.
+    pub walker_order: WalkerOrder,
     /// MAXPHYADDR, 1 GiB pages, five levels.
     pub capabilities: Capabilities,
     /// Cycles of a sweep, at least 1.
@@ -40,9 +46,9 @@ impl Spec {
     pub fn new(config: &Config) -> Self {
         let mut arrays = [ArraySpec::ABSENT; TLB_ARRAYS];
         for level in Level::ALL {
-            for size in PageSize::ARRAYS {
-                arrays[level.array_index(size)] = config.array(level, size);
-            }
+            let first = level.first_array();
+            let own = config.arrays(level);
+            arrays[first..first + own.len()].copy_from_slice(&own);
         }
         Self {
             ports: (config.ports() as usize).min(MAX_PORTS),
@@ -53,7 +59,10 @@ impl Spec {
             prefetch: config.prefetch.next_page,
             hit_cycles: Level::ALL.map(|level| u64::from(config.tlb(level).hit_latency_cycles)),
             arrays,
-            psc_entries: config.psc_entries(),
+            psc: config.psc_arrays(),
+            inclusive: config.stlb.inclusive,
+            fractures: config.fractures(),
+            walker_order: config.walkers.order,
             capabilities: config.arch_capabilities(),
             sweep_cycles: u64::from(config.sweep_cycles()),
         }

@@ -265,7 +265,7 @@ impl Statistics {
         let spec = Spec::new(config);
         Self::zero(Capacity {
             tlb_entries: spec.arrays.map(|array| u64::from(array.entries())),
-            psc_entries: spec.psc_entries.map(u64::from),
+            psc_entries: spec.psc.map(|cache| u64::from(cache.entries())),
             miss_queue_entries: spec.miss_queue_entries,
             walkers: spec.walkers as u64,
         })

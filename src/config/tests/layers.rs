@@ -34,7 +34,7 @@ fn a_setting_may_add_an_array_to_a_level() {
     let machine = with(&["stlb.arrays=[]", add]).expect("valid").config;
     assert_eq!(
         machine.array(Level::Stlb, PageSize::Size2M),
-        ArraySpec { sets: 2, ways: 2 }
+        ArraySpec::of_size(PageSize::Size4K, 2, 2)
     );
     assert_eq!(
         machine.array(Level::Stlb, PageSize::Size4K),

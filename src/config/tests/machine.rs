@@ -40,9 +40,7 @@ fn the_presets_are_valid_differ_and_together_press_on_the_extremes() {
         }
     }
     let any = |holds: &dyn Fn(&Config) -> bool| machines.iter().any(holds);
-    let arrays = |machine: &Config| {
-        Level::ALL.map(|level| PageSize::ARRAYS.map(|size| machine.array(level, size)))
-    };
+    let arrays = |machine: &Config| Level::ALL.map(|level| machine.arrays(level));
     assert!(any(&|machine| machine.capabilities.maxphyaddr_bits == 36));
     assert!(any(&|machine| machine.capabilities.maxphyaddr_bits == 52));
     assert!(any(&|machine| !machine.capabilities.page_1g));
@@ -53,12 +51,11 @@ fn the_presets_are_valid_differ_and_together_press_on_the_extremes() {
     assert!(any(&|machine| machine.memory.jitter_cycles > 0));
     assert!(any(&|machine| machine.psc_entries() == [0; 4]));
     assert!(any(&|machine| machine.psc_entries() == [1; 4]));
-    assert!(any(&|machine| arrays(machine)[2] == [ArraySpec::ABSENT; 3]));
-    assert!(any(&|machine| arrays(machine)[0] == [ArraySpec::ABSENT; 3]
-        && arrays(machine)[1] == [ArraySpec::ABSENT; 3]));
-    assert!(any(
-        &|machine| machine.array(Level::Dtlb, PageSize::Size4K) == ArraySpec { sets: 2, ways: 1 }
-    ));
+    assert!(any(&|machine| arrays(machine)[2] == [ArraySpec::ABSENT; 4]));
+    assert!(any(&|machine| arrays(machine)[0] == [ArraySpec::ABSENT; 4]
+        && arrays(machine)[1] == [ArraySpec::ABSENT; 4]));
+    assert!(any(&|machine| machine.array(Level::Dtlb, PageSize::Size4K)
+        == ArraySpec::of_size(PageSize::Size4K, 2, 1)));
     assert!(any(&|machine| machine
         .array(Level::Dtlb, PageSize::Size4K)
         .ways

@@ -144,7 +144,7 @@ fn a_field_that_moved_is_noticed() {
 fn a_machine_echoes_the_parameters_that_it_was_elaborated_with() {
     let mut config = Config::default();
     config.ports.queue_entries = 3;
-    config.psc.pde_entries = 5;
+    config.psc.pde.ways = 5;
     let library = library(&Recipe::new(&config, QUICK));
     let found = library.parameters().expect("a machine can be made");
     let expected: Vec<_> = config

@@ -276,7 +276,7 @@ proptest! {
         // An array is built for one of three sizes; for 4 MiB that of 2 MiB changes its shape.
         let array = || {
             let built_for = PageSize::ARRAYS[size.array_index()];
-            let mut array = TlbArray::new(built_for, ArraySpec { sets, ways });
+            let mut array = TlbArray::new(built_for, ArraySpec::of_size(size, sets, ways));
             array.hold(size);
             array
         };

@@ -2,7 +2,7 @@
 
 use crate::arch::registers::{cr0, cr4, efer};
 use crate::arch::{Access, AccessKind, PageSize, PagingMode};
-use crate::config::{Config, MemorySpec, PscSpec, TlbSpec, WalkersSpec};
+use crate::config::{Config, MemorySpec, PscArraySpec, PscSpec, TlbSpec, WalkersSpec};
 
 use crate::model::mmu_pkg::{ControlIn, Inputs, Outputs, PREFETCH_ENTRY, PortIn};
 use crate::model::{Memory, Mmu, Operation, Request, Response, Statistics};
@@ -29,12 +29,15 @@ pub fn small() -> Config {
         dtlb: TlbSpec::new(1, [(2, 2), (1, 2), (1, 2)]),
         stlb: TlbSpec::new(1, [(4, 2), (2, 2), (1, 2)]),
         psc: PscSpec {
-            pml5e_entries: 2,
-            pml4e_entries: 2,
-            pdpte_entries: 2,
-            pde_entries: 2,
+            pml5e: PscArraySpec::of_entries(2),
+            pml4e: PscArraySpec::of_entries(2),
+            pdpte: PscArraySpec::of_entries(2),
+            pde: PscArraySpec::of_entries(2),
         },
-        walkers: WalkersSpec { count: 1 },
+        walkers: WalkersSpec {
+            count: 1,
+            ..WalkersSpec::default()
+        },
         memory: MemorySpec {
             latency_cycles: 1,
             jitter_cycles: 0,
@@ -48,10 +51,10 @@ pub fn small() -> Config {
 pub fn small_without_psc() -> Config {
     let mut config = small();
     config.psc = PscSpec {
-        pml5e_entries: 0,
-        pml4e_entries: 0,
-        pdpte_entries: 0,
-        pde_entries: 0,
+        pml5e: PscArraySpec::of_entries(0),
+        pml4e: PscArraySpec::of_entries(0),
+        pdpte: PscArraySpec::of_entries(0),
+        pde: PscArraySpec::of_entries(0),
     };
     config
 }

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::bench::*;
 use crate::arch::registers::{CR3_NO_FLUSH, cr0, cr4, efer};
 use crate::arch::{Access, AccessKind};
-use crate::config::{Config, MemorySpec, PscSpec, TlbSpec};
+use crate::config::{Config, MemorySpec, PscArraySpec, PscSpec, TlbSpec};
 use crate::model::{Memory, Operation, Request};
 
 /// Tables stand here, and alias each other.
@@ -90,10 +90,10 @@ pub fn config() -> impl Strategy<Value = Config> {
                 config.prefetch.next_page = next_page;
                 [config.itlb, config.dtlb, config.stlb] = tlbs;
                 config.psc = PscSpec {
-                    pde_entries: psc[0],
-                    pdpte_entries: psc[1],
-                    pml4e_entries: psc[2],
-                    pml5e_entries: psc[3],
+                    pde: PscArraySpec::of_entries(psc[0]),
+                    pdpte: PscArraySpec::of_entries(psc[1]),
+                    pml4e: PscArraySpec::of_entries(psc[2]),
+                    pml5e: PscArraySpec::of_entries(psc[3]),
                 };
                 config.memory = MemorySpec {
                     latency_cycles: latency,
