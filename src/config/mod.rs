@@ -218,9 +218,13 @@ impl Config {
             .unwrap_or(ArraySpec::ABSENT)
     }
 
-    /// The paging-structure caches, by the contract's numbers: PDE, PDPTE, PML4E, PML5E.
-    pub const fn psc_arrays(&self) -> [PscArraySpec; 4] {
-        [self.psc.pde, self.psc.pdpte, self.psc.pml4e, self.psc.pml5e]
+    /// The paging-structure caches, by the contract's numbers: PDE, PDPTE, PML4E, PML5E. One without ways has one set, least recently used.
+    pub fn psc_arrays(&self) -> [PscArraySpec; 4] {
+        let caches = [self.psc.pde, self.psc.pdpte, self.psc.pml4e, self.psc.pml5e];
+        caches.map(|cache| match cache.ways {
+            0 => PscArraySpec::of_entries(0),
+            _ => cache,
+        })
     }
 
     /// Entries of each paging-structure cache, by the contract's numbers.
@@ -346,6 +350,13 @@ impl Config {
                 array.page_sizes.dedup();
             }
         }
+        let [pde, pdpte, pml4e, pml5e] = self.psc_arrays();
+        canonical.psc = PscSpec {
+            pml5e,
+            pml4e,
+            pdpte,
+            pde,
+        };
         canonical.memory.size_bytes = Some(self.memory_size_bytes());
         // Serialization into a value fails only for maps with keys that are no strings, and there are none.
         serde_json::to_value(&canonical).unwrap_or_default()

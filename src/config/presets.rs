@@ -47,6 +47,8 @@ pub const ALL: &[Preset] = presets![
     "crowded",
     "parallel",
     "prefetch",
+    "mixed",
+    "inclusive",
 ];
 
 /// The preset of that name.

@@ -23,12 +23,7 @@ fn the_schema_describes_every_key_and_has_the_default_machine_as_default() {
     let sections = schema["properties"].as_object().expect("sections");
     let default = Config::default().canonical_json();
     for (name, section) in sections {
-        for (key, property) in section["properties"].as_object().expect("keys") {
-            let description = property["description"].as_str().unwrap_or_default();
-            assert!(!description.is_empty(), "{name}.{key}");
-            assert!(!description.contains('\n'), "{name}.{key}");
-            assert_eq!(property["default"], default[name][key], "{name}.{key}");
-        }
+        check_defaults(name, section, &default[name]);
     }
     let array = &schema["properties"]["stlb"]["properties"]["arrays"]["items"];
     assert_eq!(
@@ -74,6 +69,22 @@ fn the_file_in_the_documentation_is_valid() {
         machine.array(Level::Dtlb, PageSize::Size1G),
         ArraySpec::ABSENT
     );
+}
+
+/// Every key of a table, and of the tables in it, is described and has its value of the default machine.
+fn check_defaults(path: &str, table: &Json, default: &Json) {
+    for (key, property) in table["properties"].as_object().expect("keys") {
+        let path = format!("{path}.{key}");
+        let description = property["description"].as_str().unwrap_or_default();
+        assert!(!description.is_empty(), "{path}");
+        assert!(!description.contains('\n'), "{path}");
+        if property["type"] == "object" {
+            assert_eq!(property["required"], Json::Null, "{path}");
+            check_defaults(&path, property, &default[key]);
+        } else {
+            assert_eq!(property["default"], default[key], "{path}");
+        }
+    }
 }
 
 /// The row of a key. Under `N` it has the values of each array in turn.

@@ -34,7 +34,7 @@ fn a_setting_may_add_an_array_to_a_level() {
     let machine = with(&["stlb.arrays=[]", add]).expect("valid").config;
     assert_eq!(
         machine.array(Level::Stlb, PageSize::Size2M),
-        ArraySpec::of_size(PageSize::Size4K, 2, 2)
+        ArraySpec::of_size(PageSize::Size2M, 2, 2)
     );
     assert_eq!(
         machine.array(Level::Stlb, PageSize::Size4K),
@@ -88,7 +88,7 @@ fn a_message_repeats_only_the_beginning_of_a_long_argument_and_no_control_charac
 
 #[test]
 fn each_value_knows_where_it_came_from() {
-    let settings = ["psc.pde_entries=3".to_owned()];
+    let settings = ["psc.pde.ways=3".to_owned()];
     let loaded = load::load(&Source::Preset("tiny".to_owned()), &settings).expect("valid");
     assert_eq!(loaded.name, "preset:tiny with 1 set");
     let origin = |key: &str| {
@@ -96,10 +96,10 @@ fn each_value_knows_where_it_came_from() {
         let value = values.iter().find(|value| value.key == key);
         value.expect(key).origin.to_string()
     };
-    assert_eq!(origin("psc.pde_entries"), "--set psc.pde_entries=3");
+    assert_eq!(origin("psc.pde.ways"), "--set psc.pde.ways=3");
     assert_eq!(origin("dtlb.hit_latency_cycles"), "default");
     assert_eq!(origin("memory.size_bytes"), "default");
-    assert!(origin("psc.pml4e_entries").starts_with("preset tiny, line "));
+    assert!(origin("psc.pml4e.ways").starts_with("preset tiny, line "));
     assert!(origin("dtlb.arrays.0.sets").starts_with("preset tiny, line "));
 
     let mut file = tempfile::NamedTempFile::new().expect("a temporary file");

@@ -4,9 +4,12 @@
 
 use std::fs;
 
-use super::{manifest, preset, values_within, with};
+use super::{beside, is_fixed, manifest, preset, values_within, with};
 use crate::arch::PageSize;
-use crate::config::{ArraySpec, Config, Level, Origin, Source, load, presets, schema};
+use crate::config::{
+    ArraySpec, Config, Level, Origin, Replacement, Serves, Source, WalkerOrder, load, presets,
+    schema,
+};
 
 #[test]
 fn the_default_preset_states_the_default_machine() {
@@ -64,6 +67,30 @@ fn the_presets_are_valid_differ_and_together_press_on_the_extremes() {
         &|machine| machine.sweep_cycles() == 1 || machine.sweep_cycles() == 2
     ));
     assert!(any(&|machine| machine.sweep_cycles() >= 256));
+    for policy in Replacement::ALL {
+        let tlb = |machine: &Config| {
+            let arrays = arrays(machine);
+            let mut arrays = arrays.iter().flatten().filter(|array| array.is_present());
+            arrays.any(|array| array.replacement == policy)
+        };
+        let psc = |machine: &Config| {
+            let mut caches = machine.psc_arrays().into_iter();
+            caches.any(|cache| cache.ways > 0 && cache.replacement == policy)
+        };
+        assert!(any(&tlb), "{policy:?}");
+        assert!(any(&psc), "{policy:?}");
+    }
+    assert!(any(&Config::fractures));
+    assert!(any(&|machine| machine.stlb.inclusive));
+    assert!(any(&|machine| machine.walkers.order == WalkerOrder::Oldest));
+    assert!(any(&|machine| {
+        let mut dtlb = arrays(machine)[1].into_iter();
+        dtlb.any(|array| array.serves != Serves::All)
+    }));
+    assert!(any(&|machine| machine
+        .psc_arrays()
+        .iter()
+        .any(|cache| cache.sets > 1)));
 }
 
 #[test]
@@ -133,18 +160,43 @@ fn machines_that_mean_the_same_have_the_same_hash() {
     let same = [
         vec!["memory.size_bytes=0x4000_0000_0000"],
         vec![
-            r#"itlb.arrays=[{page_sizes=["1g"],sets=1,ways=4},{page_sizes=["4k"],sets=8,ways=8},{page_sizes=["2m"],sets=1,ways=8}]"#,
+            r#"itlb.arrays=[{page_sizes=["4k"],sets=8,ways=8},{page_sizes=["4k"],sets=3,ways=0},{page_sizes=["2m"],sets=1,ways=8},{page_sizes=["1g"],sets=1,ways=4}]"#,
         ],
     ];
     for settings in same {
         assert_eq!(with(&settings).expect("valid").config.hash(), default);
     }
+    let sizes = |sizes| {
+        let setting = format!("stlb.arrays.0.page_sizes={sizes}");
+        with(&[&setting]).expect("valid").config.hash()
+    };
+    assert_eq!(sizes(r#"["4k", "2m"]"#), sizes(r#"["2m", "4k"]"#));
+    let without = |more| {
+        let settings = ["psc.pde.ways=0", more];
+        with(&settings).expect("valid").config
+    };
+    let (one, other) = (without("psc.pde.sets=1"), without("psc.pde.sets=7"));
+    assert_eq!(one.hash(), other.hash());
+    assert_eq!(one.rtl_parameters(), other.rtl_parameters());
     let absent = with(&["stlb.arrays.2.ways=0"]).expect("valid").config;
     let absent_otherwise = with(&["stlb.arrays.2.ways=0", "stlb.arrays.2.sets=64"])
         .expect("valid")
         .config;
     assert_eq!(absent.hash(), absent_otherwise.hash());
     assert_eq!(absent.rtl_parameters(), absent_otherwise.rtl_parameters());
+}
+
+/// The order of arrays is that of their numbers, which decide where a page stands.
+#[test]
+fn machines_that_list_their_arrays_in_another_order_have_other_hashes() {
+    let listed = |first: &str, second: &str| {
+        let array = |size| format!("{{page_sizes=[\"{size}\"],sets=2,ways=2}}");
+        let setting = format!("itlb.arrays=[{},{}]", array(first), array(second));
+        with(&[&setting]).expect("valid").config
+    };
+    let (one, other) = (listed("4k", "2m"), listed("2m", "4k"));
+    assert_ne!(one.hash(), other.hash());
+    assert_ne!(one.rtl_parameters(), other.rtl_parameters());
 }
 
 #[test]
@@ -155,10 +207,21 @@ fn every_key_acts_on_the_hash() {
             continue; // moves the whole array: below
         }
         let path = key.path.replace(".N.", ".0.");
+        if is_fixed(&path) {
+            continue;
+        }
+        let others = beside(&path);
+        let hash = |value: Option<String>| {
+            let own = value.map(|value| format!("{path}={value}"));
+            let settings: Vec<String> = others.iter().cloned().chain(own).collect();
+            let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
+            with(&settings).ok().map(|loaded| loaded.config.hash())
+        };
+        let before = hash(None);
         let changed = values_within(&key.rule)
             .into_iter()
-            .filter_map(|value| with(&[&format!("{path}={value}")]).ok())
-            .any(|loaded| loaded.config.hash() != default.hash());
+            .filter_map(|value| hash(Some(value)))
+            .any(|hash| Some(hash) != before);
         assert!(changed, "{path}");
     }
     let moved = with(&[
@@ -183,19 +246,29 @@ fn each_key_moves_its_own_rtl_parameter_and_no_other() {
         ("itlb.hit_latency_cycles=9", "ITLB_HIT_CYCLES=9"),
         ("dtlb.hit_latency_cycles=9", "DTLB_HIT_CYCLES=9"),
         ("stlb.hit_latency_cycles=9", "STLB_HIT_CYCLES=9"),
-        ("itlb.arrays.0.sets=64", "ITLB_4K_SETS=64"),
-        ("itlb.arrays.1.ways=9", "ITLB_2M_WAYS=9"),
-        ("itlb.arrays.2.ways=9", "ITLB_1G_WAYS=9"),
-        ("dtlb.arrays.0.ways=9", "DTLB_4K_WAYS=9"),
-        ("dtlb.arrays.1.sets=64", "DTLB_2M_SETS=64"),
-        ("dtlb.arrays.2.sets=64", "DTLB_1G_SETS=64"),
-        ("stlb.arrays.0.sets=64", "STLB_4K_SETS=64"),
-        ("stlb.arrays.1.sets=64", "STLB_2M_SETS=64"),
-        ("stlb.arrays.2.ways=9", "STLB_1G_WAYS=9"),
-        ("psc.pml5e_entries=9", "PSC_PML5E_ENTRIES=9"),
-        ("psc.pml4e_entries=9", "PSC_PML4E_ENTRIES=9"),
-        ("psc.pdpte_entries=9", "PSC_PDPTE_ENTRIES=9"),
-        ("psc.pde_entries=9", "PSC_PDE_ENTRIES=9"),
+        ("itlb.arrays.0.sets=64", "ITLB_A_SETS=64"),
+        ("itlb.arrays.1.ways=9", "ITLB_B_WAYS=9"),
+        ("itlb.arrays.2.ways=9", "ITLB_C_WAYS=9"),
+        ("dtlb.arrays.0.ways=9", "DTLB_A_WAYS=9"),
+        ("dtlb.arrays.1.sets=64", "DTLB_B_SETS=64"),
+        ("dtlb.arrays.2.sets=64", "DTLB_C_SETS=64"),
+        ("stlb.arrays.0.sets=64", "STLB_A_SETS=64"),
+        ("stlb.arrays.1.sets=64", "STLB_B_SETS=64"),
+        ("stlb.arrays.2.ways=9", "STLB_C_WAYS=9"),
+        ("psc.pml5e.ways=9", "PSC_PML5E_WAYS=9"),
+        ("psc.pml4e.ways=9", "PSC_PML4E_WAYS=9"),
+        ("psc.pdpte.ways=9", "PSC_PDPTE_WAYS=9"),
+        ("psc.pde.ways=9", "PSC_PDE_WAYS=9"),
+        ("walkers.order=oldest", "WALKER_ORDER=1"),
+        ("stlb.inclusive=true", "STLB_INCLUSIVE=1"),
+        (r#"itlb.arrays.0.page_sizes=["2m", "4k"]"#, "ITLB_A_SIZES=3"),
+        ("dtlb.arrays.0.replacement=nru", "DTLB_A_POLICY=3"),
+        ("dtlb.arrays.1.serves=reads", "DTLB_B_SERVES=1"),
+        ("dtlb.arrays.2.serves=writes", "DTLB_C_SERVES=2"),
+        ("stlb.arrays.2.replacement=tree-plru", "STLB_C_POLICY=1"),
+        ("psc.pml5e.sets=3", "PSC_PML5E_SETS=3"),
+        ("psc.pml4e.replacement=fifo", "PSC_PML4E_POLICY=2"),
+        ("psc.pde.replacement=random", "PSC_PDE_POLICY=4"),
         ("memory.latency_cycles=9", ""),
     ] {
         let machine = with(&[setting]).expect("valid").config;
@@ -213,10 +286,10 @@ fn each_key_moves_its_own_rtl_parameter_and_no_other() {
 #[test]
 fn paging_structure_caches_are_numbered_as_in_the_contract() {
     let settings = [
-        "psc.pde_entries=1",
-        "psc.pdpte_entries=2",
-        "psc.pml4e_entries=3",
-        "psc.pml5e_entries=4",
+        "psc.pde.ways=1",
+        "psc.pdpte.ways=2",
+        "psc.pml4e.ways=3",
+        "psc.pml5e.ways=4",
     ];
     let machine = with(&settings).expect("valid").config;
     assert_eq!(machine.psc_entries(), [1, 2, 3, 4]);

@@ -51,6 +51,28 @@ fn values_within(rule: &Rule) -> Vec<String> {
     }
 }
 
+/// What has to be set beside a key, so that both ends of its range can be.
+fn beside(path: &str) -> Vec<String> {
+    let other = match path {
+        "memory.size_bytes" => "capabilities.maxphyaddr_bits=52".to_owned(),
+        "stlb.arrays.0.replacement" => "stlb.arrays.0.ways=8".to_owned(),
+        _ => match path
+            .strip_prefix("psc.")
+            .and_then(|path| path.strip_suffix(".sets"))
+        {
+            Some(cache) => format!("psc.{cache}.ways=1"),
+            None => return Vec::new(),
+        },
+    };
+    vec![other]
+}
+
+/// Whether a key has one value only, because it is written alike at every level and means something at another.
+fn is_fixed(path: &str) -> bool {
+    let level = |suffix, level: &str| path.ends_with(suffix) && !path.starts_with(level);
+    level(".serves", "dtlb.") || level(".inclusive", "stlb.")
+}
+
 /// Values that a rule refuses, those just beyond its extremes among them, as TOML.
 fn values_beyond(rule: &Rule) -> Vec<String> {
     let mut values = match rule {
@@ -65,6 +87,11 @@ fn values_beyond(rule: &Rule) -> Vec<String> {
             }
             values
         }
+        Rule::List { item, max, .. } => {
+            let item = &values_within(item)[0];
+            let many = vec![item.as_str(); *max as usize + 1].join(", ");
+            vec!["[]".to_owned(), format!("[{many}]")]
+        }
         Rule::OneOf(values) => {
             let max = values.iter().max().expect("values");
             vec!["0".to_owned(), "3".to_owned(), (2 * max).to_string()]
@@ -74,7 +101,6 @@ fn values_beyond(rule: &Rule) -> Vec<String> {
     let types = [
         "\"no such word\"",
         "1979-05-27",
-        "[1, 2]",
         "{ a = 1 }",
         "nan",
         "99999999999999999999999999999999999999999999",
@@ -82,6 +108,9 @@ fn values_beyond(rule: &Rule) -> Vec<String> {
     values.extend(types.map(str::to_owned));
     if *rule != Rule::Boolean {
         values.push("true".to_owned());
+    }
+    if !matches!(rule, Rule::List { .. }) {
+        values.push("[1, 2]".to_owned());
     }
     values
 }
