@@ -4,7 +4,9 @@
 
 mod staleness_support;
 
-use staleness_support::random::{Plan, roomy, run, small, sparse};
+use staleness_support::random::{
+    Plan, inclusive, mixed, pieces, roomy, run, small, sparse,
+};
 use twinwalk::reference::finding::{Figures, InvalidationKind};
 
 fn add(total: &mut Figures, figures: &Figures) {
@@ -29,6 +31,9 @@ fn a_correct_machine_passes_under_random_operations_and_leaves_no_figure_at_zero
             (sparse(), false),
             (roomy(), true),
             (roomy(), false),
+            (mixed(), true),
+            (pieces(), false),
+            (inclusive(), false),
         ] {
             let plan = Plan {
                 shape,

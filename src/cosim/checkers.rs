@@ -27,8 +27,10 @@ pub fn both(config: &Config, setup: &Setup) -> [Box<dyn Checker>; 2] {
     };
     let capabilities = config.arch_capabilities();
     [
-        Box::new(Provenance::new(capabilities, image())),
-        Box::new(Staleness::new(capabilities, image(), Reading::Contract)),
+        Box::new(Provenance::new(config, image())),
+        Box::new(
+            Staleness::new(capabilities, image(), Reading::Contract).in_pieces(config.fractures()),
+        ),
     ]
 }
 

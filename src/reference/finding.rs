@@ -73,6 +73,8 @@ pub enum Rule {
     FillRight,
     /// A fill has the content that the entries of the walk, or the STLB entry, say; all of them accessed (contract 4).
     FillContent,
+    /// A fill goes to the set in which the page, or the entry of a paging-structure cache, stands (contract 2.1, 4.4).
+    FillPlace,
     /// A fill displaces what conflicts, its target, and nothing else, and reports the victim as it was (contract 7.5, 8.5).
     FillReplacement,
     /// No entry read is older than the last invalidation that covers the new entry (SDM 4.10.4.1).
@@ -115,6 +117,7 @@ impl Rule {
             Self::FillSource => "fill-source",
             Self::FillRight => "fill-right",
             Self::FillContent => "fill-content",
+            Self::FillPlace => "fill-place",
             Self::FillReplacement => "fill-replacement",
             Self::FillAge => "fill-age",
             Self::RemovalMissing => "removal-missing",

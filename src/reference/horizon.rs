@@ -9,7 +9,8 @@
 //! err on the wide side: when more than [`PAGE_LIMIT`] single pages are on record, the single pages are forgotten; of each
 //! context only the last [`PSC_HISTORY`] operations can be asked for by their time; and what a page fault drops is recorded for its page
 //! alone, so a paging-structure-cache entry that wrongly survives it is found when that page is used again, and not by a neighbour below the
-//! same entry. (The provenance check finds it in its own cycle.)
+//! same entry. (The provenance check finds it in its own cycle.) What a page fault drops of a machine that keeps pages in pieces
+//! ([`Horizons::in_pieces`]) is the piece alone: it is then recorded for the 4 KiB around its address, of pages of every size.
 //!
 //! # Two readings
 //! [`Reading::Contract`] is what this machine removes. [`Reading::Manual`] is what any processor must remove; it is less:
@@ -59,6 +60,8 @@ struct Context {
 #[derive(Debug, Clone)]
 pub struct Horizons {
     reading: Reading,
+    /// The machine may keep pages in pieces.
+    in_pieces: bool,
     /// Everything.
     all: Removal,
     /// Everything but globals, in rising order.
@@ -77,6 +80,21 @@ pub struct Horizons {
 const fn page_key(va: u64, size: PageSize, pcid: Pcid) -> u64 {
     let number = (va >> size.shift()) & ((1 << 45) - 1);
     number | (size as u64) << 45 | (pcid.raw() as u64) << 47
+}
+
+/// The last cycle on record for the page of `size` around `va`, or for the 4 KiB around it.
+#[inline]
+fn last_of_page(
+    record: &HashMap<u64, u64, FixedState>,
+    va: u64,
+    size: PageSize,
+    pcid: Pcid,
+) -> u64 {
+    let of = |size| record.get(&page_key(va, size, pcid)).copied().unwrap_or(0);
+    match size {
+        PageSize::Size4K => of(size),
+        _ => of(size).max(of(PageSize::Size4K)),
+    }
 }
 
 /// Appends to a rising list that keeps [`PSC_HISTORY`] elements.
@@ -151,6 +169,7 @@ impl Horizons {
     pub fn new(reading: Reading) -> Self {
         Self {
             reading,
+            in_pieces: false,
             all: Removal::default(),
             non_global: Vec::new(),
             globals: 0,
@@ -158,6 +177,13 @@ impl Horizons {
             pages: HashMap::with_hasher(FixedState::default()),
             global_pages: HashMap::with_hasher(FixedState::default()),
         }
+    }
+
+    /// The same of a machine that keeps pages in pieces, if `fractures` says so.
+    #[must_use]
+    pub const fn in_pieces(mut self, fractures: bool) -> Self {
+        self.in_pieces = fractures;
+        self
     }
 
     /// `invalidation` is complete since cycle `completed`: what it covers was made from values that memory held in cycle `effective` or
@@ -172,7 +198,8 @@ impl Horizons {
         match *invalidation {
             Invalidation::None => {}
             Invalidation::Page { va, pcid, globals } => {
-                self.record_page(va.raw(), va.mode(), pcid, globals, effective);
+                let sizes = va.mode().array_page_sizes();
+                self.record_page(va.raw(), sizes, pcid, globals, effective);
                 // INVLPG drops every paging-structure-cache entry of the context; by the manual, INVPCID those of the address
                 // alone, which `record_page` has taken care of.
                 if globals || self.reading == Reading::Contract {
@@ -199,7 +226,9 @@ impl Horizons {
     ///
     /// `cycle` may lie before cycles that were recorded already.
     pub fn record_drop(&mut self, va: u64, mode: PagingMode, pcid: Pcid, cycle: u64) {
-        self.record_page(va, mode, pcid, self.reading == Reading::Contract, cycle);
+        let sizes = mode.array_page_sizes();
+        let kept = if self.in_pieces { &sizes[..1] } else { sizes };
+        self.record_page(va, kept, pcid, self.reading == Reading::Contract, cycle);
     }
 
     /// As [`Invalidation::All`], also for the reset of the machine.
@@ -214,7 +243,8 @@ impl Horizons {
         self.global_pages.clear();
     }
 
-    fn record_page(&mut self, va: u64, mode: PagingMode, pcid: Pcid, globals: bool, cycle: u64) {
+    /// Entries of `va`'s pages of these sizes are gone. The smallest is among them, and stands for the pieces of every size around `va`.
+    fn record_page(&mut self, va: u64, sizes: &[PageSize], pcid: Pcid, globals: bool, cycle: u64) {
         if self.pages.len() + self.global_pages.len() > PAGE_LIMIT {
             self.pages.clear();
             self.global_pages.clear();
@@ -223,7 +253,7 @@ impl Horizons {
             let at = map.entry(key).or_insert(cycle);
             *at = cycle.max(*at);
         };
-        for &size in mode.array_page_sizes() {
+        for &size in sizes {
             set(&mut self.pages, page_key(va, size, pcid));
             if globals {
                 set(&mut self.global_pages, page_key(va, size, Pcid::ZERO));
@@ -233,11 +263,7 @@ impl Horizons {
 
     /// For a non-global TLB entry of the page of `size` around `va`, made under `pcid`: for its leaf and all entries above.
     pub fn non_global(&self, va: u64, size: PageSize, pcid: Pcid) -> u64 {
-        let page = self
-            .pages
-            .get(&page_key(va, size, pcid))
-            .copied()
-            .unwrap_or(0);
+        let page = last_of_page(&self.pages, va, size, pcid);
         let context = self
             .contexts
             .get(&pcid.raw())
@@ -249,11 +275,7 @@ impl Horizons {
     ///
     /// The entries above may be older, as far as [`PscTimeline::as_of`] of the PCID under which it was made, at that cycle.
     pub fn global(&self, va: u64, size: PageSize) -> u64 {
-        let page = self
-            .global_pages
-            .get(&page_key(va, size, Pcid::ZERO))
-            .copied()
-            .unwrap_or(0);
+        let page = last_of_page(&self.global_pages, va, size, Pcid::ZERO);
         page.max(self.globals).max(self.all.effective)
     }
 
@@ -287,12 +309,9 @@ impl Horizons {
         };
         for &size in mode.array_page_sizes() {
             let index = size.array_index();
-            if let Some(page) = self.pages.get(&page_key(va, size, pcid)) {
-                snapshot.non_global[index] = context.max(*page);
-            }
-            if let Some(page) = self.global_pages.get(&page_key(va, size, Pcid::ZERO)) {
-                snapshot.global[index] = globals.max(*page);
-            }
+            snapshot.non_global[index] = context.max(last_of_page(&self.pages, va, size, pcid));
+            let global = last_of_page(&self.global_pages, va, size, Pcid::ZERO);
+            snapshot.global[index] = globals.max(global);
         }
         // What removed the page's translations removed what is cached of the path to it.
         snapshot.psc = snapshot.psc.max(snapshot.non_global[0]);
@@ -415,6 +434,25 @@ mod tests {
             horizons.record_drop(VA, PagingMode::FourLevel, ONE, 7);
             assert_eq!(horizons.non_global(VA, PageSize::Size4K, ONE), 7);
             assert_eq!(horizons.global(VA, PageSize::Size4K), global);
+        }
+    }
+
+    #[test]
+    fn a_drop_of_a_machine_that_keeps_pieces_covers_the_piece_around_its_address_alone() {
+        for in_pieces in [false, true] {
+            let mut horizons = Horizons::new(Reading::Contract).in_pieces(in_pieces);
+            horizons.record_drop(VA, PagingMode::FourLevel, ONE, 7);
+            let other = if in_pieces { 0 } else { 7 };
+            for size in [PageSize::Size2M, PageSize::Size1G] {
+                for (va, cycle) in [(VA, 7), (VA ^ 0xfff, 7), (VA ^ 0x1000, other)] {
+                    assert_eq!(horizons.non_global(va, size, ONE), cycle, "{size} {va:#x}");
+                    assert_eq!(horizons.global(va, size), cycle, "{size} {va:#x}");
+                    let snapshot = horizons.snapshot(va, PagingMode::FourLevel, ONE);
+                    assert_eq!(snapshot.non_global[size.array_index()], cycle);
+                }
+            }
+            horizons.record(&page(VA, ONE, true), 9, 9);
+            assert_eq!(horizons.non_global(VA ^ 0x1000, PageSize::Size2M, ONE), 9);
         }
     }
 

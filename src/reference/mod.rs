@@ -4,6 +4,7 @@
 //! Counterpart: none in hardware; `rtl/` and `crate::model` are held against it.
 
 pub mod finding;
+pub mod geometry;
 pub mod history;
 pub mod horizon;
 pub mod image;

@@ -14,21 +14,23 @@
 //! * *Walks.* Each starts for an entry of the miss queue that waits for it, from CR3 (always if the request was denied before) or from the live entry of
 //!   the lowest paging-structure cache that matches, and ends as the entries that it read say. Faults and bus errors end
 //!   walks from CR3 only.
+//! * *Places.* A page is kept in the size, the array and the set that the machine's parameters say, and looked for there alone.
 //! * *Fills.* Each TLB and paging-structure-cache fill is by a walk that ends translated, decodes the chain of entries that this walk read, or
-//!   that stand behind the cached entry that it started from, all with A set, to the bit; or it copies the STLB entry as it was
-//!   looked up into an L1 array. None has an entry read that is older than the last invalidation which covers it. The right
+//!   that stand behind the cached entry that it started from, all with A set, to the bit, or a piece of that page; or it copies the STLB entry
+//!   as it was looked up, or a piece of it, into an L1 array. Every array that should be filled is. None has an entry read that is older than the last invalidation which covers it. The right
 //!   to fill is kept and lost as the contract says. A fill displaces everything that could match the same address.
 //! * *Removals.* Each invalidation and drop removes exactly the live entries that it covers, in the cycle or the row in which it performs. After
-//!   a sweep none of them is alive, whatever the number of rows.
+//!   a sweep none of them is alive, whatever the number of rows. What an inclusive STLB evicts leaves the first level in the next cycle in which
+//!   control is not busy, and nothing else performs there.
 //! * *Look-ups.* The code of each look-up is what the live entries say, rights judged for that request under the registers as they are. No
 //!   look-up, walk start, walk end or fill happens while an invalidation performs.
 //! * *Responses.* Each is that of its own request's look-up or walk, to the bit, in order, and not before it.
 //! * Everything that [`super::observer`] guarantees, registers to the cycle.
 //!
 //! # What it does not guarantee
-//! * Which way a fill takes when nothing conflicts (replacement), which set an address belongs to, which of several walks or look-ups goes first,
-//!   and how long anything takes: the other twin says so, in lockstep.
-//! * That a machine has an array at all: a walk that could have filled an array which was never filled passes.
+//! * Which way a fill takes when nothing conflicts (replacement), which of several walks or look-ups goes first, and how long anything takes: the
+//!   other twin says so, in lockstep.
+//! * Of an invalidation that removes from several sets of one array at once, which of them the monitor names.
 //! * Stability of the memory port.
 //!
 //! # How
@@ -38,18 +40,20 @@
 
 use std::collections::VecDeque;
 
-use crate::arch::{Capabilities, EntryRules, Invalidation, Level, PageSize, PagingMode, Registers};
+use crate::arch::{EntryRules, Invalidation, Level, Registers};
+use crate::config::{Config, Level as Tlb};
 use crate::model::mmu_pkg::{
     self as pkg, ARRAY_NONE, Inputs, MAX_MISS_QUEUE_ENTRIES, MAX_PORTS, MAX_WALKERS, Monitor,
     Outputs, PREFETCH_ENTRY, PSC_LEVELS, PortOut, TLB_ARRAYS,
 };
 
 use super::finding::{Figures, Finding, InvalidationKind, Rule};
+use super::geometry::Geometry;
 use super::horizon::{Horizons, Reading};
 use super::image::Image;
 use super::observer::{Answer, Events, Observer, Operation, Request, Store, Transaction};
 use super::payload;
-use super::shadow::{PscShadow, TlbShadow};
+use super::shadow::{PscShadow, TlbShadow, TlbWords};
 
 mod arrays;
 mod look_ups;
@@ -61,8 +65,10 @@ use arrays::{Removal, Wanted};
 use queues::{Miss, Prefetch};
 use walks::{Setting, Walk};
 
-/// First array of the STLB.
-const STLB: usize = 6;
+/// The level that serves a port first.
+const fn first_level(port: usize) -> Tlb {
+    if port == 0 { Tlb::Itlb } else { Tlb::Dtlb }
+}
 
 /// A port, from the accept of a request to its response.
 #[derive(Debug, Clone, Default)]
@@ -92,10 +98,11 @@ pub struct Provenance {
     registers: Registers,
     rules: EntryRules,
     horizons: Horizons,
+    geometry: Geometry,
     tlb: [TlbShadow; TLB_ARRAYS],
     psc: [PscShadow; PSC_LEVELS],
-    tlb_present: [bool; TLB_ARRAYS],
-    psc_present: [bool; PSC_LEVELS],
+    /// What an inclusive STLB evicted, and the first level may still hold.
+    evicted: Option<TlbWords>,
     ports: [Port; MAX_PORTS],
     /// The entries of the miss queue.
     misses: [Option<Miss>; MAX_MISS_QUEUE_ENTRIES],
@@ -118,19 +125,24 @@ pub struct Provenance {
 }
 
 impl Provenance {
-    /// A check of a machine with `capabilities` over `image`.
-    pub fn new(capabilities: Capabilities, image: Image) -> Self {
-        let sizes = PageSize::ARRAYS;
+    /// A check of a machine of `config`, which must be valid, over `image`.
+    pub fn new(config: &Config, image: Image) -> Self {
+        let capabilities = config.arch_capabilities();
+        let geometry = Geometry::new(config);
+        let psc = std::array::from_fn(|cache| {
+            let (sets, ways) = geometry.psc(cache);
+            PscShadow::new(Level::ALL[cache + 1], sets, ways)
+        });
         Self {
             observer: Observer::new(capabilities, image, true),
             events: Events::default(),
             registers: Registers::RESET,
             rules: Registers::RESET.entry_rules(&capabilities),
-            horizons: Horizons::new(Reading::Contract),
-            tlb: std::array::from_fn(|array| TlbShadow::new(sizes[array % 3])),
-            psc: [Level::Pd, Level::Pdpt, Level::Pml4, Level::Pml5].map(PscShadow::new),
-            tlb_present: [false; TLB_ARRAYS],
-            psc_present: [false; PSC_LEVELS],
+            horizons: Horizons::new(Reading::Contract).in_pieces(geometry.fractures()),
+            geometry,
+            tlb: Default::default(),
+            psc,
+            evicted: None,
             ports: Default::default(),
             misses: Default::default(),
             stlb_busy: VecDeque::new(),
@@ -203,7 +215,7 @@ impl Provenance {
         if let Some(transaction) = &events.accepted_transaction {
             self.accepted(transaction)?;
         }
-        if self.busy || is_active(&outputs.monitor) {
+        if self.busy || self.evicted.is_some() || is_active(&outputs.monitor) {
             self.monitor(cycle, &outputs.monitor)?;
         }
         for request in &events.requests {
@@ -214,19 +226,8 @@ impl Provenance {
         if let Some(operation) = &events.performed {
             self.registers = operation.after;
             self.rules = operation.after.entry_rules(self.observer.capabilities());
-            self.size_arrays();
         }
         Ok(())
-    }
-
-    /// The arrays hold pages of the sizes of the mode. With paging off they keep what they had: they may still be swept.
-    fn size_arrays(&mut self) {
-        let mode = self.registers.paging_mode();
-        if mode != PagingMode::Off {
-            for (array, shadow) in self.tlb.iter_mut().enumerate() {
-                shadow.set_size(mode.array_page_sizes()[array % 3]);
-            }
-        }
     }
 
     fn reset(&mut self, cycle: u64) {
@@ -235,6 +236,7 @@ impl Provenance {
         self.horizons.record_everything(cycle, cycle);
         self.tlb.iter_mut().for_each(TlbShadow::clear);
         self.psc.iter_mut().for_each(PscShadow::clear);
+        self.evicted = None;
         self.ports = Default::default();
         self.misses = Default::default();
         self.stlb_busy.clear();
@@ -292,7 +294,7 @@ impl Provenance {
                 ));
             }
             if let Some(ongoing) = self.ongoing.take()
-                && !matches!(ongoing.invalidation, Invalidation::Page { .. })
+                && self.sweeps(&ongoing.invalidation)
             {
                 self.swept(
                     cycle,
@@ -363,6 +365,10 @@ impl Provenance {
 
     /// Everything that the monitor shows in a cycle.
     fn monitor(&mut self, cycle: u64, monitor: &Monitor) -> Result<(), Finding> {
+        let evicted = if self.busy { None } else { self.evicted.take() };
+        if evicted.is_some() {
+            alone(cycle, monitor)?;
+        }
         self.look_ups(cycle, monitor)?;
         let mut wanted = Wanted::default();
         let mut dropped = None;
@@ -401,7 +407,12 @@ impl Provenance {
                 "none in such a cycle",
             ));
         }
-        let removal = dropped.or_else(|| self.performing(cycle));
+        let removal = dropped
+            .or_else(|| evicted.map(Removal::Evicted))
+            .or_else(|| self.performing(cycle));
+        if let Some(evicted) = evicted {
+            self.take_rights_to(evicted);
+        }
         self.arrays(cycle, monitor, &mut wanted, removal.as_ref())?;
         self.unfilled(cycle, &wanted)
     }
@@ -410,12 +421,15 @@ impl Provenance {
     fn performing(&self, cycle: u64) -> Option<Removal> {
         let ongoing = self.ongoing.as_ref()?;
         let row = cycle.saturating_sub(ongoing.since);
-        match ongoing.invalidation {
-            Invalidation::Page { .. } => {
-                (row == 0).then_some(Removal::Page(ongoing.invalidation, ongoing.kind))
-            }
-            _ => Some(Removal::Row(ongoing.invalidation, ongoing.kind, row)),
+        if self.sweeps(&ongoing.invalidation) {
+            return Some(Removal::Row(ongoing.invalidation, ongoing.kind, row));
         }
+        (row == 0).then_some(Removal::Page(ongoing.invalidation, ongoing.kind))
+    }
+
+    /// Whether an invalidation is of kind sweep: of one page in a machine that fractures alone.
+    const fn sweeps(&self, invalidation: &Invalidation) -> bool {
+        !matches!(invalidation, Invalidation::Page { .. }) || self.geometry.fractures()
     }
 
     /// A drop of `va` for the request of `entry`: every other entry of the miss queue, and the prefetch, loses the right to fill.
@@ -426,6 +440,19 @@ impl Provenance {
         self.horizons.record_drop(va, mode, pcid, cycle);
         Removal::Drop { va, pcid }
     }
+}
+
+/// A back-invalidation performs: no look-up in L1 does, and nothing commits that the monitor shows.
+fn alone(cycle: u64, monitor: &Monitor) -> Result<(), Finding> {
+    let looks_up = monitor.lookup.iter().any(|code| *code != pkg::LOOKUP_NONE);
+    let commits = monitor.walk.iter().any(|event| event.op != pkg::WALK_NONE);
+    if looks_up || commits {
+        let seen =
+            "a look-up in L1, or a start or an end of a walk, in the cycle of a back-invalidation";
+        let allowed = "none in such a cycle";
+        return Err(Finding::new(cycle, Rule::LookupState, seen, allowed));
+    }
+    Ok(())
 }
 
 /// Whether the monitor shows anything.

@@ -5,15 +5,11 @@
 //!
 //! # What it guarantees
 //! An entry is here if and only if the monitor has shown its fill and not its removal; with the chain of entry reads that it was
-//! decoded from. It knows no geometry: sets and ways are those that the monitor names. That a page stands in one set only is
-//! checked, that it is the right one is not.
+//! decoded from. Sets and ways are those that the monitor names; whether they are the right ones, [`super::geometry`] knows.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use foldhash::fast::FixedState;
-
-use crate::arch::{Invalidation, Level, PageRights, PageSize, PagingMode, Pcid};
+use crate::arch::{Invalidation, Level, PageRights, PagingMode, Pcid};
 
 mod words;
 
@@ -21,6 +17,7 @@ pub use words::{Lineage, Link, PscWords, TlbWords, page_number, prefix};
 
 /// Ways that an event's masks have room for.
 pub const MAX_WAYS: usize = 64;
+
 /// A live TLB entry.
 #[derive(Debug, Clone)]
 pub struct TlbEntry {
@@ -31,42 +28,18 @@ pub struct TlbEntry {
 }
 
 /// One TLB array.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct TlbShadow {
-    size: PageSize,
     ways: Vec<Option<TlbEntry>>,
     /// Live ways of each set.
     live: Vec<u64>,
-    /// Page number to the set and the ways that hold it.
-    pages: HashMap<u64, (u16, u64), FixedState>,
 }
 
 impl TlbShadow {
-    /// An empty array of pages of `size`.
-    pub fn new(size: PageSize) -> Self {
-        Self {
-            size,
-            ways: Vec::new(),
-            live: Vec::new(),
-            pages: HashMap::with_hasher(FixedState::default()),
-        }
-    }
-
-    /// The page size that it holds.
-    pub const fn size(&self) -> PageSize {
-        self.size
-    }
-
-    /// Makes it an array of pages of `size`, which it must be empty for.
-    pub fn set_size(&mut self, size: PageSize) {
-        self.size = size;
-    }
-
     /// Forgets everything.
     pub fn clear(&mut self) {
         self.ways.clear();
         self.live.clear();
-        self.pages.clear();
     }
 
     /// The entry in a way, if it is live.
@@ -86,18 +59,11 @@ impl TlbShadow {
         self.live.len()
     }
 
-    /// The set and the ways that hold a page of the number `page`, of any PCID.
+    /// The live ways of `set` whose entries satisfy `wanted`.
     #[inline]
-    pub fn holding(&self, page: u64) -> (u16, u64) {
-        self.pages.get(&page).copied().unwrap_or((0, 0))
-    }
-
-    /// The set and those ways that hold `page` and satisfy `wanted`.
-    #[inline]
-    pub fn ways_where(&self, page: u64, mut wanted: impl FnMut(&TlbWords) -> bool) -> (u16, u64) {
-        let (set, ways) = self.holding(page);
+    pub fn ways_where(&self, set: u16, mut wanted: impl FnMut(&TlbWords) -> bool) -> u64 {
         let mut found = 0;
-        for way in bits(ways) {
+        for way in bits(self.live_ways(set)) {
             if self
                 .entry(set, way)
                 .is_some_and(|entry| wanted(&entry.words))
@@ -105,18 +71,12 @@ impl TlbShadow {
                 found |= 1 << way;
             }
         }
-        (set, found)
+        found
     }
 
     /// The live ways of `set` that `invalidation` covers.
     pub fn covered(&self, set: u16, invalidation: &Invalidation) -> u64 {
-        let covered = |way: &u32| {
-            self.entry(set, *way)
-                .is_some_and(|entry| entry.words.covered_by(self.size, invalidation))
-        };
-        bits(self.live_ways(set))
-            .filter(covered)
-            .fold(0, |mask, way| mask | 1 << way)
+        self.ways_where(set, |words| words.covered_by(invalidation))
     }
 
     /// Removes an entry, and returns it.
@@ -126,27 +86,11 @@ impl TlbShadow {
             .get_mut(usize::from(set) * MAX_WAYS + way as usize)?
             .take()?;
         self.live[usize::from(set)] &= !(1 << way);
-        let page = entry.words.page(self.size);
-        if let Some((_, ways)) = self.pages.get_mut(&page) {
-            *ways &= !(1 << way);
-            if *ways == 0 {
-                self.pages.remove(&page);
-            }
-        }
         Some(entry)
     }
 
-    /// Puts an entry where none is. Returns false, and does nothing, if its page stands in another set.
-    #[must_use]
-    pub fn insert(&mut self, set: u16, way: u32, entry: TlbEntry) -> bool {
-        let holding = self
-            .pages
-            .entry(entry.words.page(self.size))
-            .or_insert((set, 0));
-        if holding.0 != set {
-            return false;
-        }
-        holding.1 |= 1 << way;
+    /// Puts an entry where none is.
+    pub fn insert(&mut self, set: u16, way: u32, entry: TlbEntry) {
         let sets = usize::from(set) + 1;
         if self.live.len() < sets {
             self.live.resize(sets, 0);
@@ -154,7 +98,6 @@ impl TlbShadow {
         }
         self.live[usize::from(set)] |= 1 << way;
         self.ways[usize::from(set) * MAX_WAYS + way as usize] = Some(entry);
-        true
     }
 }
 
@@ -171,15 +114,19 @@ pub struct PscEntry {
 #[derive(Debug, Clone)]
 pub struct PscShadow {
     level: Level,
+    /// Ways of a set.
+    width: u32,
+    /// The ways of the sets, one set after the other.
     ways: Vec<Option<PscEntry>>,
 }
 
 impl PscShadow {
-    /// An empty cache of entries of `level`.
-    pub const fn new(level: Level) -> Self {
+    /// An empty cache of entries of `level`, of `sets` sets of `width` ways.
+    pub fn new(level: Level, sets: u32, width: u32) -> Self {
         Self {
             level,
-            ways: Vec::new(),
+            width,
+            ways: vec![None; (sets * width) as usize],
         }
     }
 
@@ -190,18 +137,37 @@ impl PscShadow {
 
     /// Forgets everything.
     pub fn clear(&mut self) {
-        self.ways.clear();
+        self.ways.fill(None);
+    }
+
+    fn ways_of(&self, set: u16) -> &[Option<PscEntry>] {
+        let first = usize::from(set) * self.width as usize;
+        self.ways
+            .get(first..first + self.width as usize)
+            .unwrap_or_default()
+    }
+
+    fn way_mut(&mut self, set: u16, way: u32) -> Option<&mut Option<PscEntry>> {
+        let index = usize::from(set) * self.width as usize + way as usize;
+        self.ways.get_mut(index).filter(|_| way < self.width)
     }
 
     /// The entry in a way, if it is live.
-    pub fn entry(&self, way: u32) -> Option<&PscEntry> {
-        self.ways.get(way as usize)?.as_ref()
+    pub fn entry(&self, set: u16, way: u32) -> Option<&PscEntry> {
+        self.ways_of(set).get(way as usize)?.as_ref()
     }
 
-    /// The ways whose entries satisfy `wanted`.
-    pub fn ways_where(&self, mut wanted: impl FnMut(&PscWords) -> bool) -> u64 {
+    /// How many sets it has; 0 without ways.
+    pub fn sets(&self) -> u16 {
+        (self.ways.len() as u32)
+            .checked_div(self.width)
+            .unwrap_or(0) as u16
+    }
+
+    /// The ways of `set` whose entries satisfy `wanted`.
+    pub fn ways_where(&self, set: u16, mut wanted: impl FnMut(&PscWords) -> bool) -> u64 {
         let mut found = 0;
-        for (way, entry) in self.ways.iter().enumerate() {
+        for (way, entry) in self.ways_of(set).iter().enumerate() {
             if entry.as_ref().is_some_and(|entry| wanted(&entry.words)) {
                 found |= 1 << way;
             }
@@ -209,24 +175,22 @@ impl PscShadow {
         found
     }
 
-    /// The ways that match `va` under `pcid` in `mode`.
-    pub fn matching(&self, va: u64, mode: PagingMode, pcid: Pcid) -> u64 {
+    /// The ways of `set` that match `va` under `pcid` in `mode`.
+    pub fn matching(&self, set: u16, va: u64, mode: PagingMode, pcid: Pcid) -> u64 {
         let tag = PscWords::new(va, mode, self.level, pcid, 0, PageRights::ALL).tag;
-        self.ways_where(|words| words.tag == tag)
+        self.ways_where(set, |words| words.tag == tag)
     }
 
     /// Removes an entry, and returns it.
-    pub fn remove(&mut self, way: u32) -> Option<PscEntry> {
-        self.ways.get_mut(way as usize)?.take()
+    pub fn remove(&mut self, set: u16, way: u32) -> Option<PscEntry> {
+        self.way_mut(set, way)?.take()
     }
 
-    /// Puts an entry where none is.
-    pub fn insert(&mut self, way: u32, entry: PscEntry) {
-        let way = way as usize;
-        if self.ways.len() <= way {
-            self.ways.resize(way + 1, None);
-        }
-        self.ways[way] = Some(entry);
+    /// Puts an entry where none is. Returns false, and does nothing, if there is no such place.
+    #[must_use]
+    pub fn insert(&mut self, set: u16, way: u32, entry: PscEntry) -> bool {
+        let place = self.way_mut(set, way);
+        place.map(|place| *place = Some(entry)).is_some()
     }
 }
 
@@ -243,52 +207,61 @@ pub fn bits(mut mask: u64) -> impl Iterator<Item = u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::arch::Entry;
+    use crate::arch::{Entry, PageSize};
 
     const PCID: Pcid = Pcid::new_truncate(0x5a5);
 
+    fn lineage() -> Arc<Lineage> {
+        Arc::new(Lineage {
+            root: 0,
+            links: Vec::new(),
+        })
+    }
+
     fn entry(words: TlbWords) -> TlbEntry {
-        TlbEntry {
-            words,
-            lineage: Arc::new(Lineage {
-                root: 0,
-                links: Vec::new(),
-            }),
-        }
+        let lineage = lineage();
+        TlbEntry { words, lineage }
     }
 
     #[test]
-    fn an_array_finds_its_entries_by_page_and_loses_what_is_removed() {
-        let mut array = TlbShadow::new(PageSize::Size4K);
-        let words = |pcid| {
-            TlbWords::new(
-                0x3000,
-                PageSize::Size4K,
-                pcid,
-                false,
-                Entry(1),
-                PageRights::ALL,
-            )
+    fn an_array_holds_what_was_put_into_it_and_loses_what_is_removed() {
+        let mut array = TlbShadow::default();
+        let size = PageSize::Size4K;
+        let words =
+            |pcid| TlbWords::new(0x3000, size, size, pcid, false, Entry(1), PageRights::ALL);
+        array.insert(1, 0, entry(words(PCID)));
+        array.insert(1, 3, entry(words(Pcid::ZERO)));
+        assert_eq!(array.ways_where(1, |words| words.holds(size, 3)), 0b1001);
+        assert_eq!(array.ways_where(2, |_| true), 0);
+        assert_eq!(array.ways_where(1, |words| words.serves(PCID)), 1);
+        let context = Invalidation::Context {
+            pcid: PCID,
+            globals: false,
         };
-        assert!(array.insert(1, 0, entry(words(PCID))));
-        assert!(array.insert(1, 3, entry(words(Pcid::ZERO))));
-        assert!(!array.insert(2, 0, entry(words(PCID))));
-        assert_eq!(array.holding(3), (1, 0b1001));
-        assert_eq!(array.ways_where(3, |words| words.serves(PCID)), (1, 1));
-        assert_eq!(
-            array.covered(
-                1,
-                &Invalidation::Context {
-                    pcid: PCID,
-                    globals: false
-                }
-            ),
-            1
-        );
+        assert_eq!(array.covered(1, &context), 1);
         assert!(array.remove(1, 0).is_some() && array.remove(1, 0).is_none());
-        assert_eq!(
-            (array.live_ways(1), array.holding(3)),
-            (0b1000, (1, 0b1000))
+        assert_eq!(array.live_ways(1), 0b1000);
+    }
+
+    #[test]
+    fn a_cache_of_two_sets_keeps_them_apart_and_has_no_third() {
+        let mut cache = PscShadow::new(Level::Pd, 2, 3);
+        let words = PscWords::new(
+            0x20_0000,
+            PagingMode::FourLevel,
+            Level::Pd,
+            PCID,
+            0,
+            PageRights::ALL,
         );
+        let entry = PscEntry {
+            words,
+            lineage: lineage(),
+        };
+        assert!(cache.insert(1, 2, entry.clone()));
+        assert!(!cache.insert(2, 0, entry.clone()) && !cache.insert(0, 3, entry));
+        let matching = |set| cache.matching(set, 0x20_0000, PagingMode::FourLevel, PCID);
+        assert_eq!((matching(0), matching(1), cache.sets()), (0, 0b100, 2));
+        assert!(cache.remove(1, 2).is_some() && cache.entry(1, 2).is_none());
     }
 }

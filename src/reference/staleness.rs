@@ -108,6 +108,13 @@ impl Staleness {
         }
     }
 
+    /// The same of a machine that keeps pages in pieces, if `fractures` says so: a page fault then drops the piece alone (contract 8.5).
+    #[must_use]
+    pub fn in_pieces(mut self, fractures: bool) -> Self {
+        self.horizons = self.horizons.in_pieces(fractures);
+        self
+    }
+
     /// What was counted so far.
     pub const fn figures(&self) -> &Figures {
         &self.figures

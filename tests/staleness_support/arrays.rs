@@ -5,8 +5,15 @@
 use twinwalk::arch::Invalidation;
 use twinwalk::model::mmu_pkg::{ARRAY_FILL, ARRAY_INVALIDATE, ArrayEvent};
 
+use super::places::SHIFTS;
+
 /// Bits of the page number in a TLB tag.
 pub const PAGE_MASK: u64 = (1 << 45) - 1;
+
+/// The page number of `va` as the tags of pages of the size of that code have it.
+pub fn page(va: u64, size: usize) -> u64 {
+    (va >> 12 & PAGE_MASK) >> (SHIFTS[size] - 12) << (SHIFTS[size] - 12)
+}
 
 /// What one way holds, and its rank.
 #[derive(Clone, Copy, Default)]
@@ -26,24 +33,37 @@ impl Way {
         self.tag >> 45 & 0xfff
     }
 
+    pub fn kept(&self) -> usize {
+        (self.tag >> 58 & 3) as usize
+    }
+
+    /// The size of the page in the tables.
+    pub fn size(&self) -> usize {
+        (self.tag >> 60 & 3) as usize
+    }
+
+    /// Whether it is the page of that kept size around `va`.
+    pub fn holds(&self, kept: usize, va: u64) -> bool {
+        self.kept() == kept && self.tag & PAGE_MASK == page(va, kept)
+    }
+
     pub fn psc_pcid(&self) -> u64 {
         self.tag >> 36 & 0xfff
     }
 }
 
-/// Sets of ways. `shift` of the page size; a paging-structure cache is one set.
+/// Sets of ways.
 #[derive(Clone)]
 pub struct Array {
     pub sets: usize,
     pub ways: usize,
-    shift: u32,
     /// A fill takes an invalid way rather than the one that it must replace.
     pub beside: bool,
     cells: Vec<Way>,
 }
 
 impl Array {
-    pub fn new(sets: usize, ways: usize, shift: u32) -> Self {
+    pub fn new(sets: usize, ways: usize) -> Self {
         let way = |index: usize| Way {
             rank: index % ways.max(1),
             ..Way::default()
@@ -51,7 +71,6 @@ impl Array {
         Self {
             sets,
             ways,
-            shift,
             beside: false,
             cells: (0..sets * ways).map(way).collect(),
         }
@@ -65,10 +84,6 @@ impl Array {
         Some(other)
     }
 
-    pub fn set_of(&self, va: u64) -> usize {
-        (va >> self.shift) as usize % self.sets
-    }
-
     pub fn set(&self, set: usize) -> &[Way] {
         &self.cells[set * self.ways..(set + 1) * self.ways]
     }
@@ -77,21 +92,12 @@ impl Array {
         &mut self.cells[set * self.ways..(set + 1) * self.ways]
     }
 
-    /// The page number of `va` as tags of this array have it.
-    pub fn page(&self, va: u64) -> u64 {
-        (va >> 12 & PAGE_MASK) >> (self.shift - 12) << (self.shift - 12)
-    }
-
-    /// The lowest way that holds the page of `va` for `pcid`.
-    pub fn find(&self, va: u64, pcid: u64) -> Option<usize> {
-        if self.ways == 0 {
-            return None;
-        }
-        let page = self.page(va);
+    /// The lowest way of `set` that holds the page of the kept size around `va` for `pcid`.
+    pub fn find(&self, set: usize, kept: usize, va: u64, pcid: u64) -> Option<usize> {
         let hit = |way: &Way| {
-            way.valid && way.tag & PAGE_MASK == page && (way.global() || way.tlb_pcid() == pcid)
+            way.valid && way.holds(kept, va) && (way.global() || way.tlb_pcid() == pcid)
         };
-        self.set(self.set_of(va)).iter().position(hit)
+        self.set(set).iter().position(hit)
     }
 
     pub fn touch(&mut self, set: usize, way: usize) {
@@ -106,7 +112,7 @@ impl Array {
         self.set_mut(set)[way].rank = 0;
     }
 
-    /// Makes every way of `set` invalid of which `goes` says so.
+    /// Makes every way of `set` invalid of which `goes` says so. What another set lost in the same cycle stays in the event.
     pub fn remove(&mut self, set: usize, goes: impl Fn(&Way) -> bool, event: &mut ArrayEvent) {
         let mut removed = 0;
         for (index, way) in self.set_mut(set).iter_mut().enumerate() {
@@ -116,12 +122,11 @@ impl Array {
             }
         }
         if removed != 0 {
-            *event = ArrayEvent {
-                op: ARRAY_INVALIDATE,
-                set: set as u16,
-                removed,
-                ..ArrayEvent::default()
-            };
+            if event.op != ARRAY_INVALIDATE {
+                event.op = ARRAY_INVALIDATE;
+                event.set = set as u16;
+            }
+            event.removed |= removed;
         }
     }
 
@@ -178,13 +183,13 @@ impl Array {
     }
 }
 
-/// Whether `invalidation` removes a TLB entry from an array of pages of `1 << shift` bytes, written down anew from contract 9.3.
-pub fn tlb_goes(invalidation: &Invalidation, way: &Way, shift: u32) -> bool {
+/// Whether `invalidation` removes a TLB entry, written down anew from contract 9.3.
+pub fn tlb_goes(invalidation: &Invalidation, way: &Way) -> bool {
     match *invalidation {
         Invalidation::None => false,
         Invalidation::Page { va, pcid, globals } => {
-            let same =
-                way.tag & PAGE_MASK == (va.raw() >> 12 & PAGE_MASK) >> (shift - 12) << (shift - 12);
+            let shift = SHIFTS[way.size()] - 12;
+            let same = (way.tag & PAGE_MASK) >> shift == (va.raw() >> 12 & PAGE_MASK) >> shift;
             same && if way.global() {
                 globals
             } else {

@@ -49,6 +49,22 @@ pub enum Bug {
     VictimNotReported,
     FillEvictsTwo,
     FillBesideConflict,
+    /// A fill goes to the next set.
+    FillsTheNextSet,
+    /// A write fills the array that serves reads.
+    WriteFillsForReads,
+    /// A piece keeps the frame of its page.
+    PieceOfTheFirstFrame,
+    /// A hit in a piece answers with the kept size.
+    AnswersWithTheKeptSize,
+    /// A paging-structure cache is looked up, and filled, in set 0 alone.
+    PscOfOneSet,
+    /// The STLB is not inclusive, although it should be.
+    EvictsFromTheStlbAlone,
+    /// What is on its way to the first level may be filled although the STLB has evicted it.
+    EvictedKeepsRight,
+    /// A look-up performs beside a back-invalidation.
+    LooksUpWhileEvicting,
     L1NotFilled,
     WalkKeepsRight,
     StlbHitKeepsRight,
@@ -60,6 +76,8 @@ pub enum Bug {
     DropSpares {
         level: usize,
     },
+    /// A drop removes every piece of the page.
+    DropTakesThePage,
     /// A drop spares a paging-structure cache.
     DropSparesPsc {
         cache: usize,
@@ -91,6 +109,8 @@ pub enum Bug {
     },
     /// INVPCID of an address or a context takes the current PCID in place of its own.
     OfCurrentPcid,
+    /// INVLPG of a page in pieces removes the piece alone.
+    InvlpgTakesThePieceAlone,
     /// INVLPG removes every entry of the set.
     InvlpgRemovesTheSet,
 }
@@ -145,7 +165,7 @@ impl Bug {
                 op: bad,
                 kind: bad_kind,
                 level,
-            } => bad == op && (op != CTRL_INVPCID || bad_kind == kind) && array / 3 == level,
+            } => bad == op && (op != CTRL_INVPCID || bad_kind == kind) && array / 4 == level,
             _ => false,
         }
     }

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use twinwalk::reference::finding::{Finding, Rule};
 
 use super::bugs::Bug;
+use super::places::Shape;
 use super::random::{Plan, roomy, run_with, small};
 
 /// Seeds tried before a bug counts as missed.
@@ -20,12 +21,9 @@ pub enum Check {
     Manual,
 }
 
-fn finding(bug: Bug, check: Check, seed: u64) -> Option<Rule> {
-    let (shape, five_level) = if seed.is_multiple_of(2) {
-        (small(), false)
-    } else {
-        (roomy(), true)
-    };
+fn finding(bug: Bug, check: Check, shapes: [fn() -> Shape; 2], seed: u64) -> Option<Rule> {
+    let five_level = !seed.is_multiple_of(2);
+    let shape = shapes[usize::from(five_level)]();
     let plan = Plan {
         bug,
         shape,
@@ -43,9 +41,15 @@ fn finding(bug: Bug, check: Check, seed: u64) -> Option<Rule> {
 /// Runs `bug` until the check has broken each of `rules`, and asserts that it breaks no other.
 #[track_caller]
 pub fn caught(bug: Bug, check: Check, rules: &[Rule]) {
+    caught_in([small, roomy], bug, check, rules);
+}
+
+/// The same on machines of these shapes in turn.
+#[track_caller]
+pub fn caught_in(shapes: [fn() -> Shape; 2], bug: Bug, check: Check, rules: &[Rule]) {
     let mut missing: BTreeSet<Rule> = rules.iter().copied().collect();
     for seed in 0..SEEDS {
-        if let Some(rule) = finding(bug, check, seed) {
+        if let Some(rule) = finding(bug, check, shapes, seed) {
             assert!(
                 rules.contains(&rule),
                 "{bug:?}, seed {seed}: broke {rule}, not one of {rules:?}"

@@ -10,23 +10,14 @@ use twinwalk::arch::{
 };
 use twinwalk::model::mmu_pkg::*;
 
-use super::arrays::{Array, PAGE_MASK, Way};
+use super::arrays::{Array, PAGE_MASK, Way, page};
 use super::bugs::Bug;
+use super::places::{SHIFTS, Shape};
 
 mod control;
 mod walker;
 
 use walker::{End, WalkState, Walker};
-
-/// Sizes and latencies.
-#[derive(Clone)]
-pub struct Shape {
-    /// Sets and ways, by array number.
-    pub tlb: [(usize, usize); TLB_ARRAYS],
-    pub psc: [usize; PSC_LEVELS],
-    pub queue_entries: usize,
-    pub hit_cycles: [u64; 3],
-}
 
 #[derive(Clone, Copy)]
 struct Asked {
@@ -43,7 +34,6 @@ enum MissState {
     StlbBusy {
         since: u64,
         code: u8,
-        size: usize,
         tag: u64,
         data: u64,
     },
@@ -138,9 +128,9 @@ pub struct Machine {
     last_port: usize,
     tlb: Vec<Array>,
     psc: Vec<Array>,
+    /// What an inclusive STLB evicted.
+    evicted: Option<Way>,
 }
-
-const SHIFTS: [u32; 3] = [12, 21, 30];
 
 impl Machine {
     pub fn new(capabilities: Capabilities, shape: Shape, bug: Bug) -> Self {
@@ -169,9 +159,11 @@ impl Machine {
         let tlb = shape
             .tlb
             .iter()
-            .enumerate()
-            .map(|(index, (sets, ways))| Array::new(*sets, *ways, SHIFTS[index % 3]));
-        let psc = shape.psc.iter().map(|entries| Array::new(1, *entries, 12));
+            .map(|array| Array::new(array.sets, array.ways));
+        let psc = shape
+            .psc
+            .iter()
+            .map(|(sets, ways)| Array::new(*sets, *ways));
         Self {
             capabilities,
             bug,
@@ -182,6 +174,7 @@ impl Machine {
             last_port: 1,
             tlb: tlb.collect(),
             psc: psc.collect(),
+            evicted: None,
             shape,
         }
     }
@@ -213,13 +206,21 @@ impl Machine {
         let busy = performing.is_some()
             || matches!(self.control, Control::Sweep { .. } | Control::ResetSweep(_));
         let monitor = &mut outputs.monitor;
+        let evicted = if busy { None } else { self.evicted.take() };
+        let commits = !busy && evicted.is_none();
         let walking = self.walker.state;
-        let start = matches!(walking, WalkState::Start { .. }) && !busy;
-        let done = matches!(walking, WalkState::Done(_)) && !busy;
+        let start = matches!(walking, WalkState::Start { .. }) && commits;
+        let done = matches!(walking, WalkState::Done(_)) && commits;
         let from_cr3 = self.ports[self.walker.port].from_cr3;
         let drop =
             (start && from_cr3) || matches!(walking, WalkState::Done(End::PageFault(_))) && done;
-        let result = self.result_port(cycle).filter(|_| !busy && !start && !done);
+        let result = self
+            .result_port(cycle)
+            .filter(|_| commits && !start && !done);
+        if let Some(evicted) = evicted {
+            self.back_invalidate(&evicted, monitor);
+        }
+        let evicts = evicted.is_some() && !self.has(Bug::LooksUpWhileEvicting);
         let commits = Commits {
             cycle,
             result,
@@ -233,7 +234,7 @@ impl Machine {
         }
         for (port, filling) in filling.iter().enumerate() {
             let blocked = busy && !self.has(Bug::LookUpDuringSweep);
-            if !blocked && !drop && !filling && !self.answers(&commits, port) {
+            if !blocked && !evicts && !drop && !filling && !self.answers(&commits, port) {
                 self.l1_look_up(cycle, port, &commits, monitor);
             }
         }
@@ -345,14 +346,16 @@ impl Machine {
         let walker_fills = commits.done && self.walker.state == WalkState::Done(End::Translated);
         std::array::from_fn(|index| {
             let port = &self.ports[index];
-            let l1 = |size: usize| self.tlb[3 * index + size].ways > 0;
+            let write = port.miss.is_some_and(|asked| asked.access.is_write());
+            let l1 = |size: usize| self.shape.kept(index, write, size).is_some();
             let by_walk = walker_fills
                 && self.walker.port == index
                 && port.right
                 && l1(self.leaf_size() as usize);
             let by_stlb = match port.state {
-                MissState::StlbBusy { code, size, .. } if commits.result == Some(index) => {
-                    code <= LOOKUP_HIT_1G && port.right && l1(size)
+                MissState::StlbBusy { code, tag, .. } if commits.result == Some(index) => {
+                    let kept = (tag >> 58 & 3) as usize;
+                    code <= LOOKUP_HIT_1G && port.right && l1(kept)
                 }
                 _ => false,
             };
@@ -364,14 +367,18 @@ impl Machine {
         PageSize::ARRAYS[self.walker.level.array_index().min(2)]
     }
 
-    /// The code of a look-up in three arrays, and where it hit.
-    fn look_up(&self, first: usize, asked: &Asked) -> (u8, Option<(usize, usize, usize)>) {
-        for size in 0..3 {
-            let array = &self.tlb[first + size];
-            let Some(way) = array.find(asked.va, self.lookup_pcid(array, asked.va)) else {
+    /// The code of a look-up in a level, and where it hit.
+    fn look_up(&self, level: usize, asked: &Asked) -> (u8, Option<(usize, usize, usize)>) {
+        let write = asked.access.is_write();
+        for kept in 0..3 {
+            let Some((index, set)) = self.shape.place(level, write, asked.va, kept) else {
                 continue;
             };
-            let set = array.set_of(asked.va);
+            let array = &self.tlb[index];
+            let pcid = self.lookup_pcid(array, set, kept, asked.va);
+            let Some(way) = array.find(set, kept, asked.va, pcid) else {
+                continue;
+            };
             let data = array.set(set)[way].data;
             let rights = PageRights {
                 writable: data >> 40 & 1 != 0,
@@ -386,27 +393,25 @@ impl Machine {
             } else if clean && !self.has(Bug::HitIgnoresDirty) {
                 LOOKUP_DIRTY_CLEAR
             } else {
-                LOOKUP_HIT_4K + size as u8
+                LOOKUP_HIT_4K + kept as u8
             };
-            return (code, Some((first + size, set, way)));
+            return (code, Some((index, set, way)));
         }
         (LOOKUP_MISS, None)
     }
 
-    fn lookup_pcid(&self, array: &Array, va: u64) -> u64 {
-        let page = array.page(va);
-        let set = array.set(array.set_of(va));
-        let any = set
-            .iter()
-            .find(|way| way.valid && way.tag & PAGE_MASK == page);
+    fn lookup_pcid(&self, array: &Array, set: usize, kept: usize, va: u64) -> u64 {
+        let mut ways = array.set(set).iter();
+        let any = ways.find(|way| way.valid && way.holds(kept, va));
         match any {
             Some(way) if self.has(Bug::HitIgnoresPcid) => way.tlb_pcid(),
             _ => self.pcid(),
         }
     }
 
-    fn translated(&self, asked: &Asked, size: usize, data: u64) -> PortOut {
-        let offset = asked.va & ((1 << SHIFTS[size]) - 1);
+    fn translated(&self, asked: &Asked, tag: u64, data: u64) -> PortOut {
+        let (kept, size) = ((tag >> 58 & 3) as usize, (tag >> 60 & 3) as u8);
+        let offset = asked.va & ((1 << SHIFTS[kept]) - 1);
         let offset = if self.has(Bug::OffsetOf4KOnly) {
             offset & 0xfff
         } else {
@@ -415,7 +420,11 @@ impl Machine {
         PortOut {
             resp_id: asked.id,
             resp_pa: (data & ((1 << 40) - 1)) << 12 | offset,
-            resp_page_size: size as u8,
+            resp_page_size: if self.has(Bug::AnswersWithTheKeptSize) {
+                kept as u8
+            } else {
+                size
+            },
             resp_pwt: (data >> 48 & 1) as u8,
             resp_pcd: (data >> 49 & 1) as u8,
             resp_pat: (data >> 50 & 1) as u8,
@@ -467,7 +476,7 @@ impl Machine {
             self.ports[port].responses.push_back(response);
             return;
         }
-        let (mut code, place) = self.look_up(3 * port, &asked);
+        let (mut code, place) = self.look_up(port, &asked);
         let waits = !retries && !self.has(Bug::MissesDoNotMerge);
         if code == LOOKUP_MISS && waits && self.accepts(1 - port, &asked, commits) {
             code = LOOKUP_MERGED;
@@ -481,8 +490,8 @@ impl Machine {
                 monitor.lookup_entry[port] = port as u8;
             }
             self.tlb[array].touch(set, way);
-            let data = self.tlb[array].set(set)[way].data;
-            let response = self.translated(&asked, array % 3, data);
+            let Way { tag, data, .. } = self.tlb[array].set(set)[way];
+            let response = self.translated(&asked, tag, data);
             self.ports[port].responses.push_back(response);
             return;
         }
@@ -526,15 +535,13 @@ impl Machine {
         let Some(asked) = self.ports[port].miss else {
             return;
         };
-        let (code, place) = self.look_up(6, &asked);
+        let (code, place) = self.look_up(2, &asked);
         monitor.stlb_lookup = code;
         monitor.stlb_port = port as u8;
         monitor.stlb_entry = port as u8;
         let mut way = Way::default();
-        let mut size = 0;
         if let Some((array, set, index)) = place {
             way = self.tlb[array].set(set)[index];
-            size = array % 3;
             if code <= LOOKUP_HIT_1G {
                 self.tlb[array].touch(set, index);
             }
@@ -542,7 +549,6 @@ impl Machine {
         self.ports[port].state = MissState::StlbBusy {
             since: cycle,
             code,
-            size,
             tag: way.tag,
             data: way.data,
         };
@@ -550,11 +556,7 @@ impl Machine {
 
     fn stlb_result(&mut self, port: usize, monitor: &mut Monitor) {
         let MissState::StlbBusy {
-            code,
-            size,
-            tag,
-            data,
-            ..
+            code, tag, data, ..
         } = self.ports[port].state
         else {
             return;
@@ -567,22 +569,51 @@ impl Machine {
         let Some(asked) = self.ports[port].miss else {
             return;
         };
-        let response = self.translated(&asked, size, data);
+        let response = self.translated(&asked, tag, data);
         self.ports[port].responses.push_back(response);
         if self.ports[port].right && !self.has(Bug::StlbHitDoesNotFill) {
-            self.fill_tlb(3 * port + size, asked.va, tag, data, monitor);
+            let kept = (tag >> 58 & 3) as usize;
+            self.fill_level(port, &asked, kept, tag, data, monitor);
         }
         self.free(port);
     }
 
-    fn fill_tlb(&mut self, index: usize, va: u64, tag: u64, data: u64, monitor: &mut Monitor) {
+    /// 7.5: fills a level with what has `tag` and `data`, of a page or a piece of `size`.
+    fn fill_level(
+        &mut self,
+        level: usize,
+        asked: &Asked,
+        size: usize,
+        tag: u64,
+        data: u64,
+        monitor: &mut Monitor,
+    ) {
+        let write = asked.access.is_write() && !self.has(Bug::WriteFillsForReads);
+        let Some(kept) = self.shape.kept(level, write, size) else {
+            return;
+        };
+        let Some((index, set)) = self.shape.place(level, write, asked.va, kept) else {
+            return;
+        };
+        let within = asked.va & ((1 << SHIFTS[size]) - 1) & !((1 << SHIFTS[kept]) - 1);
+        let tag = tag & !PAGE_MASK & !(3 << 58) | page(asked.va, kept) | (kept as u64) << 58;
+        let data = if self.has(Bug::PieceOfTheFirstFrame) {
+            data
+        } else {
+            data | within >> 12
+        };
+        let set = if self.has(Bug::FillsTheNextSet) {
+            (set + 1) % self.tlb[index].sets
+        } else {
+            set
+        };
+        self.fill_tlb(index, set, tag, data, monitor);
+    }
+
+    fn fill_tlb(&mut self, index: usize, set: usize, tag: u64, data: u64, monitor: &mut Monitor) {
         let leaves_conflicts = self.has(Bug::FillLeavesConflicts);
         let array = &mut self.tlb[index];
-        if array.ways == 0 {
-            return;
-        }
         array.beside = self.bug == Bug::FillBesideConflict;
-        let set = array.set_of(va);
         let new = Way {
             valid: true,
             tag,
@@ -590,11 +621,25 @@ impl Machine {
             ..Way::default()
         };
         let conflicts = |old: &Way| {
-            let same = old.tag & PAGE_MASK == tag & PAGE_MASK;
+            let same = old.kept() == new.kept() && old.tag & PAGE_MASK == tag & PAGE_MASK;
             same && !leaves_conflicts
                 && (new.global() || old.global() || new.tlb_pcid() == old.tlb_pcid())
         };
         array.fill(set, tag, data, conflicts, &mut monitor.tlb[index]);
+        let event = &monitor.tlb[index];
+        let victim = Way {
+            valid: event.removed >> event.way & 1 != 0,
+            tag: event.victim_tag,
+            data: event.victim_data,
+            rank: 0,
+        };
+        if index >= 8
+            && self.shape.inclusive
+            && victim.valid
+            && !conflicts(&victim)
+        {
+            self.evicted = Some(victim);
+        }
         let event = &mut monitor.tlb[index];
         if self.bug == Bug::FillEvictsTwo
             && let Some(other) = array.remove_another(set, event.way.into())
@@ -604,6 +649,39 @@ impl Machine {
         if self.bug == Bug::VictimNotReported {
             monitor.tlb[index].victim_tag = 0;
             monitor.tlb[index].victim_data = 0;
+        }
+    }
+
+    /// 7.6.
+    fn back_invalidate(&mut self, evicted: &Way, monitor: &mut Monitor) {
+        let va = (evicted.tag & PAGE_MASK) << 12;
+        let goes = |way: &Way| {
+            let same = way.holds(evicted.kept(), va) && way.global() == evicted.global();
+            same && (way.global() || way.tlb_pcid() == evicted.tlb_pcid())
+        };
+        let first_level = if self.has(Bug::EvictsFromTheStlbAlone) {
+            0..0
+        } else {
+            0..8
+        };
+        for array in first_level {
+            for (set, kept) in self.shape.sets_of(array, va) {
+                if kept == evicted.kept() {
+                    self.tlb[array].remove(set, goes, &mut monitor.tlb[array]);
+                }
+            }
+        }
+        let keeps_right = self.has(Bug::EvictedKeepsRight);
+        for port in &mut self.ports {
+            match port.state {
+                MissState::StlbBusy {
+                    code, tag, data, ..
+                } if code != LOOKUP_MISS && (tag, data) == (evicted.tag, evicted.data) => {
+                    port.right &= keeps_right;
+                    port.right_shown = false;
+                }
+                _ => {}
+            }
         }
     }
 

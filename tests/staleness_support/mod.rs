@@ -9,6 +9,7 @@ pub mod arrays;
 pub mod bugs;
 pub mod caught;
 pub mod machine;
+pub mod places;
 pub mod random;
 pub mod script;
 pub mod stream;

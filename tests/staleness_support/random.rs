@@ -15,7 +15,8 @@ use twinwalk::reference::provenance::Provenance;
 use twinwalk::reference::staleness::Staleness;
 
 use super::bugs::Bug;
-use super::machine::{Machine, Shape};
+use super::machine::Machine;
+use super::places::{ArrayShape, Shape, one_a_size};
 
 /// Bytes of memory.
 pub const MEMORY_BYTES: u64 = 0x10_0000;
@@ -84,7 +85,7 @@ impl Plan {
 
 /// Small arrays, so that everything collides.
 pub fn small() -> Shape {
-    let tlb = [
+    let tlb = one_a_size([
         (2, 2),
         (1, 2),
         (1, 1),
@@ -94,10 +95,11 @@ pub fn small() -> Shape {
         (4, 2),
         (2, 2),
         (1, 2),
-    ];
+    ]);
     Shape {
         tlb,
-        psc: [2, 2, 2, 2],
+        psc: [(1, 2); 4],
+        inclusive: false,
         queue_entries: 4,
         hit_cycles: [1, 2, 3],
     }
@@ -105,7 +107,7 @@ pub fn small() -> Shape {
 
 /// No large-page arrays in the DTLB, no cache for two of the levels.
 pub fn sparse() -> Shape {
-    let tlb = [
+    let tlb = one_a_size([
         (1, 1),
         (1, 0),
         (1, 0),
@@ -115,10 +117,11 @@ pub fn sparse() -> Shape {
         (1, 1),
         (8, 1),
         (1, 0),
-    ];
+    ]);
     Shape {
         tlb,
-        psc: [1, 0, 3, 0],
+        psc: [(1, 1), (1, 0), (1, 3), (1, 0)],
+        inclusive: false,
         queue_entries: 1,
         hit_cycles: [3, 1, 1],
     }
@@ -126,7 +129,7 @@ pub fn sparse() -> Shape {
 
 /// Room for everything, so that entries live long.
 pub fn roomy() -> Shape {
-    let tlb = [
+    let tlb = one_a_size([
         (8, 4),
         (4, 4),
         (1, 4),
@@ -136,12 +139,73 @@ pub fn roomy() -> Shape {
         (16, 8),
         (8, 4),
         (2, 4),
+    ]);
+    Shape {
+        tlb,
+        psc: [(1, 8), (1, 8), (1, 4), (1, 4)],
+        inclusive: false,
+        queue_entries: 8,
+        hit_cycles: [1, 1, 4],
+    }
+}
+
+/// Arrays of several sizes in sets of any number, pages in pieces at every level, reads and writes apart, caches of several sets.
+pub fn mixed() -> Shape {
+    let tlb = [
+        ArrayShape::of(0b011, 3, 2),
+        ArrayShape::NONE,
+        ArrayShape::NONE,
+        ArrayShape::NONE,
+        ArrayShape::of(0b001, 2, 2).serving(1),
+        ArrayShape::of(0b001, 3, 1).serving(1),
+        ArrayShape::of(0b110, 1, 3).serving(1),
+        ArrayShape::of(0b111, 1, 4).serving(2),
+        ArrayShape::of(0b011, 3, 2),
+        ArrayShape::of(0b001, 5, 2),
+        ArrayShape::of(0b010, 1, 2),
+        ArrayShape::NONE,
     ];
     Shape {
         tlb,
-        psc: [8, 8, 4, 4],
-        queue_entries: 8,
-        hit_cycles: [1, 1, 4],
+        psc: [(3, 2), (2, 1), (2, 2), (2, 1)],
+        inclusive: false,
+        queue_entries: 4,
+        hit_cycles: [1, 2, 3],
+    }
+}
+
+/// Pages of 4 KiB alone, whatever their size in the tables.
+pub fn pieces() -> Shape {
+    let mut shape = roomy();
+    for level in 0..3 {
+        shape.tlb[4 * level + 1] = ArrayShape::NONE;
+        shape.tlb[4 * level + 2] = ArrayShape::NONE;
+    }
+    shape
+}
+
+/// A small inclusive STLB that takes its time, before first levels that are smaller still.
+pub fn inclusive() -> Shape {
+    let tlb = [
+        ArrayShape::of(0b011, 1, 1),
+        ArrayShape::of(0b100, 1, 1),
+        ArrayShape::NONE,
+        ArrayShape::NONE,
+        ArrayShape::of(0b001, 2, 1),
+        ArrayShape::of(0b110, 3, 1),
+        ArrayShape::NONE,
+        ArrayShape::NONE,
+        ArrayShape::of(0b011, 3, 2),
+        ArrayShape::of(0b100, 2, 1),
+        ArrayShape::NONE,
+        ArrayShape::NONE,
+    ];
+    Shape {
+        tlb,
+        psc: [(1, 2); 4],
+        inclusive: true,
+        queue_entries: 4,
+        hit_cycles: [1, 1, 20],
     }
 }
 
@@ -470,9 +534,12 @@ pub fn run_with(plan: &Plan, with: [bool; 3]) -> Outcome {
     let capabilities = Capabilities::new(46, true, true).expect("46 bits are supported");
     let mut world = World::new(plan.seed, plan.five_level, plan.quiet);
     let mut machine = Machine::new(capabilities, plan.shape.clone(), plan.bug);
-    let mut provenance = Provenance::new(capabilities, world.image());
-    let mut contract = Staleness::new(capabilities, world.image(), Reading::Contract);
-    let mut manual = Staleness::new(capabilities, world.image(), Reading::Manual);
+    let mut provenance = Provenance::new(&plan.shape.config(), world.image());
+    let staleness = |reading| {
+        let check = Staleness::new(capabilities, world.image(), reading);
+        check.in_pieces(plan.shape.fractures())
+    };
+    let [mut contract, mut manual] = [Reading::Contract, Reading::Manual].map(staleness);
     let mut findings = [None, None, None];
     for cycle in 0..plan.cycles {
         let outputs = machine.tick(cycle);

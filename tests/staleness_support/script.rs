@@ -183,7 +183,7 @@ pub fn play(script: &[Step], bug: Bug) -> [Option<Rule>; 3] {
     let capabilities = Capabilities::new(46, true, true).expect("46 bits are supported");
     let mut memory = image();
     let mut machine = Machine::new(capabilities, roomy(), bug);
-    let mut provenance = Provenance::new(capabilities, image());
+    let mut provenance = Provenance::new(&roomy().config(), image());
     let mut contract = Staleness::new(capabilities, image(), Reading::Contract);
     let mut manual = Staleness::new(capabilities, image(), Reading::Manual);
     let boot = [

@@ -1,38 +1,56 @@
 //! Fills and removals of the shadow arrays, against what the walks, the STLB look-ups and the invalidations call for.
 //!
-//! Contract: 4, 7.3, 7.5, 8.5, 9.3, 10. SDM vol. 3A, 4.10.4.1. Counterpart: `rtl/tlb.sv`, `rtl/psc.sv`.
+//! Contract: 2.1, 4, 7.3, 7.5, 7.6, 8.5, 9.3, 10. SDM vol. 3A, 4.10.4.1. Counterpart: `rtl/tlb.sv`, `rtl/psc.sv`.
 
 use std::fmt;
 
-use crate::arch::{Invalidation, Pcid};
+use crate::arch::{AccessKind, Invalidation, PagingMode, Pcid};
+use crate::config::Level as Tlb;
 use crate::model::mmu_pkg::{
-    ARRAY_FILL, ARRAY_INVALIDATE, ARRAY_NONE, ArrayEvent, Monitor, PSC_LEVELS, TLB_ARRAYS,
+    ARRAY_FILL, ARRAY_INVALIDATE, ARRAY_NONE, ArrayEvent, LOOKUP_HIT_1G, Monitor, PSC_LEVELS,
+    TLB_ARRAYS,
 };
 
 use super::super::finding::{Finding, InvalidationKind, Rule};
+use super::super::geometry::Geometry;
 use super::super::shadow::{
-    Lineage, MAX_WAYS, PscEntry, PscWords, TlbEntry, TlbShadow, TlbWords, bits, page_number,
+    Lineage, PscEntry, PscShadow, PscWords, TlbEntry, TlbShadow, TlbWords, bits, page_number,
 };
-use super::Provenance;
 use super::queues::MissState;
 use super::walks::Translated;
+use super::{Provenance, first_level};
 
 /// The TLB entries and paging-structure-cache entries that a cycle's walk events call for.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Wanted {
-    pub tlb: [Option<TlbEntry>; TLB_ARRAYS],
-    pub psc: [Option<PscEntry>; PSC_LEVELS],
+    pub tlb: [Option<(u16, TlbEntry)>; TLB_ARRAYS],
+    pub psc: [Option<(u16, PscEntry)>; PSC_LEVELS],
 }
 
 impl Wanted {
-    /// A walk fills the TLB array `stlb`, an L1 array if it is one of a request, and paging-structure caches.
-    pub fn add(&mut self, stlb: usize, result: Translated, l1: Option<usize>) {
-        self.tlb[stlb] = Some(result.tlb.clone());
-        if let Some(l1) = l1 {
-            self.tlb[l1] = Some(result.tlb);
+    /// A walk for `va` fills the levels with requests of these kinds, and the paging-structure caches that there are.
+    pub fn add(
+        &mut self,
+        geometry: &Geometry,
+        mode: PagingMode,
+        va: u64,
+        result: Translated,
+        levels: &[(Tlb, AccessKind)],
+    ) {
+        for (level, kind) in levels {
+            let kept = geometry.kept(*level, *kind, result.size, mode);
+            let place = kept.and_then(|kept| geometry.place(*level, *kind, va, kept));
+            if let Some(place) = place {
+                let words = result.tlb.words.piece(va, place.kept);
+                let lineage = result.tlb.lineage.clone();
+                self.tlb[place.array] = Some((place.set, TlbEntry { words, lineage }));
+            }
         }
         for (level, entry) in result.psc {
-            self.psc[level.array_index() - 1] = Some(entry);
+            let cache = level.array_index() - 1;
+            if geometry.psc(cache).1 > 0 {
+                self.psc[cache] = Some((geometry.psc_set(level, va, mode), entry));
+            }
         }
     }
 }
@@ -46,46 +64,130 @@ pub(super) enum Removal {
     Page(Invalidation, InvalidationKind),
     /// Row `row` of a sweep; the paging-structure caches with row 0.
     Row(Invalidation, InvalidationKind, u64),
+    /// What an inclusive STLB evicted, out of the first level.
+    Evicted(TlbWords),
 }
 
+/// The sets of an array that lose something, with the ways.
+type Losses = Vec<(u16, u64)>;
+
 impl Removal {
-    const fn kind(&self) -> InvalidationKind {
+    /// As what the figures count it; a back-invalidation is none of software's.
+    const fn kind(&self) -> Option<InvalidationKind> {
         match self {
-            Self::Drop { .. } => InvalidationKind::PageFault,
-            Self::Page(_, kind) | Self::Row(_, kind, _) => *kind,
+            Self::Drop { .. } => Some(InvalidationKind::PageFault),
+            Self::Page(_, kind) | Self::Row(_, kind, _) => Some(*kind),
+            Self::Evicted(_) => None,
         }
     }
 
-    /// The set and the ways of an array that go.
-    fn of_tlb(&self, array: &TlbShadow) -> (u16, u64) {
+    /// What goes of the TLB array `index`.
+    fn of_tlb(
+        &self,
+        index: usize,
+        array: &TlbShadow,
+        geometry: &Geometry,
+        mode: PagingMode,
+    ) -> Losses {
+        let mut losses = Losses::new();
+        let mut lose = |set: u16, ways: u64| match losses.iter_mut().find(|loss| loss.0 == set) {
+            Some(loss) => loss.1 |= ways,
+            None if ways != 0 => losses.push((set, ways)),
+            None => {}
+        };
         match self {
             Self::Drop { va, pcid } => {
-                array.ways_where(page_number(*va, array.size()), |words| words.serves(*pcid))
+                for place in geometry.sets_of(index, *va, mode) {
+                    let page = page_number(*va, place.kept);
+                    let goes =
+                        |words: &TlbWords| words.holds(place.kept, page) && words.serves(*pcid);
+                    lose(place.set, array.ways_where(place.set, goes));
+                }
             }
             Self::Page(invalidation, _) => {
                 let Invalidation::Page { va, .. } = invalidation else {
-                    return (0, 0);
+                    return losses;
                 };
-                let page = page_number(va.raw(), array.size());
-                array.ways_where(page, |words| words.covered_by(array.size(), invalidation))
+                for place in geometry.sets_of(index, va.raw(), mode) {
+                    lose(place.set, array.covered(place.set, invalidation));
+                }
             }
-            Self::Row(invalidation, _, row) => match u16::try_from(*row) {
-                Ok(set) => (set, array.covered(set, invalidation)),
-                Err(_) => (0, 0),
-            },
+            Self::Row(invalidation, _, row) => {
+                if let Ok(set) = u16::try_from(*row) {
+                    lose(set, array.covered(set, invalidation));
+                }
+            }
+            Self::Evicted(evicted) if index < Tlb::Stlb.first_array() => {
+                let goes = |words: &TlbWords| {
+                    words.holds(evicted.kept(), evicted.page())
+                        && words.global() == evicted.global()
+                        && (evicted.global() || words.pcid() == evicted.pcid())
+                };
+                for place in geometry.sets_of(index, evicted.address(), mode) {
+                    lose(place.set, array.ways_where(place.set, goes));
+                }
+            }
+            Self::Evicted(_) => {}
+        }
+        losses
+    }
+
+    /// What goes of a paging-structure cache.
+    fn of_psc(&self, cache: &PscShadow, geometry: &Geometry, mode: PagingMode) -> Losses {
+        let all = |wanted: &dyn Fn(&PscWords) -> bool| -> Losses {
+            let sets = (0..cache.sets()).map(|set| (set, cache.ways_where(set, wanted)));
+            sets.filter(|(_, ways)| *ways != 0).collect()
+        };
+        match self {
+            Self::Drop { va, pcid } => {
+                let set = geometry.psc_set(cache.level(), *va, mode);
+                let ways = cache.matching(set, *va, mode, *pcid);
+                if ways == 0 {
+                    Losses::new()
+                } else {
+                    vec![(set, ways)]
+                }
+            }
+            Self::Page(invalidation, _) | Self::Row(invalidation, _, 0) => {
+                all(&|words| invalidation.covers_psc_entry(words.pcid()))
+            }
+            Self::Row(..) | Self::Evicted(_) => Losses::new(),
         }
     }
 }
 
+/// Whether an event says that `losses` go. Of several sets it names one, and all ways that go from any of them.
+fn agrees(event: &ArrayEvent, losses: &[(u16, u64)]) -> bool {
+    match event.op {
+        ARRAY_INVALIDATE => {
+            let all = losses.iter().fold(0, |all, (_, ways)| all | ways);
+            let named = losses.iter().any(|(set, _)| *set == event.set);
+            all != 0 && event.removed == all && named
+        }
+        _ => losses.is_empty() && event.op == ARRAY_NONE,
+    }
+}
+
+/// Likewise of a paging-structure cache, all of whose sets may lose something at once: with `width` ways a set, the mask may be one of ways or
+/// one of entries, the ways of set 0 first; the set is then one of those or 0.
+fn psc_agrees(event: &ArrayEvent, losses: &[(u16, u64)], width: u32) -> bool {
+    let entries = |(set, ways): &(u16, u64)| ways.checked_shl(u32::from(*set) * width).unwrap_or(0);
+    let by_entry = losses.iter().map(entries).fold(0, |all, ways| all | ways);
+    let named = event.set == 0 || losses.iter().any(|(set, _)| *set == event.set);
+    agrees(event, losses)
+        || by_entry != 0 && event.op == ARRAY_INVALIDATE && event.removed == by_entry && named
+}
+
 /// A removal that is not the one called for.
-fn wrong_removal(cycle: u64, what: &str, event: &ArrayEvent, set: u16, expected: u64) -> Finding {
+fn wrong_removal(cycle: u64, what: &str, event: &ArrayEvent, losses: &[(u16, u64)]) -> Finding {
     let removed = if event.op == ARRAY_INVALIDATE {
         event.removed
     } else {
         0
     };
-    let missing = expected & !removed != 0 || event.set != set;
-    let rule = if missing && expected != 0 {
+    let missing =
+        |(set, ways): &(u16, u64)| ways & !removed != 0 || losses.len() == 1 && event.set != *set;
+    let rule = if losses.iter().any(missing) {
         Rule::RemovalMissing
     } else {
         Rule::RemovalExcess
@@ -94,7 +196,7 @@ fn wrong_removal(cycle: u64, what: &str, event: &ArrayEvent, set: u16, expected:
         "{what}: op {}, set {}, ways {removed:#x} removed",
         event.op, event.set
     );
-    Finding::new(cycle, rule, seen, format!("set {set}, ways {expected:#x}"))
+    Finding::new(cycle, rule, seen, format!("sets and ways {losses:x?}"))
 }
 
 impl Provenance {
@@ -123,21 +225,13 @@ impl Provenance {
         Ok(())
     }
 
-    /// A walk filled, and some array did not: right only if the machine has no such array, that is, none that was ever filled.
+    /// A walk filled, and some array did not.
     pub(super) fn unfilled(&self, cycle: u64, wanted: &Wanted) -> Result<(), Finding> {
-        let tlb = wanted
-            .tlb
-            .iter()
-            .enumerate()
-            .find(|(index, entry)| entry.is_some() && self.tlb_present[*index]);
-        let psc = wanted
-            .psc
-            .iter()
-            .enumerate()
-            .find(|(index, entry)| entry.is_some() && self.psc_present[*index]);
+        let tlb = wanted.tlb.iter().position(Option::is_some);
+        let psc = wanted.psc.iter().position(Option::is_some);
         let what = match (tlb, psc) {
-            (Some((index, _)), _) => format!("TLB array {index}"),
-            (None, Some((index, _))) => format!("paging-structure cache {index}"),
+            (Some(index), _) => format!("TLB array {index}"),
+            (None, Some(index)) => format!("paging-structure cache {index}"),
             (None, None) => return Ok(()),
         };
         let seen = format!("a walk with the right to fill left {what} as it was");
@@ -145,7 +239,7 @@ impl Provenance {
             cycle,
             Rule::FillRight,
             seen,
-            "a fill of every array of that page size",
+            "a fill of every array in which the page stands",
         ))
     }
 
@@ -167,13 +261,12 @@ impl Provenance {
                 "none in such a cycle",
             ));
         }
-        in_range(cycle, event)?;
         let words = TlbWords {
             tag: event.tag,
             data: event.data,
         };
-        let entry = match wanted.tlb[index].take() {
-            Some(entry) => entry,
+        let (set, entry) = match wanted.tlb[index].take() {
+            Some(wanted) => wanted,
             None => self.stlb_entry(cycle, index, words)?,
         };
         if words != entry.words {
@@ -185,6 +278,7 @@ impl Provenance {
                 format!("{:x?}", entry.words),
             ));
         }
+        in_range(cycle, event, set, self.geometry.ways(index))?;
         self.place(cycle, index, event, entry)
     }
 
@@ -198,8 +292,9 @@ impl Provenance {
     ) -> Result<(), Finding> {
         let array = &mut self.tlb[index];
         let words = entry.words;
-        let (_, conflicts) = array.ways_where(words.page(array.size()), |old| {
-            words.global() || old.global() || words.pcid() == old.pcid()
+        let conflicts = array.ways_where(event.set, |old| {
+            old.holds(words.kept(), words.page())
+                && (words.global() || old.global() || words.pcid() == old.pcid())
         });
         let way = u32::from(event.way);
         let target = array.entry(event.set, way).map(|entry| entry.words);
@@ -210,17 +305,14 @@ impl Provenance {
         for way in bits(event.removed) {
             array.remove(event.set, way);
         }
-        if !array.insert(event.set, way, entry) {
-            let seen = format!("{place}: the page stands in another set too");
-            return Err(Finding::new(
-                cycle,
-                Rule::OneMatch,
-                seen,
-                "one set for one page",
-            ));
-        }
-        self.tlb_present[index] = true;
+        array.insert(event.set, way, entry);
         self.figures.fills += 1;
+        if index >= Tlb::Stlb.first_array()
+            && self.geometry.inclusive()
+            && conflicts & live_target == 0
+        {
+            self.evicted = target;
+        }
         Ok(())
     }
 
@@ -230,7 +322,7 @@ impl Provenance {
         cycle: u64,
         index: usize,
         words: TlbWords,
-    ) -> Result<TlbEntry, Finding> {
+    ) -> Result<(u16, TlbEntry), Finding> {
         let wrong = |rule, allowed: String| {
             let seen = format!("TLB array {index} filled with {words:x?}");
             Err(Finding::new(cycle, rule, seen, allowed))
@@ -243,30 +335,42 @@ impl Provenance {
         let Some(miss) = oldest.and_then(|entry| self.misses[*entry].as_mut()) else {
             return none();
         };
-        let l1 = if miss.request.port == 0 { 0 } else { 3 };
         let MissState::StlbBusy {
-            hit: Some((array, entry)),
+            code,
+            hit: Some(hit),
             filled,
-            ..
         } = &mut miss.state
         else {
             return none();
         };
-        if index != l1 + *array % 3 || miss.since == cycle || *filled {
+        let (va, kind) = (miss.request.va, miss.request.access.kind);
+        let level = first_level(usize::from(miss.request.port));
+        let mode = self.registers.paging_mode();
+        let kept = self.geometry.kept(level, kind, hit.words.kept(), mode);
+        let place = kept.and_then(|kept| self.geometry.place(level, kind, va, kept));
+        let of_hit = *code <= LOOKUP_HIT_1G && miss.since != cycle && !*filled;
+        let Some(place) = place.filter(|place| of_hit && place.array == index) else {
             return none();
-        }
+        };
+        let entry = TlbEntry {
+            words: hit.words.piece(va, place.kept),
+            lineage: hit.lineage.clone(),
+        };
         if entry.words != words {
-            let allowed = format!("the STLB entry as it was looked up, {:x?}", entry.words);
+            let allowed = format!(
+                "the STLB entry as it was looked up, or its piece: {:x?}",
+                entry.words
+            );
             return wrong(Rule::FillContent, allowed);
         }
         *filled = true;
-        let (va, right, entry) = (miss.request.va, miss.right, entry.clone());
-        self.check_age(cycle, va, self.tlb[index].size(), &entry, None)?;
+        let right = miss.right;
+        self.check_age(cycle, va, entry.words.size(), &entry, None)?;
         if !right {
             let allowed = "nothing: an invalidation took the right to fill";
             return wrong(Rule::FillRight, allowed.into());
         }
-        Ok(entry)
+        Ok((place.set, entry))
     }
 
     fn psc_fill(
@@ -274,15 +378,14 @@ impl Provenance {
         cycle: u64,
         index: usize,
         event: &ArrayEvent,
-        wanted: Option<PscEntry>,
+        wanted: Option<(u16, PscEntry)>,
     ) -> Result<(), Finding> {
-        in_range(cycle, event)?;
         let words = PscWords {
             tag: event.tag,
             data: event.data,
         };
         let place = Place::Psc(index);
-        let Some(entry) = wanted else {
+        let Some((set, entry)) = wanted else {
             let seen = format!("{place} filled with {words:x?}");
             let allowed = "a fill by a walk that read an entry of this level";
             return Err(Finding::new(cycle, Rule::FillSource, seen, allowed));
@@ -292,16 +395,17 @@ impl Provenance {
             let allowed = format!("{:x?}", entry.words);
             return Err(Finding::new(cycle, Rule::FillContent, seen, allowed));
         }
+        in_range(cycle, event, set, self.geometry.psc(index).1)?;
         let cache = &mut self.psc[index];
         let way = u32::from(event.way);
-        let equal = cache.ways_where(|old| old.tag == words.tag);
-        let target = cache.entry(way).map(|entry| entry.words);
+        let equal = cache.ways_where(set, |old| old.tag == words.tag);
+        let target = cache.entry(set, way).map(|entry| entry.words);
         let victim = target.map_or([0; 2], |words| [words.tag, words.data]);
         let live_target = u64::from(target.is_some()) << way;
         replacement(cycle, place, event, equal, live_target, victim)?;
-        cache.remove(way);
-        cache.insert(way, entry);
-        self.psc_present[index] = true;
+        cache.remove(set, way);
+        let inserted = cache.insert(set, way, entry);
+        debug_assert!(inserted, "the way was looked at");
         self.figures.fills += 1;
         Ok(())
     }
@@ -313,27 +417,21 @@ impl Provenance {
         event: &ArrayEvent,
         removal: Option<&Removal>,
     ) -> Result<(), Finding> {
+        let mode = self.registers.paging_mode();
         let array = &self.tlb[index];
-        let (set, expected) = removal.map_or((0, 0), |removal| removal.of_tlb(array));
-        let agrees = match event.op {
-            ARRAY_INVALIDATE => expected != 0 && event.removed == expected && event.set == set,
-            _ => expected == 0 && event.op == ARRAY_NONE,
-        };
-        if !agrees {
-            return Err(wrong_removal(
-                cycle,
-                &format!("TLB array {index}"),
-                event,
-                set,
-                expected,
-            ));
+        let losses = removal.map_or_else(Losses::new, |removal| {
+            removal.of_tlb(index, array, &self.geometry, mode)
+        });
+        if !agrees(event, &losses) {
+            let what = format!("TLB array {index}");
+            return Err(wrong_removal(cycle, &what, event, &losses));
         }
-        let Some(removal) = removal else {
-            return Ok(());
-        };
-        for way in bits(expected) {
-            if let Some(entry) = self.tlb[index].remove(set, way) {
-                self.count_removed(removal.kind(), entry.words.pcid(), &entry.lineage);
+        for (set, ways) in losses {
+            for way in bits(ways) {
+                let gone = self.tlb[index].remove(set, way);
+                if let (Some(entry), Some(kind)) = (gone, removal.and_then(Removal::kind)) {
+                    self.count_removed(kind, entry.words.pcid(), &entry.lineage);
+                }
             }
         }
         Ok(())
@@ -346,30 +444,21 @@ impl Provenance {
         event: &ArrayEvent,
         removal: Option<&Removal>,
     ) -> Result<(), Finding> {
-        let cache = &self.psc[index];
         let mode = self.registers.paging_mode();
-        let expected = match removal {
-            None => 0,
-            Some(Removal::Drop { va, pcid }) => cache.matching(*va, mode, *pcid),
-            Some(Removal::Page(invalidation, _) | Removal::Row(invalidation, _, 0)) => {
-                cache.ways_where(|words| invalidation.covers_psc_entry(words.pcid()))
-            }
-            Some(Removal::Row(..)) => 0,
-        };
-        let agrees = match event.op {
-            ARRAY_INVALIDATE => expected != 0 && event.removed == expected,
-            _ => expected == 0 && event.op == ARRAY_NONE,
-        };
-        if !agrees {
+        let cache = &self.psc[index];
+        let losses = removal.map_or_else(Losses::new, |removal| {
+            removal.of_psc(cache, &self.geometry, mode)
+        });
+        if !psc_agrees(event, &losses, self.geometry.psc(index).1) {
             let what = format!("paging-structure cache {index}");
-            return Err(wrong_removal(cycle, &what, event, event.set, expected));
+            return Err(wrong_removal(cycle, &what, event, &losses));
         }
-        let Some(removal) = removal else {
-            return Ok(());
-        };
-        for way in bits(expected) {
-            if let Some(entry) = self.psc[index].remove(way) {
-                self.count_removed(removal.kind(), entry.words.pcid(), &entry.lineage);
+        for (set, ways) in losses {
+            for way in bits(ways) {
+                let gone = self.psc[index].remove(set, way);
+                if let (Some(entry), Some(kind)) = (gone, removal.and_then(Removal::kind)) {
+                    self.count_removed(kind, entry.words.pcid(), &entry.lineage);
+                }
             }
         }
         Ok(())
@@ -410,21 +499,14 @@ impl Provenance {
     }
 }
 
-/// Sets that an array may have (contract 2).
-const MAX_SETS: u16 = 4096;
-
-/// Whether a fill names a way and a set that may exist.
-fn in_range(cycle: u64, event: &ArrayEvent) -> Result<(), Finding> {
-    if usize::from(event.way) < MAX_WAYS && event.set < MAX_SETS {
+/// Whether a fill is one of `set`, and of a way that there is.
+fn in_range(cycle: u64, event: &ArrayEvent, set: u16, ways: u32) -> Result<(), Finding> {
+    if u32::from(event.way) < ways && event.set == set {
         return Ok(());
     }
     let seen = format!("a fill of set {}, way {}", event.set, event.way);
-    Err(Finding::new(
-        cycle,
-        Rule::FillReplacement,
-        seen,
-        "fewer than 4096 sets and than 64 ways",
-    ))
+    let allowed = format!("set {set}, one of {ways} ways");
+    Err(Finding::new(cycle, Rule::FillPlace, seen, allowed))
 }
 
 /// Where a fill happens, for people.

@@ -3,14 +3,15 @@
 //! Contract: 4.4, 6, 7.1, 7.2, 8.6, 11. SDM vol. 3A, 4.6, 4.10.2. Counterpart: `rtl/tlb.sv`, `rtl/stlb.sv`.
 
 use crate::arch::rights;
+use crate::config::{ARRAYS_OF_A_LEVEL, Level as Tlb};
 use crate::model::mmu_pkg::{self as pkg, Monitor, PortOut};
 
 use super::super::finding::{Finding, Rule};
 use super::super::observer::Request;
 use super::super::payload;
-use super::super::shadow::{TlbEntry, page_number};
+use super::super::shadow::{TlbEntry, TlbWords, page_number};
 use super::queues::{Miss, MissState, Prefetch, PrefetchState, bit};
-use super::{Provenance, STLB};
+use super::{Provenance, first_level};
 
 impl Provenance {
     /// The look-ups of a cycle, L1 and STLB.
@@ -36,9 +37,10 @@ impl Provenance {
         code: u8,
         monitor: &Monitor,
     ) -> Result<(), Finding> {
-        let first_array = if port == 0 { 0 } else { 3 };
-        let filling = monitor.tlb[first_array..first_array + 3]
+        let level = first_level(port);
+        let filling = monitor.tlb[level.first_array()..]
             .iter()
+            .take(ARRAYS_OF_A_LEVEL)
             .any(|event| event.op == pkg::ARRAY_FILL);
         let answering = ends(monitor).any(|event| usize::from(event.port) == port);
         let entry = usize::from(monitor.lookup_entry[port]);
@@ -57,7 +59,7 @@ impl Provenance {
             self.ports[port].decided.push_back(response);
             return self.check_code(cycle, Rule::Lookup, port, code, pkg::LOOKUP_BYPASS);
         }
-        let (mut expected, hit) = self.look_up(first_array, &request);
+        let (mut expected, hit) = self.look_up(level, &request);
         let ended = ends(monitor).fold(0, |mask, event| mask | bit(usize::from(event.entry)));
         let candidates = self.accepting(cycle, &request, ended);
         if expected == pkg::LOOKUP_MISS && candidates != 0 && !retries {
@@ -69,8 +71,8 @@ impl Provenance {
             }
         }
         self.check_code(cycle, Rule::Lookup, port, code, expected)?;
-        if let (pkg::LOOKUP_HIT_4K..=pkg::LOOKUP_HIT_1G, Some((array, found))) = (expected, hit) {
-            let response = self.response(array, &found, &request);
+        if let (pkg::LOOKUP_HIT_4K..=pkg::LOOKUP_HIT_1G, Some(found)) = (expected, hit) {
+            let response = response(&found, &request);
             self.ports[port].decided.push_back(response);
             if retries {
                 self.free(cycle, entry);
@@ -95,6 +97,7 @@ impl Provenance {
             since: cycle,
             from_cr3: expected == pkg::LOOKUP_DENIED,
             right: true,
+            right_open: false,
             is_new: !retries,
         });
         Ok(())
@@ -128,14 +131,14 @@ impl Provenance {
             let allowed = "one for an entry of the miss queue that waits for it, no walk ending, control not busy";
             return Err(Finding::new(cycle, Rule::LookupState, seen, allowed));
         };
-        let (expected, hit) = self.look_up(STLB, &request);
+        let (expected, hit) = self.look_up(Tlb::Stlb, &request);
         let port = usize::from(request.port);
         self.check_code(cycle, Rule::StlbLookup, port, monitor.stlb_lookup, expected)?;
         if let Some(miss) = &mut self.misses[entry] {
             miss.since = cycle;
             miss.state = MissState::StlbBusy {
                 code: expected,
-                hit: hit.filter(|_| expected <= pkg::LOOKUP_HIT_1G),
+                hit,
                 filled: false,
             };
         }
@@ -158,15 +161,8 @@ impl Provenance {
                 "one when it waits for it, no request does, no walk ends, control not busy";
             return Err(Finding::new(cycle, Rule::LookupState, seen, allowed));
         };
-        let pcid = self.registers.current_pcid();
-        let holds = |array: &&super::TlbShadow| {
-            let page = page_number(prefetch.va, array.size());
-            array.ways_where(page, |words| words.serves(pcid)).1 != 0
-        };
-        let found = self.tlb[STLB..].iter().find(holds);
-        let expected = found.map_or(pkg::LOOKUP_MISS, |array| {
-            pkg::LOOKUP_HIT_4K + array.size().array_index() as u8
-        });
+        let found = self.find(Tlb::Stlb, &Request::prefetch(prefetch.va));
+        let expected = found.as_ref().map_or(pkg::LOOKUP_MISS, hit_code);
         self.check_code(cycle, Rule::StlbLookup, 0, monitor.stlb_lookup, expected)?;
         self.prefetch = found.is_none().then_some(Prefetch {
             state: PrefetchState::WalkWait,
@@ -196,40 +192,55 @@ impl Provenance {
         ))
     }
 
-    /// The code of a look-up in the three arrays from `first_array` on, and the entry that counts.
-    fn look_up(&self, first_array: usize, request: &Request) -> (u8, Option<(usize, TlbEntry)>) {
-        let pcid = self.registers.current_pcid();
-        for (index, array) in self.tlb.iter().enumerate().skip(first_array).take(3) {
-            let page = page_number(request.va, array.size());
-            let (set, ways) = array.ways_where(page, |words| words.serves(pcid));
-            if ways == 0 {
-                continue;
-            }
-            let Some(entry) = array.entry(set, ways.trailing_zeros()) else {
-                continue;
-            };
-            let code =
-                if rights::judge(entry.words.rights(), &request.access, &self.registers).is_err() {
-                    pkg::LOOKUP_DENIED
-                } else if request.access.is_write() && !entry.words.dirty() {
-                    pkg::LOOKUP_DIRTY_CLEAR
-                } else {
-                    pkg::LOOKUP_HIT_4K + array.size().array_index() as u8
-                };
-            return (code, Some((index, entry.clone())));
-        }
-        (pkg::LOOKUP_MISS, None)
+    /// The code of a look-up in `level`, and the entry that counts.
+    fn look_up(&self, level: Tlb, request: &Request) -> (u8, Option<TlbEntry>) {
+        let Some(found) = self.find(level, request) else {
+            return (pkg::LOOKUP_MISS, None);
+        };
+        let code = if rights::judge(found.words.rights(), &request.access, &self.registers).is_err()
+        {
+            pkg::LOOKUP_DENIED
+        } else if request.access.is_write() && !found.words.dirty() {
+            pkg::LOOKUP_DIRTY_CLEAR
+        } else {
+            hit_code(&found)
+        };
+        (code, Some(found))
     }
 
-    pub(super) fn response(&self, array: usize, entry: &TlbEntry, request: &Request) -> PortOut {
-        let size = self.tlb[array].size();
-        payload::translated(
-            request,
-            entry.words.translate(request.va, size),
-            size,
-            entry.words.memory_type(),
-        )
+    /// The entry of `level` that matches `request`: of the smallest kept size.
+    fn find(&self, level: Tlb, request: &Request) -> Option<TlbEntry> {
+        let pcid = self.registers.current_pcid();
+        let mode = self.registers.paging_mode();
+        let mut places = self
+            .geometry
+            .searched(level, request.access.kind, request.va, mode);
+        places.find_map(|place| {
+            let page = page_number(request.va, place.kept);
+            let array = &self.tlb[place.array];
+            let matches = |words: &TlbWords| words.holds(place.kept, page) && words.serves(pcid);
+            let ways = array.ways_where(place.set, matches);
+            array
+                .entry(place.set, ways.trailing_zeros())
+                .filter(|_| ways != 0)
+                .cloned()
+        })
     }
+}
+
+/// The code of a hit in an entry.
+const fn hit_code(entry: &TlbEntry) -> u8 {
+    pkg::LOOKUP_HIT_4K + entry.words.kept().array_index() as u8
+}
+
+/// The response by an entry.
+pub(super) fn response(entry: &TlbEntry, request: &Request) -> PortOut {
+    payload::translated(
+        request,
+        entry.words.translate(request.va),
+        entry.words.size(),
+        entry.words.memory_type(),
+    )
 }
 
 /// The walks of requests that end in this cycle.

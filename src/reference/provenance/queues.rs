@@ -10,9 +10,10 @@ use crate::model::mmu_pkg::{self as pkg, MAX_MISS_QUEUE_ENTRIES, Queues};
 
 use super::super::finding::{Finding, Rule};
 use super::super::observer::Request;
-use super::super::shadow::TlbEntry;
-use super::Provenance;
+use super::super::shadow::{TlbEntry, TlbWords};
+use super::look_ups::response;
 use super::walks::Setting;
+use super::{Provenance, first_level};
 
 /// Where a request that missed stands.
 #[derive(Debug, Clone)]
@@ -21,8 +22,8 @@ pub(super) enum MissState {
     /// Looked up in the STLB; the result has not performed yet.
     StlbBusy {
         code: u8,
-        /// The array that hit, and its entry; with codes 1 to 3 only.
-        hit: Option<(usize, TlbEntry)>,
+        /// The entry that matched.
+        hit: Option<TlbEntry>,
         /// The result has filled an L1 array.
         filled: bool,
     },
@@ -46,6 +47,8 @@ pub(super) struct Miss {
     pub from_cr3: bool,
     /// The right to fill.
     pub right: bool,
+    /// Whether it still has it, the contract leaves open: it keeps another state of the entry that was evicted.
+    pub right_open: bool,
     /// Its request came from a request queue, and not from RETRY.
     pub is_new: bool,
 }
@@ -112,21 +115,25 @@ impl Provenance {
         let MissState::StlbBusy { code, hit, filled } = &miss.state else {
             return Ok(0);
         };
-        let Some((array, found)) = hit.clone() else {
+        let of_hit = |_: &&TlbEntry| *code <= pkg::LOOKUP_HIT_1G;
+        let Some(found) = hit.as_ref().filter(of_hit).cloned() else {
             miss.from_cr3 |= *code == pkg::LOOKUP_DENIED;
             miss.state = MissState::WalkWait;
             miss.since = cycle.saturating_sub(1);
             return Ok(0);
         };
         let port = usize::from(miss.request.port);
-        let l1 = array % 3 + if port == 0 { 0 } else { 3 };
-        if miss.right && !*filled && self.tlb_present[l1] {
-            let seen = format!("an STLB hit of port {port} that left TLB array {l1} as it was");
+        let (level, kind) = (first_level(port), miss.request.access.kind);
+        let mode = self.registers.paging_mode();
+        let kept = self.geometry.kept(level, kind, found.words.kept(), mode);
+        if miss.right && !miss.right_open && !*filled && kept.is_some() {
+            let name = level.name();
+            let seen = format!("an STLB hit of port {port} that left the {name} as it was");
             let allowed = "a fill, by the right to fill";
             return Err(Finding::new(cycle, Rule::FillRight, seen, allowed));
         }
         let request = miss.request;
-        let response = self.response(array, &found, &request);
+        let response = response(&found, &request);
         self.ports[port].decided.push_back(response);
         self.free(cycle.saturating_sub(1), entry);
         Ok(bit(entry))
@@ -197,6 +204,9 @@ impl Provenance {
             MissState::Retry if word >> 13 != 0 => return wrong("no right to fill, no from_cr3"),
             MissState::Retry => {}
             _ => {
+                if std::mem::take(&mut miss.right_open) {
+                    miss.right &= word >> 13 & 1 != 0;
+                }
                 if (word >> 13 & 1 != 0) != miss.right {
                     return wrong(&format!("right to fill {}", u8::from(miss.right)));
                 }
@@ -272,6 +282,20 @@ impl Provenance {
             }
         }
         self.end_prefetch();
+    }
+
+    /// What keeps the entry `evicted`, looked up in the STLB before, loses the right to fill.
+    pub(super) fn take_rights_to(&mut self, evicted: TlbWords) {
+        for miss in self.misses.iter_mut().flatten() {
+            let MissState::StlbBusy { hit: Some(hit), .. } = &miss.state else {
+                continue;
+            };
+            if hit.words == evicted {
+                miss.right = false;
+            } else if hit.words.tag == evicted.tag {
+                miss.right_open = miss.right;
+            }
+        }
     }
 
     /// The prefetch ends, or goes on without the right to fill if a walker has it.

@@ -2,7 +2,8 @@
 //!
 //! Contract: 8.1, 8.2, 8.4 to 8.6. SDM vol. 3A, 4.10.3, 4.10.4.1. Counterpart: `rtl/walker.sv`.
 
-use crate::arch::{Level, PageSize, Pcid};
+use crate::arch::{AccessKind, Level, PageSize, Pcid};
+use crate::config::Level as Tlb;
 use crate::model::mmu_pkg::{self as pkg, PSC_LEVELS};
 
 use super::super::finding::{Finding, Rule};
@@ -12,7 +13,7 @@ use super::super::shadow::{Link, PscEntry, TlbEntry};
 use super::arrays::Wanted;
 use super::queues::{Miss, MissState, PrefetchState};
 use super::walks::{Step, Walk};
-use super::{Provenance, STLB};
+use super::{Provenance, first_level};
 
 impl Provenance {
     /// START of a walk that is not a restart. Returns the address to drop, if it starts from CR3 by a denial.
@@ -79,8 +80,12 @@ impl Provenance {
             PSC_LEVELS - 1
         };
         self.psc[..levels].iter().find_map(|cache| {
-            let ways = cache.matching(va, self.registers.paging_mode(), pcid);
-            let entry = cache.entry(ways.trailing_zeros()).filter(|_| ways != 0)?;
+            let mode = self.registers.paging_mode();
+            let set = self.geometry.psc_set(cache.level(), va, mode);
+            let ways = cache.matching(set, va, mode, pcid);
+            let entry = cache
+                .entry(set, ways.trailing_zeros())
+                .filter(|_| ways != 0)?;
             Some((cache.level(), entry.clone()))
         })
     }
@@ -132,7 +137,8 @@ impl Provenance {
                     return Err(Finding::new(cycle, Rule::FillRight, seen, allowed));
                 }
                 if right {
-                    wanted.add(STLB + result.size.array_index(), *result, None);
+                    let levels = [(Tlb::Stlb, AccessKind::Read)];
+                    wanted.add(&self.geometry, walk.mode, va, *result, &levels);
                 }
                 Ok(None)
             }
@@ -186,9 +192,10 @@ impl Provenance {
                 }
                 let response = result.response;
                 if miss.right {
-                    let (l1, size) = (if port == 0 { 0 } else { 3 }, result.size.array_index());
-                    self.trigger_prefetch(walk.request.va, result.size.bytes());
-                    wanted.add(STLB + size, *result, Some(l1 + size));
+                    let (va, kind) = (walk.request.va, walk.request.access.kind);
+                    let levels = [(Tlb::Stlb, kind), (first_level(port), kind)];
+                    self.trigger_prefetch(va, result.size.bytes());
+                    wanted.add(&self.geometry, walk.mode, va, *result, &levels);
                 }
                 (response, None)
             }
@@ -265,17 +272,15 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::arch::{
-        Capabilities, Entry, EntrySlot, Invalidation, PageRights, PagingMode, VirtualAddress,
-    };
+    use crate::arch::{Entry, EntrySlot, Invalidation, PageRights, PagingMode, VirtualAddress};
+    use crate::config::Config;
     use crate::reference::image::Image;
     use crate::reference::shadow::{Lineage, PscWords, TlbWords};
 
     const VA: u64 = 0x5000;
 
     fn check() -> Provenance {
-        let capabilities = Capabilities::new(46, false, false).expect("46 bits are supported");
-        Provenance::new(capabilities, Image::new(0, []))
+        Provenance::new(&Config::default(), Image::new(0, []))
     }
 
     /// A directory entry read in cycle 10, and a leaf read in cycle 20, under PCID 0.
@@ -291,6 +296,7 @@ mod tests {
         let lineage = Arc::new(Lineage { root: 0, links });
         let words = TlbWords::new(
             VA,
+            PageSize::Size4K,
             PageSize::Size4K,
             Pcid::ZERO,
             global,

@@ -60,7 +60,7 @@ pub(super) struct Walk {
     /// It started from a paging-structure-cache entry.
     cached: bool,
     /// The mode in which it started, which a walk of the prefetch may outlive.
-    mode: PagingMode,
+    pub mode: PagingMode,
     level: Level,
     table: u64,
     rights: PageRights,
@@ -301,7 +301,7 @@ impl Walk {
         let va = self.request.va;
         let pcid = registers.current_pcid();
         let global = leaf.global() && registers.pge();
-        let words = TlbWords::new(va, size, pcid, global, leaf, rights);
+        let words = TlbWords::new(va, size, size, pcid, global, leaf, rights);
         let lineage = |len: usize| {
             Arc::new(Lineage {
                 root: self.root,
@@ -326,7 +326,7 @@ impl Walk {
         Translated {
             response: payload::translated(
                 &self.request,
-                words.translate(va, size),
+                words.translate(va),
                 size,
                 leaf.memory_type(size),
             ),

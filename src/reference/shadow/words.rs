@@ -12,6 +12,10 @@ use super::super::image::Image;
 
 /// Bits of a virtual page number in a TLB tag.
 const TLB_PAGE_BITS: u32 = 45;
+/// Lowest bit of the kept size in a TLB tag.
+const KEPT_SHIFT: u32 = 58;
+/// Lowest bit of the size of the page in a TLB tag.
+const SIZE_SHIFT: u32 = 60;
 /// Bits of a prefix in a tag of a paging-structure cache.
 const PSC_PREFIX_BITS: u32 = 36;
 
@@ -55,16 +59,17 @@ impl Lineage {
 /// Tag and data of a TLB entry, laid out as contract 4.1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TlbWords {
-    /// Page number, PCID, global.
+    /// Page number, PCID, global, kept size, size of the page.
     pub tag: u64,
     /// Frame, rights, D, key, memory type.
     pub data: u64,
 }
 
 impl TlbWords {
-    /// The entry for the page of `size` around `va`, by its leaf and the rights of the whole path.
+    /// The entry for the piece of size `kept` around `va` of a page of `size`, by its leaf and the rights of the whole path.
     pub fn new(
         va: u64,
+        kept: PageSize,
         size: PageSize,
         pcid: Pcid,
         global: bool,
@@ -72,7 +77,8 @@ impl TlbWords {
         rights: PageRights,
     ) -> Self {
         let memory_type = leaf.memory_type(size);
-        let data = leaf.frame(size).raw() >> 12
+        let within = va & size.offset_mask() & !kept.offset_mask();
+        let data = (leaf.frame(size).raw() | within) >> 12
             | u64::from(rights.writable) << 40
             | u64::from(rights.user) << 41
             | u64::from(rights.execute_disable) << 42
@@ -81,15 +87,48 @@ impl TlbWords {
             | u64::from(memory_type.pwt) << 48
             | u64::from(memory_type.pcd) << 49
             | u64::from(memory_type.pat) << 50;
-        let tag = page_number(va, size) << (size.shift() - 12)
+        let tag = page_number(va, kept) << (kept.shift() - 12)
             | u64::from(pcid.raw()) << 45
-            | u64::from(global) << 57;
+            | u64::from(global) << 57
+            | (kept as u64) << KEPT_SHIFT
+            | (size as u64) << SIZE_SHIFT;
         Self { tag, data }
     }
 
-    /// The page number at `size`, as [`page_number`] has it.
-    pub const fn page(self, size: PageSize) -> u64 {
-        (self.tag & ((1 << TLB_PAGE_BITS) - 1)) >> (size.shift() - 12)
+    /// The entry for the piece of size `kept`, at most its own, around `va`, which it translates.
+    pub const fn piece(self, va: u64, kept: PageSize) -> Self {
+        let within = va & self.kept().offset_mask() & !kept.offset_mask();
+        let number = (1 << TLB_PAGE_BITS) - 1;
+        let codes = self.tag & !number & !(3 << KEPT_SHIFT) | (kept as u64) << KEPT_SHIFT;
+        Self {
+            tag: page_number(va, kept) << (kept.shift() - 12) | codes,
+            data: self.data | within >> 12,
+        }
+    }
+
+    /// The kept size: that of the piece of the page that it translates, or of the whole page.
+    pub const fn kept(self) -> PageSize {
+        size_of_code(self.tag >> KEPT_SHIFT)
+    }
+
+    /// The size of the page in the tables.
+    pub const fn size(self) -> PageSize {
+        size_of_code(self.tag >> SIZE_SHIFT)
+    }
+
+    /// The lowest address of the piece, of the 57 bits that a tag has.
+    pub const fn address(self) -> u64 {
+        (self.tag & ((1 << TLB_PAGE_BITS) - 1)) << 12
+    }
+
+    /// The page number at its kept size, as [`page_number`] has it.
+    pub const fn page(self) -> u64 {
+        self.address() >> self.kept().shift()
+    }
+
+    /// Whether it is of that kept size and page number.
+    pub fn holds(self, kept: PageSize, page: u64) -> bool {
+        self.kept() == kept && self.page() == page
     }
 
     /// The PCID under which it was made.
@@ -126,9 +165,9 @@ impl TlbWords {
         }
     }
 
-    /// The physical address of `va` by this entry of a page of `size`.
-    pub const fn translate(self, va: u64, size: PageSize) -> u64 {
-        (self.data & ((1 << 40) - 1)) << 12 | va & size.offset_mask()
+    /// The physical address of `va`, which it translates.
+    pub const fn translate(self, va: u64) -> u64 {
+        (self.data & ((1 << 40) - 1)) << 12 | va & self.kept().offset_mask()
     }
 
     /// Whether it serves a request of `pcid` for its page.
@@ -137,14 +176,22 @@ impl TlbWords {
     }
 
     /// Whether `invalidation` covers it.
-    pub fn covered_by(self, size: PageSize, invalidation: &Invalidation) -> bool {
+    pub fn covered_by(self, invalidation: &Invalidation) -> bool {
         // The tag has the low 57 bits of the address; the mode only has to extend them the way that the operation's address is.
         let mode = match invalidation {
             Invalidation::Page { va, .. } => va.mode(),
             _ => PagingMode::FiveLevel,
         };
-        let page = VirtualAddress::new_truncate(self.page(size) << size.shift(), mode);
-        invalidation.covers_tlb_entry(page, size, self.pcid(), self.global())
+        let page = VirtualAddress::new_truncate(self.address(), mode);
+        invalidation.covers_tlb_entry(page, self.size(), self.pcid(), self.global())
+    }
+}
+
+/// The size whose code (contract 1.5) the two lowest bits are.
+const fn size_of_code(code: u64) -> PageSize {
+    match PageSize::from_code((code & 3) as u8) {
+        Some(size) => size,
+        None => PageSize::Size4K,
     }
 }
 
@@ -229,7 +276,8 @@ mod tests {
         };
         let va = 0xffff_8123_4567_89ab;
         let leaf = Entry(0x000f_ffff_ffff_f000 | 1 << 63 | 9 << 59 | 0x1fb);
-        let words = TlbWords::new(va, PageSize::Size4K, PCID, true, leaf, rights);
+        let size = PageSize::Size4K;
+        let words = TlbWords::new(va, size, size, PCID, true, leaf, rights);
         assert_eq!(words.tag, 0x1ff8_1234_5678 | 0x5a5 << 45 | 1 << 57);
         assert_eq!(
             words.data,
@@ -239,10 +287,7 @@ mod tests {
             (words.pcid(), words.global(), words.dirty(), words.rights()),
             (PCID, true, true, rights)
         );
-        assert_eq!(
-            words.translate(va, PageSize::Size4K),
-            MaxPhyAddr::MAX.mask() & !0xfff | 0x9ab
-        );
+        assert_eq!(words.translate(va), MaxPhyAddr::MAX.mask() & !0xfff | 0x9ab);
     }
 
     #[test]
@@ -252,18 +297,54 @@ mod tests {
         let words = TlbWords::new(
             va,
             PageSize::Size1G,
+            PageSize::Size1G,
             Pcid::ZERO,
             false,
             leaf,
             PageRights::ALL,
         );
-        assert_eq!(words.tag, 0x7_fffc_0000);
+        assert_eq!(words.tag, 0x7_fffc_0000 | 2 << 58 | 2 << 60);
         assert_eq!(words.data, 0x4_0000 | 3 << 40 | 1 << 50);
+        assert_eq!(words.page(), page_number(va, PageSize::Size1G));
+        assert_eq!(words.translate(va), 0x7fff_ffff);
+    }
+
+    #[test]
+    fn a_piece_has_its_own_number_and_frame_and_the_size_of_its_page() {
+        let va = 0x0000_7fff_fedc_ba98;
+        let leaf = Entry(0x4000_1000 | 0x80 | 1);
+        let (large, size) = (PageSize::Size2M, PageSize::Size1G);
+        let whole = TlbWords::new(va, size, size, PCID, true, leaf, PageRights::ALL);
+        let piece = TlbWords::new(va, large, size, PCID, true, leaf, PageRights::ALL);
+        assert_eq!(piece.tag & ((1 << 45) - 1), va >> 21 << 9);
+        assert_eq!(piece.tag >> 45, 0x5a5 | 1 << 12 | 1 << 13 | 2 << 15);
+        assert_eq!(piece.data & ((1 << 40) - 1), 0x4_0000 | 0x3_ec00);
+        assert_eq!((piece.kept(), piece.size()), (large, size));
+        assert_eq!(piece.translate(va), whole.translate(va));
+        assert_eq!(whole.piece(va, large), piece);
+        let small = PageSize::Size4K;
         assert_eq!(
-            words.page(PageSize::Size1G),
-            page_number(va, PageSize::Size1G)
+            piece.piece(va, small),
+            TlbWords::new(va, small, size, PCID, true, leaf, PageRights::ALL)
         );
-        assert_eq!(words.translate(va, PageSize::Size1G), 0x7fff_ffff);
+        assert_eq!(whole.piece(va, size), whole);
+    }
+
+    #[test]
+    fn a_piece_goes_when_any_address_of_its_page_is_invalidated() {
+        let leaf = Entry(0x4000_0000 | 0x81);
+        let (kept, size) = (PageSize::Size4K, PageSize::Size2M);
+        let words = TlbWords::new(0x20_3000, kept, size, PCID, false, leaf, PageRights::ALL);
+        let goes = |va| {
+            let va = VirtualAddress::new(va, PagingMode::FourLevel);
+            words.covered_by(&Invalidation::Page {
+                va,
+                pcid: PCID,
+                globals: true,
+            })
+        };
+        assert!(goes(0x20_3000) && goes(0x3f_f000));
+        assert!(!goes(0x1f_f000) && !goes(0x40_0000));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use twinwalk::model::mmu_pkg::*;
 
 use super::super::arrays::{Way, psc_goes, tlb_goes};
 use super::super::bugs::Bug;
-use super::{Control, Machine, MissState, SHIFTS};
+use super::{Control, Machine, MissState};
 
 impl Machine {
     /// 9.1, 9.3.
@@ -48,17 +48,16 @@ impl Machine {
         }
         for cache in 0..4 {
             if self.psc[cache].ways > 0 && !self.bug.spares_psc(op, cache) {
-                self.psc[cache].remove(
-                    0,
-                    |way| psc_goes(&invalidation, way),
-                    &mut monitor.psc[cache],
-                );
+                self.empty_psc(cache, |way| psc_goes(&invalidation, way), monitor);
             }
         }
-        if let Invalidation::Page { va, .. } = invalidation {
+        if let Invalidation::Page { va, .. } = invalidation
+            && (!self.shape.fractures() || self.has(Bug::InvlpgTakesThePieceAlone))
+        {
             for array in 0..TLB_ARRAYS {
-                let set = self.tlb[array].set_of(va.raw());
-                self.remove_row(array, set, op.op, op.kind, &invalidation, monitor);
+                for (set, _) in self.shape.sets_of(array, va.raw()) {
+                    self.remove_row(array, set, op.op, op.kind, &invalidation, monitor);
+                }
             }
             return;
         }
@@ -69,6 +68,21 @@ impl Machine {
             invalidation,
         };
         self.sweep(monitor);
+    }
+
+    /// Removes what `goes` from every set of a cache; the mask is one of entries, the ways of set 0 first.
+    fn empty_psc(&mut self, cache: usize, goes: impl Fn(&Way) -> bool, monitor: &mut Monitor) {
+        let array = &mut self.psc[cache];
+        let mut removed = 0;
+        for set in 0..array.sets {
+            let mut event = ArrayEvent::default();
+            array.remove(set, &goes, &mut event);
+            removed |= event.removed << (set * array.ways);
+        }
+        if removed != 0 {
+            monitor.psc[cache].op = ARRAY_INVALIDATE;
+            monitor.psc[cache].removed = removed;
+        }
     }
 
     fn remove_row(
@@ -90,7 +104,7 @@ impl Machine {
         let one_a_row = bug == Bug::SweepTakesOneWayARow;
         let taken = Cell::new(false);
         let goes = |way: &Way| {
-            let covered = tlb_goes(invalidation, way, SHIFTS[array % 3]);
+            let covered = tlb_goes(invalidation, way);
             let goes = covered && !(one_a_row && taken.get());
             taken.set(taken.get() || goes);
             goes || bug.removes_more(invalidation)

@@ -5,7 +5,7 @@
 use twinwalk::arch::{Decoded, Entry, Level, PageFaultCode, PageRights, rights};
 use twinwalk::model::mmu_pkg::*;
 
-use super::super::arrays::{PAGE_MASK, Way};
+use super::super::arrays::{Way, page};
 use super::super::bugs::Bug;
 use super::{Asked, Machine, MissState};
 
@@ -80,6 +80,15 @@ impl Machine {
         kept | self.pcid() << 36
     }
 
+    /// The set of a paging-structure cache for `va`.
+    fn psc_set(&self, va: u64, cache: usize) -> usize {
+        if self.has(Bug::PscOfOneSet) {
+            return 0;
+        }
+        let index = (va & ((1 << 57) - 1)) >> Level::ALL[cache + 1].shift();
+        index as usize % self.psc[cache].sets
+    }
+
     /// 8.2.
     pub(super) fn start(&mut self, restart: bool, monitor: &mut Monitor) {
         let port = self.walker.port;
@@ -97,13 +106,10 @@ impl Machine {
             found = (0..levels).find_map(|cache| {
                 let level = Level::ALL[cache + 1];
                 let tag = self.psc_tag(asked.va, level);
-                let ways = if self.psc[cache].ways == 0 {
-                    &[]
-                } else {
-                    self.psc[cache].set(0)
-                };
-                let way = ways.iter().position(|way| way.valid && way.tag == tag)?;
-                Some((cache, way, level))
+                let set = self.psc_set(asked.va, cache);
+                let mut ways = self.psc[cache].set(set).iter();
+                let way = ways.position(|way| way.valid && way.tag == tag)?;
+                Some((cache, (set, way), level))
             });
         }
         let event = &mut monitor.walk[0];
@@ -112,9 +118,9 @@ impl Machine {
         let walker = &mut self.walker;
         walker.recorded.clear();
         walker.cached = found.is_some();
-        if let Some((cache, way, level)) = found {
-            let data = self.psc[cache].set(0)[way].data;
-            self.psc[cache].touch(0, way);
+        if let Some((cache, (set, way), level)) = found {
+            let data = self.psc[cache].set(set)[way].data;
+            self.psc[cache].touch(set, way);
             event.psc_level = level.number();
             walker.level = level
                 .below()
@@ -148,18 +154,22 @@ impl Machine {
             .iter_mut()
             .enumerate()
             .filter(|(_, array)| array.ways > 0)
-            .filter(|(index, _)| bug != Bug::DropSpares { level: index / 3 })
+            .filter(|(index, _)| bug != Bug::DropSpares { level: index / 4 })
         {
-            let page = array.page(va);
-            let goes =
-                |way: &Way| way.tag & PAGE_MASK == page && (way.global() || way.tlb_pcid() == pcid);
-            array.remove(array.set_of(va), goes, &mut monitor.tlb[index]);
+            for (set, kept) in self.shape.sets_of(index, va) {
+                let goes = |way: &Way| {
+                    let size = way.size();
+                    let whole = page(way.tag << 12, size) == page(va, size);
+                    let same = way.holds(kept, va) || bug == Bug::DropTakesThePage && whole;
+                    same && (way.global() || way.tlb_pcid() == pcid)
+                };
+                array.remove(set, goes, &mut monitor.tlb[index]);
+            }
         }
         for cache in (0..4).filter(|cache| bug != Bug::DropSparesPsc { cache: *cache }) {
             let tag = self.psc_tag(va, Level::ALL[cache + 1]);
-            if self.psc[cache].ways > 0 {
-                self.psc[cache].remove(0, |way| way.tag == tag, &mut monitor.psc[cache]);
-            }
+            let set = self.psc_set(va, cache);
+            self.psc[cache].remove(set, |way| way.tag == tag, &mut monitor.psc[cache]);
         }
         self.ports[1 - port].right = false;
         self.ports[1 - port].right_shown = false;
@@ -257,7 +267,7 @@ impl Machine {
                 if self.ports[port].right {
                     self.fill_by_walk(&asked, size, tag, data, monitor);
                 }
-                self.translated(&asked, size, data)
+                self.translated(&asked, tag, data)
             }
             End::PageFault(code) => {
                 event.op = WALK_PAGE_FAULT;
@@ -267,7 +277,7 @@ impl Machine {
                 }
                 if self.has(Bug::FaultingWalkFills) {
                     let (size, tag, data) = self.new_entry(&asked);
-                    self.fill_tlb(6 + size, asked.va, tag, data, monitor);
+                    self.fill_level(2, &asked, size, tag, data, monitor);
                 }
                 PortOut {
                     resp_id: asked.id,
@@ -299,8 +309,7 @@ impl Machine {
         let rights = self.walker.rights;
         let memory_type = leaf.memory_type(size);
         let global = leaf.global() && (self.registers.pge() || self.has(Bug::GlobalWithoutPge));
-        let shift = size.shift();
-        let page = (asked.va >> 12 & PAGE_MASK) >> (shift - 12) << (shift - 12);
+        let code = size as u64;
         let mut data = leaf.frame(size).raw() >> 12
             | u64::from(rights.writable) << 40
             | u64::from(rights.user) << 41
@@ -315,7 +324,11 @@ impl Machine {
         }
         (
             size as usize,
-            page | self.pcid() << 45 | u64::from(global) << 57,
+            page(asked.va, size as usize)
+                | self.pcid() << 45
+                | u64::from(global) << 57
+                | code << 58
+                | code << 60,
             data,
         )
     }
@@ -329,9 +342,9 @@ impl Machine {
         monitor: &mut Monitor,
     ) {
         let port = self.walker.port;
-        self.fill_tlb(6 + size, asked.va, tag, data, monitor);
+        self.fill_level(2, asked, size, tag, data, monitor);
         if !self.has(Bug::L1NotFilled) {
-            self.fill_tlb(3 * port + size, asked.va, tag, data, monitor);
+            self.fill_level(port, asked, size, tag, data, monitor);
         }
         for (level, table, rights) in self.walker.recorded.clone() {
             let cache = level.array_index() - 1;
@@ -343,7 +356,14 @@ impl Machine {
             if self.has(Bug::PscWithoutRights) {
                 data |= 3 << 40;
             }
-            self.psc[cache].fill(0, tag, data, |old| old.tag == tag, &mut monitor.psc[cache]);
+            let set = self.psc_set(asked.va, cache);
+            self.psc[cache].fill(
+                set,
+                tag,
+                data,
+                |old| old.tag == tag,
+                &mut monitor.psc[cache],
+            );
         }
     }
 
