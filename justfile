@@ -28,6 +28,33 @@ test *ARGS:
 check *ARGS: build
     {{twinwalk}} check {{ARGS}}
 
+# Random machines, each checked with random operations: N of them, from --seed S on (--ops OPS for each, 20000 without it)
+matrix N *ARGS: build
+    #!/bin/sh
+    set -eu
+    seed=1; ops=20000
+    set -- {{ARGS}}
+    while [ $# -gt 0 ]; do
+        case $1 in
+            --seed) seed=$2; shift 2 ;;
+            --ops) ops=$2; shift 2 ;;
+            *) echo "just matrix N [--seed S] [--ops OPS]: $1 is none of these" >&2; exit 2 ;;
+        esac
+    done
+    folder=${CARGO_TARGET_DIR:-target}/matrix
+    mkdir -p "$folder"
+    last=$((seed + {{N}}))
+    while [ "$seed" -lt "$last" ]; do
+        machine=$folder/$seed.toml
+        {{twinwalk}} config random --seed "$seed" > "$machine"
+        sed -n '/^#/p' "$machine"
+        if ! {{twinwalk}} check --config "$machine" --seed "$seed" --ops "$ops" --minutes 2 --replays "$folder"; then
+            echo "again: just matrix 1 --seed $seed --ops $ops" >&2
+            exit 1
+        fi
+        seed=$((seed + 1))
+    done
+
 # Compare the golden traces with what model and RTL do
 golden *ARGS: build
     {{twinwalk}} golden --check {{ARGS}}

@@ -44,6 +44,18 @@ fn config_show_prints_a_configuration_file_with_the_origin_of_every_value() {
 }
 
 #[test]
+fn config_random_prints_the_machine_of_its_seed_as_a_configuration_file() {
+    let drawn = |seed| twinwalk(&["config", "random", "--seed", seed]);
+    let output = drawn("7");
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(text(&output.stderr), "");
+    let config = load::from_toml(text(&output.stdout), "drawn").expect("a configuration");
+    assert_eq!(config, twinwalk::cosim::matrix::draw(7));
+    assert_eq!(drawn("7").stdout, output.stdout);
+    assert_ne!(drawn("8").stdout, output.stdout);
+}
+
+#[test]
 fn with_json_each_config_command_prints_one_object_and_nothing_else() {
     for arguments in [
         &["config", "show", "--json"][..],
@@ -51,6 +63,7 @@ fn with_json_each_config_command_prints_one_object_and_nothing_else() {
         &["config", "schema", "--json"],
         &["config", "schema"],
         &["config", "presets", "--json"],
+        &["config", "random", "--seed", "3", "--json"],
     ] {
         let output = twinwalk(arguments);
         assert_eq!(output.status.code(), Some(0), "{arguments:?}");
@@ -127,6 +140,7 @@ fn a_reader_that_goes_away_is_no_failure_and_no_panic() {
         &["config", "schema"][..],
         &["--help"],
         &["config", "presets", "--json"],
+        &["config", "random", "--seed", "3", "--json"],
     ] {
         let (reader, writer) = std::io::pipe().expect("a pipe");
         drop(reader);

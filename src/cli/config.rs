@@ -11,6 +11,7 @@ use super::Outcome;
 use super::error::CliError;
 use super::output::{Context, table};
 use crate::config::{self, Loaded, Source, presets, schema};
+use crate::cosim::matrix;
 
 /// The machine that a command works on.
 #[derive(Debug, Clone, Default, ClapArgs)]
@@ -50,6 +51,7 @@ enum Command {
     Show(ShowArgs),
     Schema(SchemaArgs),
     Presets(PresetsArgs),
+    Random(RandomArgs),
 }
 
 /// Print every parameter in effect, and where it came from; the output is itself a configuration file
@@ -71,6 +73,19 @@ struct SchemaArgs {}
 #[command(after_help = "Example: twinwalk config presets")]
 struct PresetsArgs {}
 
+/// Print a random machine as a configuration file; the same seed gives the same machine
+///
+/// Every parameter of the machine and its memory is drawn, and the ends of its range often. `just matrix` checks such machines.
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "Example: twinwalk config random --seed 7 > seven.toml && twinwalk check --config seven.toml"
+)]
+struct RandomArgs {
+    /// The seed
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
 /// Runs `twinwalk config`.
 ///
 /// # Errors
@@ -80,6 +95,7 @@ pub fn run(args: Args, context: &mut Context) -> Result<Outcome, CliError> {
         Command::Show(args) => show(&args, context)?,
         Command::Schema(SchemaArgs {}) => print_schema(context)?,
         Command::Presets(PresetsArgs {}) => list_presets(context)?,
+        Command::Random(args) => print_random(&args, context)?,
     }
     Ok(Outcome::Held)
 }
@@ -121,6 +137,24 @@ fn print_schema(context: &mut Context) -> Result<(), CliError> {
     let schema = schema::json_schema();
     context.object(&schema)?;
     context.text(&format!("{schema:#}\n"))
+}
+
+fn print_random(args: &RandomArgs, context: &mut Context) -> Result<(), CliError> {
+    let config = matrix::draw(args.seed);
+    let hash = config.hash();
+    context.object(&json!({
+        "seed": args.seed,
+        "config_hash": hash,
+        "config": config.canonical_json(),
+    }))?;
+    context.text(&format!(
+        "# Random machine, seed {}; configuration hash {hash}\n",
+        args.seed
+    ))?;
+    for line in matrix::describe(&config).lines() {
+        context.text(&format!("# {}\n", line.trim_end()))?;
+    }
+    context.text(&format!("\n{}", config.to_toml()?))
 }
 
 fn list_presets(context: &mut Context) -> Result<(), CliError> {

@@ -181,7 +181,8 @@ mod tests {
             let signal = &found[0].signal;
             named += usize::from(signal != "unnamed bytes of the outputs");
         }
-        let padding = 3 * 6 + 5 + 2 + 13 * 4;
+        let arrays = zero.monitor.tlb.len() + zero.monitor.psc.len();
+        let padding = 3 * 6 + 5 + 2 + arrays * 4;
         assert_eq!(named, size_of::<Outputs>() - padding);
     }
 

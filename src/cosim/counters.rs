@@ -12,15 +12,16 @@ use serde::{Serialize, Serializer};
 use super::events::paging_mode;
 use super::stimulus::{ControlKind, Store};
 use crate::arch::registers::cr4;
-use crate::arch::{PageFaultCode, PagingMode};
+use crate::arch::{PageFaultCode, PageSize, PagingMode};
+use crate::config::{Config, Level};
 use crate::model::liveness::MissWord;
 use crate::model::mmu_pkg::{
     ARRAY_FILL, ARRAY_INVALIDATE, ArrayEvent, ControlOut, Inputs, LOOKUP_DENIED,
     LOOKUP_DIRTY_CLEAR, LOOKUP_HIT_1G, LOOKUP_HIT_4K, LOOKUP_MERGED, LOOKUP_MISS, MAX_PORTS,
     MEM_COMPARE_AND_SET, MISS_FREE, MISS_WALK_WAIT, MISS_WALKING, Outputs, PREFETCH_ENTRY, PortOut,
     Queues, STATUS_BUS_ERROR, STATUS_GENERAL_PROTECTION, STATUS_PAGE_FAULT, STATUS_TRANSLATED,
-    WALK_BUS_ERROR, WALK_PAGE_FAULT, WALK_RESTART, WALK_START, WALK_STOPPED, WALK_TRANSLATED,
-    byte_mask, miss_state,
+    TLB_ARRAYS, WALK_BUS_ERROR, WALK_PAGE_FAULT, WALK_RESTART, WALK_START, WALK_STOPPED,
+    WALK_TRANSLATED, byte_mask, miss_state,
 };
 use crate::reference::finding::InvalidationKind;
 
@@ -194,8 +195,12 @@ counters! {
     two_level_walks,
     /// Requests accepted in 32-bit paging with bits in the upper half of the address.
     two_level_upper_halves,
-    /// Fills with 4 MiB pages.
+    /// Fills with 4 MiB pages, and with pieces of them.
     fills_4m,
+    /// Fills of TLB arrays with a piece of a page.
+    fills_of_pieces,
+    /// Times that the first level lost what an inclusive STLB had evicted.
+    back_invalidations,
     /// Responses with an address above 4 GiB in 32-bit paging.
     pse_36_translated,
     /// Page faults for a reserved bit in 32-bit paging.
@@ -249,6 +254,10 @@ pub struct Counter {
     queues: Queues,
     /// Entries that the miss queue has.
     miss_queue_entries: usize,
+    /// What leaves the STLB leaves the first level too.
+    inclusive: bool,
+    /// The STLB evicted an entry in the cycle before.
+    evicted: bool,
     /// Ids of the requests under way, by port, oldest first.
     outstanding: [VecDeque<u8>; MAX_PORTS],
     /// `expected` of the compare-and-sets that are not answered, and the bits that it is about, by id.
@@ -265,10 +274,11 @@ pub struct Counter {
 }
 
 impl Counter {
-    /// A counter for a machine with that many entries in its miss queue.
-    pub fn new(miss_queue_entries: u32) -> Self {
+    /// A counter for a machine of `config`.
+    pub fn new(config: &Config) -> Self {
         Self {
-            miss_queue_entries: miss_queue_entries as usize,
+            miss_queue_entries: config.miss_queue.entries as usize,
+            inclusive: config.stlb.inclusive,
             ..Self::default()
         }
     }
@@ -304,15 +314,11 @@ impl Counter {
         self.bus(inputs, outputs);
         self.walks(outputs);
         self.control(inputs, outputs);
-        for event in outputs.monitor.tlb.iter().chain(&outputs.monitor.psc) {
+        let monitor = &outputs.monitor;
+        for event in monitor.tlb.iter().chain(&monitor.psc) {
             self.array(event);
         }
-        if self.mode == PagingMode::TwoLevel {
-            let large = outputs.monitor.tlb.iter().skip(1).step_by(3);
-            let fills = large.filter(|event| event.op == ARRAY_FILL).count();
-            self.counters.fills_4m += fills as u64;
-        }
-        let monitor = &outputs.monitor;
+        self.tlbs(&monitor.tlb);
         for (port, code) in monitor.lookup.into_iter().enumerate() {
             if code != 0 {
                 self.lookup(code, true);
@@ -497,6 +503,29 @@ impl Counter {
             ARRAY_INVALIDATE => counters.removals_compared += 1,
             _ => {}
         }
+    }
+
+    /// What only TLB arrays have.
+    fn tlbs(&mut self, events: &[ArrayEvent; TLB_ARRAYS]) {
+        let counters = &mut self.counters;
+        let fills = events.iter().filter(|event| event.op == ARRAY_FILL);
+        for event in fills {
+            let (kept, size) = (event.tag >> 58 & 3, event.tag >> 60 & 3);
+            counters.fills_4m += u64::from(size == PageSize::Size4M as u64);
+            counters.fills_of_pieces += u64::from(kept != size);
+        }
+        if !self.inclusive {
+            return;
+        }
+        let (first_level, stlb) = events.split_at(Level::Stlb.first_array());
+        // Of what control removes in that cycle it cannot be told apart, and need not.
+        let removes = first_level.iter().any(|event| event.op == ARRAY_INVALIDATE);
+        counters.back_invalidations += u64::from(std::mem::take(&mut self.evicted) && removes);
+        self.evicted = stlb.iter().any(|event| {
+            let page = (1 << 45) - 1 | 3 << 58;
+            let live = event.removed >> (event.way & 63) & 1 != 0;
+            event.op == ARRAY_FILL && live && (event.tag ^ event.victim_tag) & page != 0
+        });
     }
 
     fn lookup(&mut self, code: u8, first_level: bool) {

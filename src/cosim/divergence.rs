@@ -11,8 +11,9 @@ use serde::Serialize;
 use thiserror::Error;
 
 use super::comparators::Comparator;
-use super::events::EventLog;
+use super::events::{ArrayNames, EventLog};
 use super::stimulus::{OperationSource, Setup, Store, print};
+use crate::config::Config;
 use crate::model::mmu_pkg::{Inputs, Outputs};
 
 /// Cycles before the divergent one that a report shows.
@@ -97,6 +98,7 @@ impl FirstDivergence {
 /// The last cycles of one side.
 #[derive(Debug)]
 pub struct Recent {
+    names: ArrayNames,
     frames: VecDeque<Frame>,
 }
 
@@ -108,16 +110,16 @@ struct Frame {
     stores: Vec<Store>,
 }
 
-impl Default for Recent {
-    fn default() -> Self {
+impl Recent {
+    /// Of a side of a machine of `config`; nothing yet.
+    pub fn new(config: &Config) -> Self {
         // One more than is shown: the registers of the cycle before tell which ones changed.
         Self {
+            names: ArrayNames::new(config),
             frames: VecDeque::with_capacity(CONTEXT_CYCLES + 2),
         }
     }
-}
 
-impl Recent {
     /// Takes a cycle in, and lets the oldest go.
     pub fn push(&mut self, cycle: u64, inputs: &Inputs, outputs: &Outputs, stores: &[Store]) {
         let mut kept = Vec::new();
@@ -138,7 +140,7 @@ impl Recent {
 
     /// The events of the cycles that are kept, as lines.
     pub fn events(&self) -> String {
-        let mut log = EventLog::new();
+        let mut log = EventLog::new(self.names.clone());
         let mut text = String::new();
         for (index, frame) in self.frames.iter().enumerate() {
             log.write_cycle(

@@ -7,13 +7,15 @@
 //! is fixed: stores, queues, requests, control, memory, look-ups, walkers, arrays, responses, registers.
 //!
 //! In 32-bit paging a transfer of memory is shown as that of the entry of 4 bytes, at its own address; an array named for 2 MiB keeps its name, and
-//! what is found in it is a hit of 4 MiB.
+//! what is found in it is a hit of 4 MiB. An entry of an array of several page sizes is shown with its kept size, and a piece with the size of its page.
 
 mod entries;
+mod names;
 
 use std::fmt::{self, Display, Formatter, Write as _};
 
 pub use self::entries::{CellBits, EntryBits, PscEntry, TlbEntry};
+pub use self::names::ArrayNames;
 
 use super::stimulus::{ControlKind, Store};
 use crate::arch::registers::{cr0, cr4, efer};
@@ -23,18 +25,10 @@ use crate::model::mmu_pkg::{
     ARRAY_FILL, ArrayEvent, ControlOut, Inputs, LOOKUP_BYPASS, LOOKUP_DENIED, LOOKUP_DIRTY_CLEAR,
     LOOKUP_HIT_1G, LOOKUP_HIT_2M, LOOKUP_HIT_4K, LOOKUP_MERGED, LOOKUP_MISS, MAX_PORTS,
     MEM_COMPARE_AND_SET, MEM_READ, MEM_WRITE, MISS_FREE, MISS_RETRY, MISS_WAITING, MemoryOut,
-    Outputs, PREFETCH_ENTRY, PSC_LEVELS, Queues, STATUS_BUS_ERROR, STATUS_GENERAL_PROTECTION,
-    STATUS_PAGE_FAULT, STATUS_TRANSLATED, TLB_ARRAYS, WALK_BUS_ERROR, WALK_PAGE_FAULT,
-    WALK_RESTART, WALK_START, WALK_STOPPED, WALK_TRANSLATED, miss_state,
+    Outputs, PREFETCH_ENTRY, Queues, STATUS_BUS_ERROR, STATUS_GENERAL_PROTECTION,
+    STATUS_PAGE_FAULT, STATUS_TRANSLATED, WALK_BUS_ERROR, WALK_PAGE_FAULT, WALK_RESTART,
+    WALK_START, WALK_STOPPED, WALK_TRANSLATED, miss_state,
 };
-
-/// Names of the TLB arrays by the contract's numbers.
-pub const TLB_NAMES: [&str; TLB_ARRAYS] = [
-    "itlb.a", "itlb.b", "itlb.c", "itlb.d", "dtlb.a", "dtlb.b", "dtlb.c", "dtlb.d", "stlb.a",
-    "stlb.b", "stlb.c", "stlb.d",
-];
-/// Names of the paging-structure caches by the contract's numbers.
-pub const PSC_NAMES: [&str; PSC_LEVELS] = ["psc.pde", "psc.pdpte", "psc.pml4e", "psc.pml5e"];
 
 /// The name of a port.
 pub const fn port_name(port: usize) -> &'static str {
@@ -70,8 +64,9 @@ fn slot(byte_enables: u8) -> Option<EntrySlot> {
 ///
 /// It remembers what it needs of the cycles before: the registers and the queues, to show what of them changes, and which half of a cell an
 /// answer of memory is about.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct EventLog {
+    names: ArrayNames,
     registers: [u64; 4],
     queues: Queues,
     /// Of the transfers that are not answered and are about one half: the id, and which.
@@ -79,9 +74,14 @@ pub struct EventLog {
 }
 
 impl EventLog {
-    /// A log at cycle 0, after reset.
-    pub fn new() -> Self {
-        Self::default()
+    /// A log at cycle 0, after reset, of a machine whose arrays are called so.
+    pub fn new(names: ArrayNames) -> Self {
+        Self {
+            names,
+            registers: [0; 4],
+            queues: Queues::default(),
+            halves: Vec::new(),
+        }
     }
 
     /// Appends the lines of `cycle` to `out`; nothing if nothing happened.
@@ -111,7 +111,7 @@ impl EventLog {
         self.memory(inputs, outputs, &mut lines);
         lookups(outputs, mode, &mut lines);
         walks(outputs, &mut lines);
-        arrays(outputs, &mut lines);
+        arrays(&self.names, outputs, &mut lines);
         responses(inputs, outputs, &mut lines);
         let shown = &outputs.control;
         let now = [shown.cr0, shown.cr3, shown.cr4, shown.efer];
@@ -379,24 +379,26 @@ const fn level_name(level: u8) -> &'static str {
     }
 }
 
-fn arrays(outputs: &Outputs, lines: &mut Lines) {
-    for (name, event) in TLB_NAMES.iter().zip(&outputs.monitor.tlb) {
-        let place = format!("{name} set {}", event.set);
+fn arrays(names: &ArrayNames, outputs: &Outputs, lines: &mut Lines) {
+    let happened = |event: &(usize, &ArrayEvent)| event.1.op != 0;
+    for (number, event) in outputs.monitor.tlb.iter().enumerate().filter(happened) {
+        let place = format!("{} set {}", names.tlb(number), event.set);
         array(&place, event, lines, |tag, data| {
-            TlbEntry { tag, data }.to_string()
+            TlbEntry { tag, data }.text(names.holds_several(number))
         });
     }
-    for (name, event) in PSC_NAMES.iter().zip(&outputs.monitor.psc) {
-        array(name, event, lines, |tag, data| {
+    for (number, event) in outputs.monitor.psc.iter().enumerate().filter(happened) {
+        let mut place = names.psc(number).to_owned();
+        if names.psc_has_sets(number) {
+            let _ = write!(place, " set {}", event.set);
+        }
+        array(&place, event, lines, |tag, data| {
             PscEntry { tag, data }.to_string()
         });
     }
 }
 
-fn array(place: &str, event: &ArrayEvent, lines: &mut Lines, entry: fn(u64, u64) -> String) {
-    if event.op == 0 {
-        return;
-    }
+fn array(place: &str, event: &ArrayEvent, lines: &mut Lines, entry: impl Fn(u64, u64) -> String) {
     if event.op != ARRAY_FILL {
         lines.add(
             "remove",

@@ -8,7 +8,7 @@
 
 use super::counters::Counters;
 use crate::arch::{PageFaultCode, PageSize};
-use crate::config::{Config, Level};
+use crate::config::{ArraySpec, Config, Level, Serves};
 use crate::reference::finding::InvalidationKind;
 
 /// Runs of fewer operations are not held against the floors.
@@ -20,8 +20,12 @@ enum Needs {
     Nothing,
     /// A TLB array of any kind.
     Tlb,
-    /// A TLB array for 2 MiB and 4 MiB pages.
+    /// A level that keeps 4 MiB pages, if in pieces.
     Large,
+    /// A level that keeps pages in pieces.
+    Pieces,
+    /// An inclusive STLB, before a first level.
+    Inclusive,
     /// Paging-structure caches.
     Psc,
     /// Memory that ends below MAXPHYADDR.
@@ -98,6 +102,8 @@ const FLOORS: &[Floor] = floors! {
     "walks in 32-bit paging", 30_000, Nothing, |c| c.two_level_walks;
     "addresses of 32-bit paging with an upper half", 15_000, Nothing, |c| c.two_level_upper_halves;
     "fills with 4 MiB pages", 1_000, Large, |c| c.fills_4m;
+    "fills with pieces of pages", 500, Pieces, |c| c.fills_of_pieces;
+    "back-invalidations", 100, Inclusive, |c| c.back_invalidations;
     "addresses above 4 GiB in 32-bit paging", 5_000, Nothing, |c| c.pse_36_translated;
     "page faults in 32-bit paging, reserved bit", 500, Nothing, |c| c.two_level_reserved;
     "changes of PSE in 32-bit paging", 60, Nothing, |c| c.pse_changed;
@@ -130,16 +136,18 @@ pub fn missed(config: &Config, counters: &Counters) -> Vec<Missed> {
     if counters.ops < FEWEST_OPERATIONS {
         return Vec::new();
     }
+    let holds = |level| config.arrays(level).into_iter().any(ArraySpec::is_present);
     let has = |needs: Needs| match needs {
         Needs::Nothing => true,
-        Needs::Tlb => Level::ALL.into_iter().any(|level| {
-            PageSize::ARRAYS
-                .into_iter()
-                .any(|size| config.array(level, size).is_present())
+        Needs::Tlb => Level::ALL.into_iter().any(holds),
+        Needs::Large => Level::ALL.into_iter().any(|level| {
+            let kinds = [Serves::Reads, Serves::Writes].into_iter();
+            kinds
+                .map(|kind| config.kept_size(level, kind, PageSize::Size2M))
+                .any(|kept| kept.is_some())
         }),
-        Needs::Large => Level::ALL
-            .into_iter()
-            .any(|level| config.array(level, PageSize::Size2M).is_present()),
+        Needs::Pieces => config.fractures(),
+        Needs::Inclusive => config.stlb.inclusive && (holds(Level::Itlb) || holds(Level::Dtlb)),
         Needs::Psc => config.psc_entries().iter().any(|entries| *entries > 0),
         Needs::MemoryEnd => {
             config.memory_size_bytes() <= config.arch_capabilities().maxphyaddr.mask()
@@ -150,10 +158,7 @@ pub fn missed(config: &Config, counters: &Counters) -> Vec<Missed> {
         Needs::Prefetch => config.prefetch.next_page,
         Needs::Queue => config.ports.queue_entries > 1 && config.miss_queue.entries > 1,
         Needs::FirstLevel => {
-            let holds = |size| config.array(Level::Dtlb, size).is_present();
-            config.ports.queue_entries > 1
-                && config.miss_queue.entries > 1
-                && PageSize::ARRAYS.into_iter().any(holds)
+            config.ports.queue_entries > 1 && config.miss_queue.entries > 1 && holds(Level::Dtlb)
         }
         Needs::Requests => config.ports() * config.ports.queue_entries >= config.miss_queue.entries,
     };
@@ -177,6 +182,12 @@ mod tests {
     fn a_run_that_does_nothing_is_vacuous_and_a_run_too_short_is_not() {
         let mut config = Config::default();
         config.prefetch.next_page = true;
+        config.stlb.inclusive = true;
+        // For pieces: no array for 1 GiB pages.
+        for level in [&mut config.itlb, &mut config.dtlb, &mut config.stlb] {
+            level.arrays.truncate(2);
+        }
+        config.validate().expect("valid");
         let counters = |ops| Counters {
             ops,
             ..Counters::default()
@@ -214,10 +225,10 @@ mod tests {
             ops: 1_000_000,
             ..Counters::default()
         };
-        assert!(
-            missed(&config, &counters)
-                .iter()
-                .all(|missed| missed.name != "restarts")
-        );
+        assert!(missed(&config, &counters).iter().all(|missed| !matches!(
+            missed.name,
+            "restarts" | "back-invalidations"
+        ) && missed.name
+            != "fills with pieces of pages"));
     }
 }

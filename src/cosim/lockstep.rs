@@ -189,9 +189,9 @@ impl<'a, M: Twin, R: Twin, S: OperationSource> Lockstep<'a, M, R, S> {
                 Watchdog::new(config, options.liveness_bound_cycles),
                 Watchdog::new(config, options.liveness_bound_cycles),
             ],
-            counter: Counter::new(config.miss_queue.entries),
+            counter: Counter::new(config),
             checkers: Vec::new(),
-            recent: Default::default(),
+            recent: [Recent::new(config), Recent::new(config)],
             cells: setup.image.keys().copied().collect(),
         }
     }

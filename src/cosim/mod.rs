@@ -42,6 +42,7 @@ pub mod generator;
 #[cfg(feature = "rtl")]
 pub mod library;
 pub mod lockstep;
+pub mod matrix;
 pub mod requester;
 #[cfg(feature = "rtl")]
 pub mod rtl;

@@ -178,8 +178,8 @@ pub enum What {
     /// An array or a cache was filled.
     Filled {
         /// Which: `dtlb.4k`.
-        array: &'static str,
-        /// Its set; none of a paging-structure cache.
+        array: String,
+        /// Its set; none of a paging-structure cache of one.
         set: Option<u16>,
         /// The way.
         way: u8,
@@ -191,8 +191,8 @@ pub enum What {
     /// Entries of an array or a cache were dropped.
     Removed {
         /// Which.
-        array: &'static str,
-        /// Its set; none of a paging-structure cache.
+        array: String,
+        /// Its set; none of a paging-structure cache of one.
         set: Option<u16>,
         /// A bit for each way.
         ways: u64,

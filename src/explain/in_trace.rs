@@ -14,7 +14,7 @@ use crate::arch::{PageSize, PhysicalAddress, Registers};
 use crate::config::Config;
 use crate::cosim::requester;
 use crate::cosim::ticked::{Hang, Ticked};
-use crate::model::{Memory, Mmu, Operation, Request};
+use crate::model::{Memory, Operation, Request};
 use crate::reference::SparseMemory;
 use crate::trace::{Counts, LazyTables, Mapping, MappingError, MemoryReference, TraceError};
 
@@ -177,7 +177,7 @@ impl Search {
             .translate(address)
             .map_or(PageSize::Size4K, |placed| placed.size);
         let memory = Memory::new(&config.memory, config.mapping.seed);
-        let mut ticked = Ticked::new(config, Recorder::new(Mmu::new(config)), memory, false);
+        let mut ticked = Ticked::new(config, Recorder::new(config), memory, false);
         let boot = requester::boot(config, &mapping)
             .map(|control| Operation::new(control.kind as u8, control.data));
         for operation in &boot {

@@ -9,7 +9,7 @@ use super::record::Recorder;
 use crate::arch::{Access, AccessKind};
 use crate::config::Config;
 use crate::cosim::ticked::{Hang, Ticked};
-use crate::model::{Memory, Mmu, Operation, Request};
+use crate::model::{Memory, Operation, Request};
 
 /// The ports of fetches, and of data.
 const FETCH_PORT: usize = 0;
@@ -33,7 +33,7 @@ pub fn run(
         let stored = memory.write_u64(*at, *value);
         debug_assert!(stored.is_ok());
     }
-    let recorder = Recorder::new(Mmu::new(config));
+    let recorder = Recorder::new(config);
     recorder.watch(0, accesses.len() as u64);
     let mut ticked = Ticked::new(config, recorder, memory, false);
     for operation in boot {

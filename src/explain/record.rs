@@ -11,7 +11,8 @@ use std::cell::Cell;
 use std::collections::VecDeque;
 
 use super::events::{Cause, Next, Record, What, walker_state};
-use crate::cosim::events::{PSC_NAMES, PscEntry, TLB_NAMES, TlbEntry};
+use crate::config::Config;
+use crate::cosim::events::{ArrayNames, PscEntry, TlbEntry};
 use crate::cosim::twin::Twin;
 use crate::model::mmu_pkg::{
     ARRAY_FILL, ARRAY_NONE, ArrayEvent, Inputs, LOOKUP_BYPASS, LOOKUP_MERGED, LOOKUP_MISS,
@@ -30,6 +31,7 @@ struct Change {
 /// The model with its monitor looked at.
 pub struct Recorder {
     mmu: Mmu,
+    names: ArrayNames,
     /// The cycle that is ticked next.
     cycle: u64,
     accepted: u64,
@@ -46,10 +48,11 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// The model `mmu`, in its reset state, with nobody watched.
-    pub fn new(mmu: Mmu) -> Self {
+    /// The model of `config`, in its reset state, with nobody watched.
+    pub fn new(config: &Config) -> Self {
         Self {
-            mmu,
+            mmu: Mmu::new(config),
+            names: ArrayNames::new(config),
             cycle: 0,
             accepted: 0,
             waiting: Default::default(),
@@ -296,7 +299,7 @@ impl Recorder {
     /// Starts and ends of walks, and what they and results of the STLB change in arrays: at most one of them in a cycle.
     fn note_walks(&mut self, outputs: &Outputs) {
         let cycle = self.cycle;
-        let mut changes = changes(cycle, outputs);
+        let mut changes = changes(&self.names, cycle, outputs);
         for (walker, event) in outputs.monitor.walk.iter().enumerate() {
             if event.op == WALK_NONE {
                 continue;
@@ -363,39 +366,45 @@ fn walk_event(walker: usize, event: &WalkEvent, word: u32) -> What {
 }
 
 /// What changed in arrays and caches in a cycle.
-fn changes(cycle: u64, outputs: &Outputs) -> Vec<Change> {
+fn changes(names: &ArrayNames, cycle: u64, outputs: &Outputs) -> Vec<Change> {
     let monitor = &outputs.monitor;
-    let tlb = TLB_NAMES.iter().zip(&monitor.tlb);
-    let psc = PSC_NAMES.iter().zip(&monitor.psc);
-    let text_of_tlb = |tag, data| TlbEntry { tag, data }.to_string();
-    let text_of_psc = |tag, data| PscEntry { tag, data }.to_string();
-    let tlb = tlb.map(|(name, event)| change(name, Some(event.set), event, text_of_tlb));
-    let psc = psc.map(|(name, event)| change(name, None, event, text_of_psc));
-    let all = tlb.chain(psc).flatten();
+    let happened = |event: &(usize, &ArrayEvent)| event.1.op != ARRAY_NONE;
+    let tlb = monitor.tlb.iter().enumerate().filter(happened);
+    let tlb = tlb.map(|(number, event)| {
+        let several = names.holds_several(number);
+        let text = |tag, data| TlbEntry { tag, data }.text(several);
+        change(names.tlb(number), Some(event.set), event, text)
+    });
+    let psc = monitor.psc.iter().enumerate().filter(happened);
+    let psc = psc.map(|(number, event)| {
+        let set = names.psc_has_sets(number).then_some(event.set);
+        let text = |tag, data| PscEntry { tag, data }.to_string();
+        change(names.psc(number), set, event, text)
+    });
+    let all = tlb.chain(psc);
     all.map(|what| Change { cycle, what }).collect()
 }
 
 fn change(
-    array: &'static str,
+    array: &str,
     set: Option<u16>,
     event: &ArrayEvent,
-    text: fn(u64, u64) -> String,
-) -> Option<What> {
+    text: impl Fn(u64, u64) -> String,
+) -> What {
     match event.op {
-        ARRAY_NONE => None,
-        ARRAY_FILL => Some(What::Filled {
-            array,
+        ARRAY_FILL => What::Filled {
+            array: array.to_owned(),
             set,
             way: event.way,
             entry: text(event.tag, event.data),
             victim: (event.removed >> (event.way & 63) & 1 != 0)
                 .then(|| text(event.victim_tag, event.victim_data)),
-        }),
-        _ => Some(What::Removed {
-            array,
+        },
+        _ => What::Removed {
+            array: array.to_owned(),
             set,
             ways: event.removed,
-        }),
+        },
     }
 }
 

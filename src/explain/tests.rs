@@ -21,7 +21,7 @@ use crate::cosim::ticked::Ticked;
 use crate::model::mmu_pkg::{
     STATUS_BUS_ERROR, STATUS_GENERAL_PROTECTION, STATUS_PAGE_FAULT, STATUS_TRANSLATED,
 };
-use crate::model::{Answered, FrontEnd, Memory, Mmu, OneAtATime, Operation, Request, Response};
+use crate::model::{Answered, FrontEnd, Memory, OneAtATime, Operation, Request, Response};
 use crate::reference::SparseMemory;
 use crate::trace::{LazyTables, MemoryReference, ReferenceKind};
 
@@ -206,7 +206,7 @@ fn a_walk_that_began_at_a_cached_entry_and_faults_begins_again_and_the_formula_s
     for (at, value) in &given.words {
         memory.write_u64(*at, *value).expect("memory stands there");
     }
-    let recorder = Recorder::new(Mmu::new(&given.config));
+    let recorder = Recorder::new(&given.config);
     recorder.watch(1, 1);
     let mut ticked = Ticked::new(&given.config, recorder, memory, false);
     for operation in &given.boot {

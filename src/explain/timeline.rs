@@ -356,9 +356,13 @@ fn say(what: &What, record: &Record) -> (String, String, &'static str) {
                 text.push_str(&format!("; in place of {victim}"));
             }
             (
-                (*array).to_owned(),
+                array.clone(),
                 text,
-                if set.is_some() { "7.5" } else { "8.5" },
+                if array.starts_with("psc.") {
+                    "8.5"
+                } else {
+                    "7.5"
+                },
             )
         }
         What::Removed { array, set, ways } => {
@@ -367,11 +371,7 @@ fn say(what: &What, record: &Record) -> (String, String, &'static str) {
                 .map(|way: u32| way.to_string())
                 .collect();
             let ways = format!("way {}", ways.join(", "));
-            (
-                (*array).to_owned(),
-                format!("drops {}", place(*set, ways)),
-                "8.5",
-            )
+            (array.clone(), format!("drops {}", place(*set, ways)), "8.5")
         }
         What::Responded(response) => (
             format!("port {}", port_name(record.port)),

@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::cosim::comparators::Comparator;
 use crate::cosim::counters::Counters;
 use crate::cosim::divergence::Finding;
-use crate::cosim::events::{CellBits, EventLog};
+use crate::cosim::events::{ArrayNames, CellBits, EventLog};
 use crate::cosim::lockstep::{Checker, CheckerFinding, Lockstep, Options};
 use crate::cosim::stimulus::{Stimulus, Store};
 use crate::cosim::twin::Twin;
@@ -21,7 +21,7 @@ use crate::model::mmu_pkg::{Inputs, Outputs};
 pub const TRACE_VERSION: u32 = 1;
 
 /// Writes down what happens, and finds nothing wrong with it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Recorder {
     log: EventLog,
     text: String,
@@ -65,7 +65,11 @@ pub fn record<T: Twin>(
     config: &Config,
     twin: T,
 ) -> Result<String, Box<Finding>> {
-    let mut recorder = Recorder::default();
+    let mut recorder = Recorder {
+        log: EventLog::new(ArrayNames::new(config)),
+        text: String::new(),
+        halved: BTreeSet::new(),
+    };
     let operations = stimulus.operations.clone().into_iter();
     let (report, changes) = {
         let mut run = Lockstep::alone(

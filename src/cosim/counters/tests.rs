@@ -90,8 +90,9 @@ fn what_happens_in_32_bit_paging_is_counted_apart() {
     let mut inputs = Inputs::default();
     outputs.control.cr4 = cr4::PSE;
     outputs.monitor.walk[0].op = WALK_START;
+    outputs.monitor.tlb[5].op = ARRAY_FILL;
+    outputs.monitor.tlb[5].tag = 3 << 58 | 3 << 60;
     outputs.monitor.tlb[4].op = ARRAY_FILL;
-    outputs.monitor.tlb[3].op = ARRAY_FILL;
     inputs.ports[1].req_valid = 1;
     inputs.ports[1].req_va = 1 << 32;
     outputs.ports[1].req_ready = 1;
@@ -116,7 +117,8 @@ fn what_happens_in_32_bit_paging_is_counted_apart() {
     };
     counter.observe(&inputs, &outputs, &[]);
     assert_eq!(counts(&counter), [1; 7]);
-    // The same in 4-level paging.
+    // The same in 4-level paging, which has no such page.
+    outputs.monitor.tlb[5].tag = 1 << 58 | 1 << 60;
     outputs.control.efer = crate::arch::registers::efer::LMA;
     counter.observe(&inputs, &outputs, &[]);
     assert_eq!(counts(&counter), [1; 7]);
@@ -183,4 +185,42 @@ fn faults_are_written_by_code() {
         ),
         (4, 3, 1)
     );
+}
+
+#[test]
+fn pieces_are_counted_and_what_an_inclusive_second_level_takes_from_the_first() {
+    let fill = |tag, victim_tag, removed| ArrayEvent {
+        op: ARRAY_FILL,
+        removed,
+        tag,
+        victim_tag,
+        ..ArrayEvent::default()
+    };
+    let removal = ArrayEvent {
+        op: ARRAY_INVALIDATE,
+        removed: 1,
+        ..ArrayEvent::default()
+    };
+    // Evicted; replaced in place; the target was invalid.
+    for (event, evicts) in [
+        (fill(7 | 1 << 60, 8, 1), true),
+        (fill(7 | 1 << 60, 7, 1), false),
+        (fill(7 | 1 << 60, 0, 0), false),
+    ] {
+        for inclusive in [false, true] {
+            let mut config = Config::default();
+            config.stlb.inclusive = inclusive;
+            let mut counter = Counter::new(&config);
+            let mut outputs = Outputs::default();
+            outputs.monitor.tlb[8] = event;
+            counter.observe(&Inputs::default(), &outputs, &[]);
+            outputs.monitor.tlb[8] = ArrayEvent::default();
+            outputs.monitor.tlb[4] = removal;
+            counter.observe(&Inputs::default(), &outputs, &[]);
+            counter.observe(&Inputs::default(), &outputs, &[]);
+            let counted = counter.counters();
+            assert_eq!(counted.back_invalidations, u64::from(evicts && inclusive));
+            assert_eq!(counted.fills_of_pieces, 1);
+        }
+    }
 }

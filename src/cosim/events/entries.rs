@@ -5,7 +5,7 @@
 use std::fmt::{self, Display, Formatter};
 
 use crate::arch::entry::bit;
-use crate::arch::{EntrySlot, PagingMode};
+use crate::arch::{EntrySlot, PageSize, PagingMode};
 
 /// A paging-structure entry with the names of the bits that mean the same at every level, and of those of a leaf.
 pub struct EntryBits(pub u64);
@@ -72,15 +72,35 @@ fn rights(f: &mut Formatter<'_>, data: u64) -> fmt::Result {
 
 /// A TLB entry in the monitor's format (contract 4.1).
 pub struct TlbEntry {
-    /// Page number, PCID, global.
+    /// Page number, PCID, global, kept size, size of the page.
     pub tag: u64,
     /// Frame and attributes.
     pub data: u64,
 }
 
+impl TlbEntry {
+    /// Its text, with the kept size in front if its array holds several.
+    pub fn text(&self, several: bool) -> String {
+        let kept = size_name(self.tag >> 58);
+        if several {
+            format!("{kept} {self}")
+        } else {
+            self.to_string()
+        }
+    }
+}
+
+/// The page size whose code (contract 1.5) the two lowest bits are.
+fn size_name(code: u64) -> &'static str {
+    PageSize::from_code((code & 3) as u8).map_or("size?", PageSize::name)
+}
+
 impl Display for TlbEntry {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let (tag, data) = (self.tag, self.data);
+        if tag >> 58 & 3 != tag >> 60 & 3 {
+            write!(f, "piece of {} ", size_name(tag >> 60))?;
+        }
         let va = sign_extended((tag & ((1 << 45) - 1)) << 12);
         let pa = (data & ((1 << 40) - 1)) << 12;
         write!(f, "va {va:#x} pa {pa:#x} pcid {}", tag >> 45 & 0xfff)?;

@@ -3,10 +3,16 @@
 //! Contract: sections 1.5, 3, 4, 10. SDM: none. Counterpart: `events.rs`.
 
 use super::*;
+use crate::config::{Config, Source, load};
+
+/// A log of the default machine.
+fn log() -> EventLog {
+    EventLog::new(ArrayNames::new(&Config::default()))
+}
 
 fn lines(inputs: &Inputs, outputs: &Outputs) -> String {
     let mut out = String::new();
-    EventLog::new().write_cycle(7, inputs, outputs, &[], &mut out);
+    log().write_cycle(7, inputs, outputs, &[], &mut out);
     out
 }
 
@@ -27,7 +33,7 @@ fn a_quiet_cycle_has_no_lines_and_an_offer_is_not_a_transfer() {
 #[test]
 fn a_fill_shows_its_entry_and_what_it_replaced() {
     let mut outputs = Outputs::default();
-    outputs.monitor.tlb[3] = ArrayEvent {
+    outputs.monitor.tlb[4] = ArrayEvent {
         op: ARRAY_FILL,
         way: 1,
         set: 2,
@@ -45,11 +51,44 @@ fn a_fill_shows_its_entry_and_what_it_replaced() {
     assert_eq!(text, expected);
 }
 
+#[test]
+fn a_piece_says_what_it_is_of_and_an_array_of_several_sizes_which_it_is() {
+    let source = Source::Preset("mixed".to_owned());
+    let config = load::load(&source, &[]).expect("valid").config;
+    let mut outputs = Outputs::default();
+    let piece = ArrayEvent {
+        op: ARRAY_FILL,
+        tag: 0x200 | 1 << 58 | 2 << 60,
+        data: 0x4_0200 | 1 << 40,
+        ..ArrayEvent::default()
+    };
+    outputs.monitor.tlb[8] = piece;
+    outputs.monitor.tlb[10] = piece;
+    outputs.monitor.tlb[7].op = 2;
+    outputs.monitor.tlb[7].removed = 2;
+    outputs.monitor.psc[0] = ArrayEvent {
+        op: ARRAY_FILL,
+        set: 2,
+        ..ArrayEvent::default()
+    };
+    let mut out = String::new();
+    let mut log = EventLog::new(ArrayNames::new(&config));
+    log.write_cycle(7, &Inputs::default(), &outputs, &[], &mut out);
+    let text = "piece of 1g va 0x200000 pa 0x40200000 pcid 0 rw";
+    let expected = format!(
+        "      7  remove    dtlb.4k+2m+1g.writes set 0 ways 1\n\
+         \u{20}     7  fill      stlb.4k+2m set 0 way 0: 2m {text}\n\
+         \u{20}     7  fill      stlb.2m set 0 way 0: {text}\n\
+         \u{20}     7  fill      psc.pde set 2 way 0: va 0x0 table 0x0 pcid 0 ro\n"
+    );
+    assert_eq!(out, expected);
+}
+
 /// The lines of cycles in 32-bit paging, the register event of the first left out.
 fn lines_of_32_bit_paging(cycles: &mut [(Inputs, Outputs)], stores: &[Store]) -> String {
     let mut log = EventLog {
         registers: [cr0::PE | cr0::PG, 0, 0, 0],
-        ..EventLog::new()
+        ..log()
     };
     let mut out = String::new();
     for (inputs, outputs) in cycles {
@@ -94,9 +133,9 @@ fn in_32_bit_paging_pages_are_of_4m_and_a_cell_has_two_entries() {
     let mut cycles = [(Inputs::default(), Outputs::default())];
     let (inputs, outputs) = &mut cycles[0];
     outputs.monitor.lookup[1] = LOOKUP_HIT_2M;
-    outputs.monitor.tlb[4] = ArrayEvent {
+    outputs.monitor.tlb[5] = ArrayEvent {
         op: ARRAY_FILL,
-        tag: 0xffc00,
+        tag: 0xffc00 | 3 << 58 | 3 << 60,
         data: 0xff_ffc00 | 1 << 40,
         ..ArrayEvent::default()
     };
@@ -132,7 +171,7 @@ fn byte_enables_that_no_entry_has_are_shown() {
 fn registers_are_shown_when_they_change() {
     let mut outputs = Outputs::default();
     outputs.control.cr3 = 0x5000;
-    let mut log = EventLog::new();
+    let mut log = log();
     let mut out = String::new();
     log.write_cycle(1, &Inputs::default(), &outputs, &[], &mut out);
     log.write_cycle(2, &Inputs::default(), &outputs, &[], &mut out);

@@ -16,7 +16,7 @@ use self::two_level::TwoLevel;
 use super::prng::Prng;
 use crate::arch::entry::bit;
 use crate::arch::{Entry, PageSize, PagingMode, Registers};
-use crate::config::{Config, Level};
+use crate::config::{Config, Level, Serves};
 use crate::cosim::stimulus::layout::entry_in;
 use crate::cosim::stimulus::{Action, HalfStore, Store};
 
@@ -48,6 +48,33 @@ fn one_bit(candidates: u64, prng: &mut Prng) -> u64 {
             let rest = (0..number).fold(candidates, |rest, _| rest & (rest - 1));
             1 << rest.trailing_zeros()
         }
+    }
+}
+
+/// How many pages of `size` lie between two that stand in the same set: of one that keeps such pages and that all others agree with, or else of
+/// any, as `prng` chooses. 1 where no level keeps them in that size.
+fn stride(config: &Config, size: PageSize, prng: &mut Prng) -> u64 {
+    let mut strides = Vec::new();
+    for level in Level::ALL {
+        for kind in [Serves::Reads, Serves::Writes] {
+            let arrays = config.arrays(level).into_iter();
+            let keep: Vec<u64> = arrays
+                .filter(|array| array.holds(size) && array.serves as u8 & kind as u8 != 0)
+                .map(|array| array.sets.into())
+                .collect();
+            // Pages take turns among the arrays, then among the sets.
+            strides.extend(keep.iter().map(|sets| sets * keep.len() as u64));
+        }
+    }
+    strides.sort_unstable();
+    strides.dedup();
+    let Some(greatest) = strides.last().copied() else {
+        return 1;
+    };
+    if strides.iter().all(|stride| greatest % stride == 0) {
+        greatest
+    } else {
+        prng.pick(&strides)
     }
 }
 
@@ -107,11 +134,6 @@ impl World {
 
     /// Indices that put many pages into one set of each array.
     fn choose_indices(&mut self, config: &Config, prng: &mut Prng) {
-        let stride = |size: PageSize| {
-            let sets = Level::ALL.map(|level| config.array(level, size).sets);
-            // A stride of 512 or more means that the index of the next level decides; any stride below makes indices collide.
-            u64::from(sets.into_iter().max().unwrap_or(1)).clamp(1, 128)
-        };
         let top = prng.below(512) as u16;
         self.indices[5] = vec![0, top, 0x1ff];
         self.indices[4] = vec![
@@ -124,7 +146,8 @@ impl World {
             (2, PageSize::Size2M, 4),
             (1, PageSize::Size4K, 4),
         ] {
-            let stride = stride(size);
+            // A stride of 512 or more means that the index of the next level decides; any stride below makes indices collide.
+            let stride = stride(config, size, prng).clamp(1, 128);
             let base = prng.below(stride);
             let places = 512 / stride;
             for _ in 0..count {
@@ -493,6 +516,35 @@ mod tests {
             levels[1] > 800 && levels[2] > 400 && levels[3] > 200,
             "{levels:?}"
         );
+    }
+
+    #[test]
+    fn pages_collide_in_sets_of_any_number_and_in_arrays_that_share_a_size() {
+        let mut config = Config::default();
+        for level in [&mut config.itlb, &mut config.dtlb, &mut config.stlb] {
+            level.arrays.clear();
+        }
+        let array = |sets| crate::config::TlbArraySpec {
+            page_sizes: vec![PageSize::Size4K, PageSize::Size2M],
+            sets,
+            ways: 2,
+            replacement: crate::config::Replacement::Lru,
+            serves: Serves::All,
+        };
+        let strides = |config: &Config, size| {
+            let mut prng = Prng::new(1, 0);
+            let mut found: Vec<u64> = (0..40).map(|_| stride(config, size, &mut prng)).collect();
+            found.sort_unstable();
+            found.dedup();
+            found
+        };
+        assert_eq!(strides(&config, PageSize::Size4K), [1]);
+        config.stlb.arrays = vec![array(3), array(5)];
+        assert_eq!(strides(&config, PageSize::Size2M), [6, 10]);
+        assert_eq!(strides(&config, PageSize::Size1G), [1]);
+        config.dtlb.arrays = vec![array(2)];
+        config.stlb.arrays = vec![array(6)];
+        assert_eq!(strides(&config, PageSize::Size4K), [6]);
     }
 
     #[test]

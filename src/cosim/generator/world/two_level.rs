@@ -5,10 +5,10 @@
 //! Indices come in pairs that share a cell, so that both halves of it are live. Some tables stand where their address has no bit that is
 //! reserved in a 4 MiB leaf: an entry that refers to one with PS set is a table with CR4.PSE = 0, and a page with CR4.PSE = 1.
 
-use super::{choose, one_bit};
+use super::{choose, one_bit, stride};
 use crate::arch::entry::bit;
 use crate::arch::{MaxPhyAddr, PageSize};
-use crate::config::{Config, Level};
+use crate::config::Config;
 use crate::cosim::generator::prng::Prng;
 
 /// Directories, and page tables.
@@ -204,8 +204,7 @@ impl TwoLevel {
 fn indices(config: &Config, size: PageSize, prng: &mut Prng) -> Vec<u16> {
     // The arrays named for 2 MiB hold 4 MiB pages.
     let array = PageSize::ARRAYS[size.array_index()];
-    let sets = Level::ALL.map(|level| config.array(level, array).sets);
-    let stride = u64::from(sets.into_iter().max().unwrap_or(1)).clamp(1, 256);
+    let stride = stride(config, array, prng).clamp(1, 256);
     let base = prng.below(stride);
     let mut indices: Vec<u16> = (0..3)
         .map(|_| (base + stride * prng.below(1024 / stride)) as u16)
