@@ -73,8 +73,8 @@ fn with_json_each_config_command_prints_one_object_and_nothing_else() {
     }
     let shown = twinwalk(&["config", "show", "--json", "--set", "psc.pde.ways=5"]);
     let object: Json = serde_json::from_slice(&shown.stdout).expect("JSON");
-    assert_eq!(object["rtl_parameters"]["PSC_PDE_ENTRIES"], 5);
-    assert_eq!(object["config"]["psc"]["pde_entries"], 5);
+    assert_eq!(object["rtl_parameters"]["PSC_PDE_WAYS"], 5);
+    assert_eq!(object["config"]["psc"]["pde"]["ways"], 5);
     assert_eq!(object["config_hash"].as_str().map(str::len), Some(16));
     let parameters = object["parameters"].as_array().expect("parameters");
     assert!(parameters.iter().any(|parameter| {

@@ -224,9 +224,9 @@ fn a_wrong_register_is_found_by_control() {
 fn a_wrong_victim_is_found_by_the_fills() {
     is_found_by(
         Comparator::Fills,
-        "mon_tlb_victim_data_o[6]",
+        "mon_tlb_victim_data_o[8]",
         |_, outputs| {
-            let event = &mut outputs.monitor.tlb[6];
+            let event = &mut outputs.monitor.tlb[8];
             if event.op == ARRAY_FILL && event.removed != 0 {
                 event.victim_data ^= 1;
             }

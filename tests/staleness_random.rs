@@ -4,9 +4,7 @@
 
 mod staleness_support;
 
-use staleness_support::random::{
-    Plan, inclusive, mixed, pieces, roomy, run, small, sparse,
-};
+use staleness_support::random::{Plan, inclusive, mixed, pieces, roomy, run, small, sparse};
 use twinwalk::reference::finding::{Figures, InvalidationKind};
 
 fn add(total: &mut Figures, figures: &Figures) {

@@ -522,7 +522,7 @@ impl Counter {
         let removes = first_level.iter().any(|event| event.op == ARRAY_INVALIDATE);
         counters.back_invalidations += u64::from(std::mem::take(&mut self.evicted) && removes);
         self.evicted = stlb.iter().any(|event| {
-            let page = (1 << 45) - 1 | 3 << 58;
+            let page = ((1 << 45) - 1) | (3 << 58);
             let live = event.removed >> (event.way & 63) & 1 != 0;
             event.op == ARRAY_FILL && live && (event.tag ^ event.victim_tag) & page != 0
         });

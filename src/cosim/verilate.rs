@@ -28,6 +28,10 @@ pub const PRINT_HOOK: &str = "print_hook.h";
 /// File name of [`probe_module`].
 pub const PROBE_FILE: &str = "twinwalk_probe.sv";
 
+#[allow(
+    clippy::duplicate_mod,
+    reason = "the build script, which includes this file, has no module of configurations"
+)]
 #[path = "../config/parameter_names.rs"]
 mod parameter_names;
 

@@ -298,7 +298,7 @@ mod tests {
                 prop_assert_eq!(&index.entry, row.level.entry_name());
             }
             prop_assert_eq!(split.indices.last().map(|index| index.index), Some(address.index(Level::Pt)));
-            for (page, size) in split.pages.iter().zip(PageSize::ALL) {
+            for (page, size) in split.pages.iter().zip(PageSize::ARRAYS) {
                 prop_assert_eq!(page.size_bytes, size.bytes());
                 prop_assert_eq!(page.offset.0, address.offset(size));
             }

@@ -633,11 +633,7 @@ impl Machine {
             data: event.victim_data,
             rank: 0,
         };
-        if index >= 8
-            && self.shape.inclusive
-            && victim.valid
-            && !conflicts(&victim)
-        {
+        if index >= 8 && self.shape.inclusive && victim.valid && !conflicts(&victim) {
             self.evicted = Some(victim);
         }
         let event = &mut monitor.tlb[index];
