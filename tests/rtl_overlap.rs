@@ -258,7 +258,7 @@ fn two_data_ports_look_up_one_level_at_once() {
     );
     bench.clear();
     bench.run(40, &[(0, read(1, 1, 8))]);
-    let fill = bench.log[12].monitor.tlb[3];
+    let fill = bench.log[12].monitor.tlb[4];
     assert_eq!((fill.op, fill.victim_tag), (ARRAY_FILL, 4));
     // The other way about.
     bench.warm(&[read(2, 1, 4)]);
@@ -268,7 +268,7 @@ fn two_data_ports_look_up_one_level_at_once() {
     let fills: Vec<_> = bench
         .log
         .iter()
-        .map(|o| o.monitor.tlb[3])
+        .map(|o| o.monitor.tlb[4])
         .filter(|event| event.op == ARRAY_FILL)
         .collect();
     assert_eq!(fills[0].victim_tag, 8);

@@ -37,7 +37,7 @@ fn a_prefetch_fills_the_stlb_with_the_next_page() {
     };
     assert_eq!(bench.walks()[3], (36, 0, done));
     let tlb = &bench.log[36].monitor.tlb;
-    assert_eq!((tlb[3].op, tlb[6].op, tlb[6].tag), (0, ARRAY_FILL, 6));
+    assert_eq!((tlb[4].op, tlb[8].op, tlb[8].tag), (0, ARRAY_FILL, 6));
     assert_eq!(bench.log[37].queues.prefetch, 0);
     // The request for it finds it in the STLB, and triggers nothing, as it does not walk.
     bench.clear();

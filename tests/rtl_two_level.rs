@@ -28,8 +28,8 @@ const LMA: u64 = 1 << 10;
 const NXE: u64 = 1 << 11;
 const PAGING: u64 = 0x8001_0001;
 const PAGING_OFF: u64 = 0x0001_0001;
-const DTLB_2M: usize = 4;
-const STLB_2M: usize = 7;
+const DTLB_2M: usize = 5;
+const STLB_2M: usize = 9;
 
 /// A machine with memory of latency 3 in 32-bit paging: H = 1, S = 2, so that a walk of n reads and c compare-and-sets answers in
 /// 8 + 5 (n + c). Pages 0 to 1023, and 1024 to 2047 again, have the frames 0x100 to 0x4ff.
@@ -150,8 +150,8 @@ fn a_page_of_4_kib_is_found_in_two_reads_of_half_a_cell() {
             (MEM_READ, PAGE_TABLE + 16, 0xf0, 0, 0)
         ]
     );
-    assert_eq!(events(&bench, |m| m.tlb[3])[0].tag, 5);
-    assert_eq!(events(&bench, |m| m.tlb[6])[0].tag, 5);
+    assert_eq!(events(&bench, |m| m.tlb[4])[0].tag, 5);
+    assert_eq!(events(&bench, |m| m.tlb[8])[0].tag, 5);
     // Of the table's path: writable, user, and no XD.
     let cached = events(&bench, |m| m.psc[0])[0];
     assert_eq!((cached.tag, cached.data), (0, 0x11 | 3 << 40));
@@ -203,7 +203,7 @@ fn a_page_of_4_mib_is_one_entry_of_the_arrays_of_2_mib() {
     for (array, set) in [(DTLB_2M, 2), (STLB_2M, 0)] {
         let fill = events(&bench, |m| m.tlb[array])[0];
         assert_eq!((fill.op, fill.set), (ARRAY_FILL, set));
-        assert_eq!(fill.tag, 0x1800 | 1 << 57);
+        assert_eq!(fill.tag, 0x1800 | 1 << 57 | 0xf << 58);
         assert_eq!(fill.data & 0xff_ffff_ffff, 0x7e400);
     }
     assert!(events(&bench, |m| m.psc[0]).is_empty());
@@ -220,7 +220,7 @@ fn a_page_of_4_mib_is_one_entry_of_the_arrays_of_2_mib() {
         translated(&mut bench, fetch(5, 0x0180_1000)),
         (5, 0, 0x7e40_1000, 3)
     );
-    assert_eq!(events(&bench, |m| m.tlb[1])[0].tag, 0x1800 | 1 << 57);
+    assert_eq!(events(&bench, |m| m.tlb[1])[0].tag, 0x1800 | 1 << 57 | 0xf << 58);
     assert_eq!(
         translated(&mut bench, fetch(6, 0x01a0_1000)),
         (2, 0, 0x7e60_1000, 3)
@@ -312,8 +312,8 @@ fn without_pse_bit_7_of_a_pde_is_ignored_and_pse_empties_everything() {
     bench.operate(CTRL_MOV_CR4, PSE);
     let removed = events(&bench, |m| m.psc[0]);
     assert_eq!((removed.len(), removed[0].op), (1, ARRAY_INVALIDATE));
-    assert_eq!(events(&bench, |m| m.tlb[3]).len(), 1);
-    assert_eq!(events(&bench, |m| m.tlb[6]).len(), 1);
+    assert_eq!(events(&bench, |m| m.tlb[4]).len(), 1);
+    assert_eq!(events(&bench, |m| m.tlb[8]).len(), 1);
     assert_eq!(
         translated(&mut bench, store(3, 0x00e0_5000)),
         (18, 0, 0x8_0020_5000, 3)
@@ -488,7 +488,7 @@ fn a_prefetch_ends_with_the_address_space_and_keeps_its_walk_when_the_mode_goes(
     assert_eq!(translated(&mut bench, load(2, 0x00a0_0000)).0, 13);
     assert_eq!(bench.log[13].queues.prefetch, 1 | 1 << 2 | 0xc00 << 12);
     let fills = events(&bench, |m| m.tlb[STLB_2M]);
-    assert_eq!((fills[1].tag, fills[1].data & 0xff_ffff), (0xc00, 0x800));
+    assert_eq!((fills[1].tag, fills[1].data & 0xff_ffff), (0xc00 | 0xf << 58, 0x800));
     assert_eq!(
         translated(&mut bench, load(3, 0x00c1_2000)),
         (5, 0, 0x0081_2000, 3)
