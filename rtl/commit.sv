@@ -21,6 +21,9 @@ module commit
     input  logic               busy_i,
     /// Control register bits.
     input  mode_t              mode_i,
+    // From the inclusion.
+    /// A back-invalidation performs: nothing commits.
+    input  logic               back_invalidates_i,
     // From and to the walkers.
     /// Their walks.
     input  walk_t              walk_i       [WALKERS],
@@ -71,7 +74,7 @@ module commit
     output fill_t              l1_fill_o,
     /// Fill of the STLB, and of the paging-structure caches.
     output fill_t              stlb_fill_o,
-    /// Tag of the new entry.
+    /// Its page, the size in which it comes, and the page number of the address.
     output tlb_tag_t           fill_tag_o
 );
 
@@ -95,7 +98,7 @@ module commit
 
   always_comb begin : ask
     asks = '0;
-    if (!busy_i) begin
+    if (!busy_i && !back_invalidates_i) begin
       asks[WALKERS] = due_i;
       if (!passed_over_i) begin
         for (int unsigned w = 0; w < WALKERS; w++) asks[w] = walk_i[w].starts || walk_i[w].done;
@@ -168,27 +171,32 @@ module commit
   // By the mode of this cycle: of a prefetch that outlived its mode nothing of this is used.
   always_comb begin : find_translation
     logic [63:0] leaf;
+    page_size_e  size;
     leaf = '0;
+    size = Size4K;
     fill = '0;
     fill_tag_o = '0;
     if (translated) begin
       leaf = leaf_i[walker];
-      fill.page_size = leaf_size(walk.level, mode_i.two_level);
+      size = leaf_size(walk.level, mode_i.two_level);
+      fill_tag_o.page_size = size;
+      fill_tag_o.kept_size = size;
       fill_tag_o.global_page = leaf[BitGlobal] && mode_i.global_enable;
       fill_tag_o.pcid = mode_i.pcid;
-      fill_tag_o.page_number = page_of(page_o, fill.page_size);
-      fill.data.memory_type.pat = fill.page_size == Size4K ? leaf[BitLarge] : leaf[BitLargePat];
+      fill_tag_o.page_number = page_o;
+      fill.data.memory_type.pat = size == Size4K ? leaf[BitLarge] : leaf[BitLargePat];
       fill.data.memory_type.pcd = leaf[BitPcd];
       fill.data.memory_type.pwt = leaf[BitPwt];
       fill.data.key = leaf[62:59];
       fill.data.dirty = leaf[BitDirty];
       fill.data.rights = walk.rights;
-      fill.data.frame = frame_of(leaf[51:12], fill.page_size);
+      fill.data.frame = frame_of(leaf[51:12], size);
     end else if (result_hits) begin
-      fill.page_size = size_of(due_code_i, mode_i.two_level);
       fill.data = due_data_i;
       fill_tag_o = due_tag_i;
+      fill_tag_o.page_number = va_i[56:12];
     end
+    fill.is_write = miss_i.is_write;
     fill.performs = (translated || result_hits) && may_fill;
   end
 
@@ -214,8 +222,8 @@ module commit
       response_o.id = miss_i.id;
       if (translated || result_hits) begin
         response_o.status = StatusTranslated;
-        translation_o = translate(fill.data.memory_type, fill.data.frame, fill.page_size,
-                                  va_i[29:0]);
+        translation_o = translate(fill.data.memory_type, fill.data.frame, fill_tag_o.kept_size,
+                                  fill_tag_o.page_size, va_i[29:0]);
       end else if (walk.ending == WalkEndPageFault) begin
         response_o.status = StatusPageFault;
         response_o.error_code = walk.error_code;
@@ -230,7 +238,7 @@ module commit
   always_ff @(posedge clk_i) begin : assertions
     if (rst_ni && (walker_o != '0 || commit_o.result)) begin
       nothing_commits_while_control_is_busy :
-      assert (!busy_i)
+      assert (!busy_i && !back_invalidates_i)
       else $error("walkers %b, result %b commit while control is busy", walker_o, commit_o.result);
 
       at_most_one_commits_in_a_cycle :

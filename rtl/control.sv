@@ -16,7 +16,9 @@ module control
     /// CR4.LA57 may be set.
     parameter int unsigned FIVE_LEVEL   = 1,
     /// Rows of the largest array, 1 to 4096.
-    parameter int unsigned SWEEP_CYCLES = 128
+    parameter int unsigned SWEEP_CYCLES = 128,
+    /// The machine keeps pieces of pages: an invalidation of one page sweeps.
+    parameter bit          FRACTURES    = 1'b0
 ) (
     /// Clock.
     input  logic         clk_i,
@@ -117,6 +119,7 @@ module control
   row_t           row_q;
   match_rule_t    rule_q;
   pcid_t          pcid_q;
+  page_number_t   page_q;
 
   // Only the page of INVPCID's address matters.
   logic unused_page_offset;
@@ -187,13 +190,23 @@ module control
   page_number_t page;
   logic         psc_all;
 
-  // What an invalidation removes: page or row, entries of any PCID, globals.
-  localparam match_rule_t RuleContext = '{by_page: 1'b0, any_pcid: 1'b0, globals: 1'b0};
-  localparam match_rule_t RuleContextAndGlobals = '{by_page: 1'b0, any_pcid: 1'b0, globals: 1'b1};
-  localparam match_rule_t RuleAllButGlobals = '{by_page: 1'b0, any_pcid: 1'b1, globals: 1'b0};
-  localparam match_rule_t RuleAll = '{by_page: 1'b0, any_pcid: 1'b1, globals: 1'b1};
-  localparam match_rule_t RulePage = '{by_page: 1'b1, any_pcid: 1'b0, globals: 1'b0};
-  localparam match_rule_t RulePageAndGlobals = '{by_page: 1'b1, any_pcid: 1'b0, globals: 1'b1};
+  /// What an invalidation removes: of a page or not, entries of any PCID, globals.
+  function automatic match_rule_t rule_of(logic of_page, logic any_pcid, logic globals);
+    return '{
+        by_page: of_page && !FRACTURES,
+        by_whole_page: of_page && FRACTURES,
+        any_pcid: any_pcid,
+        globals: globals,
+        only_globals: 1'b0
+    };
+  endfunction
+
+  localparam match_rule_t RuleContext = rule_of(1'b0, 1'b0, 1'b0);
+  localparam match_rule_t RuleContextAndGlobals = rule_of(1'b0, 1'b0, 1'b1);
+  localparam match_rule_t RuleAllButGlobals = rule_of(1'b0, 1'b1, 1'b0);
+  localparam match_rule_t RuleAll = rule_of(1'b0, 1'b1, 1'b1);
+  localparam match_rule_t RulePage = rule_of(1'b1, 1'b0, 1'b0);
+  localparam match_rule_t RulePageAndGlobals = rule_of(1'b1, 1'b0, 1'b1);
 
   always_comb begin : check
     gp = 1'b0;
@@ -281,6 +294,7 @@ module control
       begin_o = 1'b1;
       invalidation_o.performs = 1'b1;
       invalidation_o.rule = rule;
+      invalidation_o.sizes = '1;
       invalidation_o.pcid = pcid;
       invalidate_page_o = page;
       invalidate_psc_all_o = psc_all;
@@ -290,6 +304,7 @@ module control
       invalidation_o.rule = rule_q;
       invalidation_o.pcid = pcid_q;
       invalidation_o.row = row_q;
+      if (FRACTURES) invalidate_page_o = page_q;
     end
   end
 
@@ -330,6 +345,7 @@ module control
       row_q         <= '0;
       rule_q        <= RuleContext;
       pcid_q        <= '0;
+      page_q        <= '0;
       gp_q          <= 1'b0;
     end else begin
       state_q <= state_d;
@@ -337,6 +353,7 @@ module control
         row_q  <= row_t'(1);
         rule_q <= rule;
         pcid_q <= pcid;
+        if (FRACTURES) page_q <= page;
         gp_q   <= gp;
       end else if (state_q == Sweep) begin
         row_q <= row_q + row_t'(1);

@@ -75,6 +75,9 @@ module miss_queue
     // From control.
     /// An invalidation takes the right to fill from all.
     input  logic               revoke_i,
+    // From the STLB.
+    /// Entries that keep what a back-invalidation removes lose the right to fill.
+    input  logic [ENTRIES-1:0] keeps_evicted_i,
     // To the monitor.
     /// Code of the look-up in L1, 0 if none performs.
     output logic [3:0]         mon_lookup_o      [PORTS],
@@ -191,6 +194,7 @@ module miss_queue
     if (commits) begin
       commit_miss_o.port = port_number_t'(port_q[commit_entry]);
       commit_miss_o.id = request_q[commit_entry].id;
+      commit_miss_o.is_write = request_q[commit_entry].access.kind == KindWrite;
       commit_miss_o.may_fill = may_fill_q[commit_entry];
       commit_va_o = va_q[commit_entry];
     end
@@ -334,7 +338,7 @@ module miss_queue
   // A right once lost comes back by a look-up in L1 only. The walker's own entry keeps its right
   // when it drops.
   always_comb begin : next_marks
-    may_fill_d = may_fill_q;
+    may_fill_d = may_fill_q & ~keeps_evicted_i;
     from_cr3_d = from_cr3_q;
     if (revoke_i) begin
       may_fill_d = '0;
@@ -420,7 +424,8 @@ module miss_queue
       .commit_i,
       .commit_entry_i(commit_entry),
       .fills_i       (commits && commit_miss_o.may_fill),
-      .revoke_i
+      .revoke_i,
+      .keeps_evicted_i
   );
 `endif
 

@@ -50,7 +50,10 @@ module miss_queue_sva
     input logic             fills_i,
     // From control.
     /// All lose the right to fill.
-    input logic             revoke_i
+    input logic             revoke_i,
+    // From the STLB.
+    /// Entries that lose it.
+    input logic [ENTRIES-1:0] keeps_evicted_i
 );
 
   /// An invalidation, or another's drop, performed since the entry last got the right to fill.
@@ -64,6 +67,7 @@ module miss_queue_sva
       was_revoked_q <= '0;
     end else begin
       for (int unsigned p = 0; p < PORTS; p++) if (changes_i[p]) was_revoked_q[entry_i[p]] <= 1'b0;
+      for (int unsigned e = 0; e < ENTRIES; e++) if (keeps_evicted_i[e]) was_revoked_q[e] <= 1'b1;
       if (revoke_i || commit_i.drop) begin
         for (int unsigned e = 0; e < ENTRIES; e++) begin
           if (revoke_i || Width'(e) != commit_entry_i) was_revoked_q[e] <= 1'b1;
@@ -120,6 +124,13 @@ module miss_queue_sva
         a_lost_right_to_fill_is_not_used :
         assert (!was_revoked_q[commit_entry_i])
         else $error("entry %0d fills after its right was taken", commit_entry_i);
+      end
+      for (int unsigned e = 0; e < ENTRIES; e++) begin
+        if (keeps_evicted_i[e]) begin
+          only_what_was_found_in_the_stlb_can_have_left_it :
+          assert (state_i[e] == MissStlbBusy)
+          else $error("entry %0d in state %0d", e, state_i[e]);
+        end
       end
     end
   end

@@ -26,6 +26,8 @@ module mmu
     parameter int unsigned MISS_QUEUE_ENTRIES = 8,
     /// Page walkers, 1 to 4.
     parameter int unsigned WALKERS           = 2,
+    /// Which entry a free walker takes: 0 the next in cyclic order, 1 the one that waits longest.
+    parameter int unsigned WALKER_ORDER       = 0,
     /// The page after one that was walked is prefetched: 0 or 1.
     parameter int unsigned PREFETCH_NEXT_PAGE = 0,
     /// Cycles from accept to look-up, fetch port, 1 to 63.
@@ -34,50 +36,92 @@ module mmu
     parameter int unsigned DTLB_HIT_CYCLES   = 1,
     /// Cycles from look-up to result in the STLB, 1 to 63.
     parameter int unsigned STLB_HIT_CYCLES   = 7,
-    /// Sets of the ITLB's array of 4 KiB pages, a power of two, 1 to 4096.
-    parameter int unsigned ITLB_4K_SETS      = 8,
-    /// Ways of the ITLB's array of 4 KiB pages, 0 (no such array) to 64.
-    parameter int unsigned ITLB_4K_WAYS      = 8,
-    /// Sets of the ITLB's array of 2 MiB pages, a power of two, 1 to 4096.
-    parameter int unsigned ITLB_2M_SETS      = 1,
-    /// Ways of the ITLB's array of 2 MiB pages, 0 (no such array) to 64.
-    parameter int unsigned ITLB_2M_WAYS      = 8,
-    /// Sets of the ITLB's array of 1 GiB pages, a power of two, 1 to 4096.
-    parameter int unsigned ITLB_1G_SETS      = 1,
-    /// Ways of the ITLB's array of 1 GiB pages, 0 (no such array) to 64.
-    parameter int unsigned ITLB_1G_WAYS      = 4,
-    /// Sets of the DTLB's array of 4 KiB pages, a power of two, 1 to 4096.
-    parameter int unsigned DTLB_4K_SETS      = 16,
-    /// Ways of the DTLB's array of 4 KiB pages, 0 (no such array) to 64.
-    parameter int unsigned DTLB_4K_WAYS      = 4,
-    /// Sets of the DTLB's array of 2 MiB pages, a power of two, 1 to 4096.
-    parameter int unsigned DTLB_2M_SETS      = 8,
-    /// Ways of the DTLB's array of 2 MiB pages, 0 (no such array) to 64.
-    parameter int unsigned DTLB_2M_WAYS      = 4,
-    /// Sets of the DTLB's array of 1 GiB pages, a power of two, 1 to 4096.
-    parameter int unsigned DTLB_1G_SETS      = 1,
-    /// Ways of the DTLB's array of 1 GiB pages, 0 (no such array) to 64.
-    parameter int unsigned DTLB_1G_WAYS      = 4,
-    /// Sets of the STLB's array of 4 KiB pages, a power of two, 1 to 4096.
-    parameter int unsigned STLB_4K_SETS      = 128,
-    /// Ways of the STLB's array of 4 KiB pages, 0 (no such array) to 64.
-    parameter int unsigned STLB_4K_WAYS      = 12,
-    /// Sets of the STLB's array of 2 MiB pages, a power of two, 1 to 4096.
-    parameter int unsigned STLB_2M_SETS      = 32,
-    /// Ways of the STLB's array of 2 MiB pages, 0 (no such array) to 64.
-    parameter int unsigned STLB_2M_WAYS      = 8,
-    /// Sets of the STLB's array of 1 GiB pages, a power of two, 1 to 4096.
-    parameter int unsigned STLB_1G_SETS      = 4,
-    /// Ways of the STLB's array of 1 GiB pages, 0 (no such array) to 64.
-    parameter int unsigned STLB_1G_WAYS      = 4,
-    /// Entries of the paging-structure cache of PML5Es, 0 (none) to 64.
-    parameter int unsigned PSC_PML5E_ENTRIES = 2,
-    /// Entries of the paging-structure cache of PML4Es, 0 (none) to 64.
-    parameter int unsigned PSC_PML4E_ENTRIES = 4,
-    /// Entries of the paging-structure cache of PDPTEs, 0 (none) to 64.
-    parameter int unsigned PSC_PDPTE_ENTRIES = 8,
-    /// Entries of the paging-structure cache of PDEs, 0 (none) to 64.
-    parameter int unsigned PSC_PDE_ENTRIES   = 32,
+    // Arrays of the levels. SIZES: page sizes that the array holds, bit 0 4 KiB, bit 1 2 MiB, bit 2 1 GiB;
+    // 0: the level has no such array. SETS: 1 to 4096. WAYS: 1 to 64. POLICY: 0 LRU, 1 tree PLRU, 2 FIFO,
+    // 3 NRU, 4 random. SERVES: bit 0 reads, bit 1 writes.
+    /// The ITLB's array A.
+    parameter int unsigned ITLB_A_SIZES       = 1,
+    parameter int unsigned ITLB_A_SETS        = 8,
+    parameter int unsigned ITLB_A_WAYS        = 8,
+    parameter int unsigned ITLB_A_POLICY      = 0,
+    /// The ITLB's array B.
+    parameter int unsigned ITLB_B_SIZES       = 2,
+    parameter int unsigned ITLB_B_SETS        = 1,
+    parameter int unsigned ITLB_B_WAYS        = 8,
+    parameter int unsigned ITLB_B_POLICY      = 0,
+    /// The ITLB's array C.
+    parameter int unsigned ITLB_C_SIZES       = 4,
+    parameter int unsigned ITLB_C_SETS        = 1,
+    parameter int unsigned ITLB_C_WAYS        = 4,
+    parameter int unsigned ITLB_C_POLICY      = 0,
+    /// The ITLB's array D.
+    parameter int unsigned ITLB_D_SIZES       = 0,
+    parameter int unsigned ITLB_D_SETS        = 1,
+    parameter int unsigned ITLB_D_WAYS        = 1,
+    parameter int unsigned ITLB_D_POLICY      = 0,
+    /// The DTLB's array A.
+    parameter int unsigned DTLB_A_SIZES       = 1,
+    parameter int unsigned DTLB_A_SETS        = 16,
+    parameter int unsigned DTLB_A_WAYS        = 4,
+    parameter int unsigned DTLB_A_POLICY      = 0,
+    parameter int unsigned DTLB_A_SERVES      = 3,
+    /// The DTLB's array B.
+    parameter int unsigned DTLB_B_SIZES       = 2,
+    parameter int unsigned DTLB_B_SETS        = 8,
+    parameter int unsigned DTLB_B_WAYS        = 4,
+    parameter int unsigned DTLB_B_POLICY      = 0,
+    parameter int unsigned DTLB_B_SERVES      = 3,
+    /// The DTLB's array C.
+    parameter int unsigned DTLB_C_SIZES       = 4,
+    parameter int unsigned DTLB_C_SETS        = 1,
+    parameter int unsigned DTLB_C_WAYS        = 4,
+    parameter int unsigned DTLB_C_POLICY      = 0,
+    parameter int unsigned DTLB_C_SERVES      = 3,
+    /// The DTLB's array D.
+    parameter int unsigned DTLB_D_SIZES       = 0,
+    parameter int unsigned DTLB_D_SETS        = 1,
+    parameter int unsigned DTLB_D_WAYS        = 1,
+    parameter int unsigned DTLB_D_POLICY      = 0,
+    parameter int unsigned DTLB_D_SERVES      = 3,
+    /// The STLB's array A.
+    parameter int unsigned STLB_A_SIZES       = 1,
+    parameter int unsigned STLB_A_SETS        = 128,
+    parameter int unsigned STLB_A_WAYS        = 12,
+    parameter int unsigned STLB_A_POLICY      = 0,
+    /// The STLB's array B.
+    parameter int unsigned STLB_B_SIZES       = 2,
+    parameter int unsigned STLB_B_SETS        = 32,
+    parameter int unsigned STLB_B_WAYS        = 8,
+    parameter int unsigned STLB_B_POLICY      = 0,
+    /// The STLB's array C.
+    parameter int unsigned STLB_C_SIZES       = 4,
+    parameter int unsigned STLB_C_SETS        = 4,
+    parameter int unsigned STLB_C_WAYS        = 4,
+    parameter int unsigned STLB_C_POLICY      = 0,
+    /// The STLB's array D.
+    parameter int unsigned STLB_D_SIZES       = 0,
+    parameter int unsigned STLB_D_SETS        = 1,
+    parameter int unsigned STLB_D_WAYS        = 1,
+    parameter int unsigned STLB_D_POLICY      = 0,
+    /// What leaves the STLB leaves the first level too: 0 or 1.
+    parameter int unsigned STLB_INCLUSIVE     = 0,
+    // Paging-structure caches. SETS: 1 to 64. WAYS: 0 (no such cache) to 64. POLICY: as above.
+    /// The paging-structure cache of PML5Es.
+    parameter int unsigned PSC_PML5E_SETS     = 1,
+    parameter int unsigned PSC_PML5E_WAYS     = 2,
+    parameter int unsigned PSC_PML5E_POLICY   = 0,
+    /// The paging-structure cache of PML4Es.
+    parameter int unsigned PSC_PML4E_SETS     = 1,
+    parameter int unsigned PSC_PML4E_WAYS     = 4,
+    parameter int unsigned PSC_PML4E_POLICY   = 0,
+    /// The paging-structure cache of PDPTEs.
+    parameter int unsigned PSC_PDPTE_SETS     = 1,
+    parameter int unsigned PSC_PDPTE_WAYS     = 8,
+    parameter int unsigned PSC_PDPTE_POLICY   = 0,
+    /// The paging-structure cache of PDEs.
+    parameter int unsigned PSC_PDE_SETS       = 1,
+    parameter int unsigned PSC_PDE_WAYS       = 32,
+    parameter int unsigned PSC_PDE_POLICY     = 0,
     /// Ports: port 0 fetches, the others read and write.
     localparam int unsigned PORTS             = 1 + DATA_PORTS
 ) (
@@ -211,7 +255,7 @@ module mmu
     output logic [2:0]  mon_walk_psc_level_o     [WALKERS],
     /// A translation had the right to fill.
     output logic        mon_walk_filled_o        [WALKERS],
-    // To the monitor: TLB arrays, numbered 3 * level + page size, that of 4 MiB as 2 MiB.
+    // To the monitor: TLB arrays, numbered 4 * level + array.
     /// 1 fill, 2 an invalidation or drop that removes something.
     output logic [1:0]  mon_tlb_op_o             [TlbArrays],
     /// Set.
@@ -231,6 +275,8 @@ module mmu
     // To the monitor: paging-structure caches, 0 = PDE to 3 = PML5E.
     /// 1 fill, 2 an invalidation or drop that removes something.
     output logic [1:0]  mon_psc_op_o             [PscLevels],
+    /// Set.
+    output logic [5:0]  mon_psc_set_o            [PscLevels],
     /// Way that is filled.
     output logic [5:0]  mon_psc_way_o            [PscLevels],
     /// Ways that lose what they held.
@@ -253,64 +299,136 @@ module mmu
 );
 
   // ---------------------------------------------------------------------------------------------
-  // Parameters out of range are refused
+  // The shapes of the arrays, and what follows from them
   // ---------------------------------------------------------------------------------------------
 
-  function automatic bit is_legal_array(int unsigned sets, int unsigned ways);
-    return sets >= 1 && sets <= 4096 && (sets & (sets - 1)) == 0 && ways <= 64;
+  localparam shapes_t Itlb = {
+      shape_t'{sizes: 3'(ITLB_D_SIZES), sets: 13'(ITLB_D_SETS), ways: 7'(ITLB_D_WAYS),
+          policy: 3'(ITLB_D_POLICY), serves: 2'(3)},
+      shape_t'{sizes: 3'(ITLB_C_SIZES), sets: 13'(ITLB_C_SETS), ways: 7'(ITLB_C_WAYS),
+          policy: 3'(ITLB_C_POLICY), serves: 2'(3)},
+      shape_t'{sizes: 3'(ITLB_B_SIZES), sets: 13'(ITLB_B_SETS), ways: 7'(ITLB_B_WAYS),
+          policy: 3'(ITLB_B_POLICY), serves: 2'(3)},
+      shape_t'{sizes: 3'(ITLB_A_SIZES), sets: 13'(ITLB_A_SETS), ways: 7'(ITLB_A_WAYS),
+          policy: 3'(ITLB_A_POLICY), serves: 2'(3)}
+  };
+  localparam shapes_t Dtlb = {
+      shape_t'{sizes: 3'(DTLB_D_SIZES), sets: 13'(DTLB_D_SETS), ways: 7'(DTLB_D_WAYS),
+          policy: 3'(DTLB_D_POLICY), serves: 2'(DTLB_D_SERVES)},
+      shape_t'{sizes: 3'(DTLB_C_SIZES), sets: 13'(DTLB_C_SETS), ways: 7'(DTLB_C_WAYS),
+          policy: 3'(DTLB_C_POLICY), serves: 2'(DTLB_C_SERVES)},
+      shape_t'{sizes: 3'(DTLB_B_SIZES), sets: 13'(DTLB_B_SETS), ways: 7'(DTLB_B_WAYS),
+          policy: 3'(DTLB_B_POLICY), serves: 2'(DTLB_B_SERVES)},
+      shape_t'{sizes: 3'(DTLB_A_SIZES), sets: 13'(DTLB_A_SETS), ways: 7'(DTLB_A_WAYS),
+          policy: 3'(DTLB_A_POLICY), serves: 2'(DTLB_A_SERVES)}
+  };
+  localparam shapes_t Stlb = {
+      shape_t'{sizes: 3'(STLB_D_SIZES), sets: 13'(STLB_D_SETS), ways: 7'(STLB_D_WAYS),
+          policy: 3'(STLB_D_POLICY), serves: 2'(3)},
+      shape_t'{sizes: 3'(STLB_C_SIZES), sets: 13'(STLB_C_SETS), ways: 7'(STLB_C_WAYS),
+          policy: 3'(STLB_C_POLICY), serves: 2'(3)},
+      shape_t'{sizes: 3'(STLB_B_SIZES), sets: 13'(STLB_B_SETS), ways: 7'(STLB_B_WAYS),
+          policy: 3'(STLB_B_POLICY), serves: 2'(3)},
+      shape_t'{sizes: 3'(STLB_A_SIZES), sets: 13'(STLB_A_SETS), ways: 7'(STLB_A_WAYS),
+          policy: 3'(STLB_A_POLICY), serves: 2'(3)}
+  };
+  /// PDE in element 0, to PML5E.
+  localparam shapes_t Caches = {
+      shape_t'{sizes: 3'(0), sets: 13'(PSC_PML5E_SETS), ways: 7'(PSC_PML5E_WAYS),
+          policy: 3'(PSC_PML5E_POLICY), serves: 2'(3)},
+      shape_t'{sizes: 3'(0), sets: 13'(PSC_PML4E_SETS), ways: 7'(PSC_PML4E_WAYS),
+          policy: 3'(PSC_PML4E_POLICY), serves: 2'(3)},
+      shape_t'{sizes: 3'(0), sets: 13'(PSC_PDPTE_SETS), ways: 7'(PSC_PDPTE_WAYS),
+          policy: 3'(PSC_PDPTE_POLICY), serves: 2'(3)},
+      shape_t'{sizes: 3'(0), sets: 13'(PSC_PDE_SETS), ways: 7'(PSC_PDE_WAYS),
+          policy: 3'(PSC_PDE_POLICY), serves: 2'(3)}
+  };
+
+  /// Length of a sweep: the rows of the largest array that is present.
+  function automatic int unsigned most_rows(shapes_t arrays, int unsigned rows);
+    int unsigned most;
+    most = rows;
+    for (int unsigned n = 0; n < LevelArrays; n++) begin
+      if (arrays[n].sizes != '0 && 32'(arrays[n].sets) > most) most = 32'(arrays[n].sets);
+    end
+    return most;
   endfunction
+
+  localparam int unsigned SweepCycles = most_rows(Itlb, most_rows(Dtlb, most_rows(Stlb, 1)));
+  localparam bit Fractures =
+      fractures(Itlb, PAGE_1G != 0) || fractures(Dtlb, PAGE_1G != 0) ||
+      fractures(Stlb, PAGE_1G != 0);
+
+  // ---------------------------------------------------------------------------------------------
+  // Parameters out of range are refused
+  // ---------------------------------------------------------------------------------------------
 
   localparam bit NumbersAreLegal = MAXPHYADDR >= 36 && MAXPHYADDR <= 52 && PAGE_1G <= 1 &&
       FIVE_LEVEL <= 1 && DATA_PORTS >= 1 && DATA_PORTS <= 2 && QUEUE_ENTRIES >= 1 &&
       QUEUE_ENTRIES <= 16 && MISS_QUEUE_ENTRIES >= 1 && MISS_QUEUE_ENTRIES <= 16 && WALKERS >= 1 &&
-      WALKERS <= 4 && PREFETCH_NEXT_PAGE <= 1;
+      WALKERS <= 4 && WALKER_ORDER <= 1 && PREFETCH_NEXT_PAGE <= 1 && STLB_INCLUSIVE <= 1;
   localparam bit LatenciesAreLegal = ITLB_HIT_CYCLES >= 1 && ITLB_HIT_CYCLES <= 63 &&
       DTLB_HIT_CYCLES >= 1 && DTLB_HIT_CYCLES <= 63 && STLB_HIT_CYCLES >= 1 &&
       STLB_HIT_CYCLES <= 63;
-  localparam bit ArraysAreLegal = is_legal_array(ITLB_4K_SETS, ITLB_4K_WAYS) &&
-      is_legal_array(ITLB_2M_SETS, ITLB_2M_WAYS) && is_legal_array(ITLB_1G_SETS, ITLB_1G_WAYS) &&
-      is_legal_array(DTLB_4K_SETS, DTLB_4K_WAYS) && is_legal_array(DTLB_2M_SETS, DTLB_2M_WAYS) &&
-      is_legal_array(DTLB_1G_SETS, DTLB_1G_WAYS) && is_legal_array(STLB_4K_SETS, STLB_4K_WAYS) &&
-      is_legal_array(STLB_2M_SETS, STLB_2M_WAYS) && is_legal_array(STLB_1G_SETS, STLB_1G_WAYS);
-  localparam bit CachesAreLegal = PSC_PML5E_ENTRIES <= 64 && PSC_PML4E_ENTRIES <= 64 &&
-      PSC_PDPTE_ENTRIES <= 64 && PSC_PDE_ENTRIES <= 64;
 
-  if (!(NumbersAreLegal && LatenciesAreLegal && ArraysAreLegal && CachesAreLegal))
+  function automatic bit is_legal_shape(int unsigned sizes, int unsigned sets, int unsigned most_sets,
+                                        int unsigned ways, int unsigned policy,
+                                        int unsigned serves);
+    return sizes <= 7 && sets >= 1 && sets <= most_sets && ways <= 64 && policy <= 4 &&
+        (policy != 1 || (ways & (ways - 1)) == 0) && serves >= 1 && serves <= 3;
+  endfunction
+
+  localparam bit [15:0] ShapesAreLegal = {
+      ITLB_A_WAYS >= 1 && is_legal_shape(ITLB_A_SIZES, ITLB_A_SETS, 4096, ITLB_A_WAYS,
+          ITLB_A_POLICY, 3),
+      ITLB_B_WAYS >= 1 && is_legal_shape(ITLB_B_SIZES, ITLB_B_SETS, 4096, ITLB_B_WAYS,
+          ITLB_B_POLICY, 3),
+      ITLB_C_WAYS >= 1 && is_legal_shape(ITLB_C_SIZES, ITLB_C_SETS, 4096, ITLB_C_WAYS,
+          ITLB_C_POLICY, 3),
+      ITLB_D_WAYS >= 1 && is_legal_shape(ITLB_D_SIZES, ITLB_D_SETS, 4096, ITLB_D_WAYS,
+          ITLB_D_POLICY, 3),
+      DTLB_A_WAYS >= 1 && is_legal_shape(DTLB_A_SIZES, DTLB_A_SETS, 4096, DTLB_A_WAYS,
+          DTLB_A_POLICY, DTLB_A_SERVES),
+      DTLB_B_WAYS >= 1 && is_legal_shape(DTLB_B_SIZES, DTLB_B_SETS, 4096, DTLB_B_WAYS,
+          DTLB_B_POLICY, DTLB_B_SERVES),
+      DTLB_C_WAYS >= 1 && is_legal_shape(DTLB_C_SIZES, DTLB_C_SETS, 4096, DTLB_C_WAYS,
+          DTLB_C_POLICY, DTLB_C_SERVES),
+      DTLB_D_WAYS >= 1 && is_legal_shape(DTLB_D_SIZES, DTLB_D_SETS, 4096, DTLB_D_WAYS,
+          DTLB_D_POLICY, DTLB_D_SERVES),
+      STLB_A_WAYS >= 1 && is_legal_shape(STLB_A_SIZES, STLB_A_SETS, 4096, STLB_A_WAYS,
+          STLB_A_POLICY, 3),
+      STLB_B_WAYS >= 1 && is_legal_shape(STLB_B_SIZES, STLB_B_SETS, 4096, STLB_B_WAYS,
+          STLB_B_POLICY, 3),
+      STLB_C_WAYS >= 1 && is_legal_shape(STLB_C_SIZES, STLB_C_SETS, 4096, STLB_C_WAYS,
+          STLB_C_POLICY, 3),
+      STLB_D_WAYS >= 1 && is_legal_shape(STLB_D_SIZES, STLB_D_SETS, 4096, STLB_D_WAYS,
+          STLB_D_POLICY, 3),
+      is_legal_shape(0, PSC_PML5E_SETS, 64, PSC_PML5E_WAYS, PSC_PML5E_POLICY, 3),
+      is_legal_shape(0, PSC_PML4E_SETS, 64, PSC_PML4E_WAYS, PSC_PML4E_POLICY, 3),
+      is_legal_shape(0, PSC_PDPTE_SETS, 64, PSC_PDPTE_WAYS, PSC_PDPTE_POLICY, 3),
+      is_legal_shape(0, PSC_PDE_SETS, 64, PSC_PDE_WAYS, PSC_PDE_POLICY, 3)
+  };
+
+  /// What a first level keeps the STLB must keep in the same size.
+  function automatic bit includes(shapes_t arrays);
+    for (int unsigned kind = 0; kind < Kinds; kind++) begin
+      for (int unsigned s = 0; s < PageSizes; s++) begin
+        if (kept_bit(held_sizes(arrays, kind[0]), 2'(s)) != 2'(PageSizes) &&
+            kept_bit(held_sizes(arrays, kind[0]), 2'(s)) !=
+            kept_bit(held_sizes(Stlb, kind[0]), 2'(s))) begin
+          return 1'b0;
+        end
+      end
+    end
+    return 1'b1;
+  endfunction
+
+  localparam bit InclusionIsLegal = STLB_INCLUSIVE == 0 || (includes(Itlb) && includes(Dtlb));
+
+  if (!(NumbersAreLegal && LatenciesAreLegal && ShapesAreLegal == '1 && InclusionIsLegal))
   begin : gen_refused
     $error("a parameter is out of the range that section 2 of the contract gives");
   end
-
-  // ---------------------------------------------------------------------------------------------
-  // Length of a sweep: the rows of the largest array that is present
-  // ---------------------------------------------------------------------------------------------
-
-  function automatic int unsigned more_rows(int unsigned rows, int unsigned sets,
-                                            int unsigned ways);
-    return ways > 0 && sets > rows ? sets : rows;
-  endfunction
-
-  function automatic int unsigned sweep_cycles();
-    int unsigned rows;
-    rows = 1;
-    rows = more_rows(rows, ITLB_4K_SETS, ITLB_4K_WAYS);
-    rows = more_rows(rows, ITLB_2M_SETS, ITLB_2M_WAYS);
-    rows = more_rows(rows, ITLB_1G_SETS, ITLB_1G_WAYS);
-    rows = more_rows(rows, DTLB_4K_SETS, DTLB_4K_WAYS);
-    rows = more_rows(rows, DTLB_2M_SETS, DTLB_2M_WAYS);
-    rows = more_rows(rows, DTLB_1G_SETS, DTLB_1G_WAYS);
-    rows = more_rows(rows, STLB_4K_SETS, STLB_4K_WAYS);
-    rows = more_rows(rows, STLB_2M_SETS, STLB_2M_WAYS);
-    rows = more_rows(rows, STLB_1G_SETS, STLB_1G_WAYS);
-    return rows;
-  endfunction
-
-  localparam int unsigned SweepCycles = sweep_cycles();
-
-  // Arrays that a level of L1 has, one bit an array: element 0 the ITLB, 1 the DTLB.
-  localparam logic [PageSizes-1:0] HeldSizes[2] = '{
-      {ITLB_1G_WAYS > 0, ITLB_2M_WAYS > 0, ITLB_4K_WAYS > 0},
-      {DTLB_1G_WAYS > 0, DTLB_2M_WAYS > 0, DTLB_4K_WAYS > 0}
-  };
 
   // ---------------------------------------------------------------------------------------------
   // Control
@@ -331,7 +449,8 @@ module mmu
       .PORTS       (PORTS),
       .MAXPHYADDR  (MAXPHYADDR),
       .FIVE_LEVEL  (FIVE_LEVEL),
-      .SWEEP_CYCLES(SweepCycles)
+      .SWEEP_CYCLES(SweepCycles),
+      .FRACTURES   (Fractures)
   ) u_control (
       .clk_i,
       .rst_ni,
@@ -361,7 +480,8 @@ module mmu
   );
 
   // ---------------------------------------------------------------------------------------------
-  // Invalidations: of control, or a drop of a walker; never both, as a drop waits for control
+  // Invalidations: of control, or a drop of a walker; never both, as a drop waits for control. And in
+  // the first level what the STLB evicted, while neither of them performs.
   // ---------------------------------------------------------------------------------------------
 
   commit_t       commit;
@@ -374,11 +494,37 @@ module mmu
     invalidate_page = control_page;
     if (commit.drop) begin
       invalidation.performs = 1'b1;
-      invalidation.rule = '{by_page: 1'b1, any_pcid: 1'b0, globals: 1'b1};
+      invalidation.rule = '{
+          by_page: 1'b1, by_whole_page: 1'b0, any_pcid: 1'b0, globals: 1'b1, only_globals: 1'b0
+      };
+      invalidation.sizes = '1;
       invalidation.pcid = mode.pcid;
       invalidate_page = commit_page;
     end
   end
+
+  logic          stlb_evicts;
+  tlb_tag_t      stlb_evicted;
+  logic          back_invalidates;
+  tlb_tag_t      back_invalidated;
+  invalidation_t l1_invalidation;
+  page_number_t  l1_invalidate_page;
+
+  inclusion #(
+      .INCLUSIVE(STLB_INCLUSIVE != 0)
+  ) u_inclusion (
+      .clk_i,
+      .rst_ni,
+      .busy_i           (busy),
+      .invalidation_i   (invalidation),
+      .invalidate_page_i(invalidate_page),
+      .evicts_i         (stlb_evicts),
+      .evicted_i        (stlb_evicted),
+      .performs_o       (back_invalidates),
+      .tag_o            (back_invalidated),
+      .invalidation_o   (l1_invalidation),
+      .invalidate_page_o(l1_invalidate_page)
+  );
 
   // ---------------------------------------------------------------------------------------------
   // Ports, and what they look up in their L1 level
@@ -395,6 +541,7 @@ module mmu
   request_t     lookup_request[PORTS];
   access_t      lookup_access [PORTS];
   lookup_e      level_code    [PORTS];
+  tlb_tag_t     level_tag     [PORTS];
   tlb_data_t    level_data    [PORTS];
 
   logic         respond;
@@ -406,14 +553,13 @@ module mmu
   fill_t        stlb_fill;
   tlb_tag_t     fill_tag;
   fill_t        level_fill[2];
+  /// The level is filled, as it keeps the page.
+  logic         level_fills[2];
 
-  // A level is filled if it has an array for the page.
   always_comb begin : choose_level
     for (int unsigned l = 0; l < 2; l++) begin
       level_fill[l] = l1_fill;
-      if ((respond_port != '0) != (l != 0) || !HeldSizes[l][array_of(l1_fill.page_size)]) begin
-        level_fill[l].performs = 1'b0;
-      end
+      if ((respond_port != '0) != (l != 0)) level_fill[l].performs = 1'b0;
     end
   end
 
@@ -456,12 +602,13 @@ module mmu
         .retry_request_i          (retry_request[p]),
         .code_o                   (code[p]),
         .refused_i                (refused[p]),
-        .hold_i                   (commit.drop || level_fill[Level].performs),
+        .hold_i                   (commit.drop || level_fills[Level] || back_invalidates),
         .lookup_o                 (lookup[p]),
         .lookup_va_o              (lookup_va[p]),
         .lookup_request_o         (lookup_request[p]),
         .level_code_i             (level_code[p]),
         .level_data_i             (level_data[p]),
+        .level_page_size_i        (level_tag[p].page_size),
         .respond_i                (respond && respond_port == port_number_t'(p)),
         .commit_response_i        (response),
         .commit_translation_i     (translation),
@@ -480,18 +627,15 @@ module mmu
     assign resp_pat_o[p] = shown_translation.memory_type.pat;
   end
 
-  // What only the STLB keeps of a match.
-  tlb_tag_t unused_itlb_tag[1];
-  tlb_tag_t unused_dtlb_tag[DATA_PORTS];
+  // What leaves the first level concerns nobody else, and what is in a matching tag beside the size of
+  // the page only the STLB keeps.
+  logic     unused_evicts [2];
+  tlb_tag_t unused_evicted[2];
 
   tlb_level #(
-      .SETS_4K (ITLB_4K_SETS),
-      .WAYS_4K (ITLB_4K_WAYS),
-      .SETS_2M (ITLB_2M_SETS),
-      .WAYS_2M (ITLB_2M_WAYS),
-      .SETS_1G (ITLB_1G_SETS),
-      .WAYS_1G (ITLB_1G_WAYS),
-      .CHANNELS(1)
+      .ARRAYS   (Itlb),
+      .FRACTURES(Fractures),
+      .CHANNELS (1)
   ) u_itlb (
       .clk_i,
       .rst_ni,
@@ -503,30 +647,29 @@ module mmu
       .pcid_i           (mode.pcid),
       .protection_i     (mode.protection),
       .code_o           (level_code[0+:1]),
-      .tag_o            (unused_itlb_tag),
+      .tag_o            (level_tag[0+:1]),
       .data_o           (level_data[0+:1]),
       .fill_i           (level_fill[0]),
       .fill_tag_i       (fill_tag),
-      .invalidation_i   (invalidation),
-      .invalidate_page_i(invalidate_page),
-      .mon_op_o         (mon_tlb_op_o[0+:PageSizes]),
-      .mon_set_o        (mon_tlb_set_o[0+:PageSizes]),
-      .mon_way_o        (mon_tlb_way_o[0+:PageSizes]),
-      .mon_removed_o    (mon_tlb_removed_o[0+:PageSizes]),
-      .mon_tag_o        (mon_tlb_tag_o[0+:PageSizes]),
-      .mon_data_o       (mon_tlb_data_o[0+:PageSizes]),
-      .mon_victim_tag_o (mon_tlb_victim_tag_o[0+:PageSizes]),
-      .mon_victim_data_o(mon_tlb_victim_data_o[0+:PageSizes])
+      .fills_o          (level_fills[0]),
+      .invalidation_i   (l1_invalidation),
+      .invalidate_page_i(l1_invalidate_page),
+      .evicts_o         (unused_evicts[0]),
+      .evicted_o        (unused_evicted[0]),
+      .mon_op_o         (mon_tlb_op_o[0+:LevelArrays]),
+      .mon_set_o        (mon_tlb_set_o[0+:LevelArrays]),
+      .mon_way_o        (mon_tlb_way_o[0+:LevelArrays]),
+      .mon_removed_o    (mon_tlb_removed_o[0+:LevelArrays]),
+      .mon_tag_o        (mon_tlb_tag_o[0+:LevelArrays]),
+      .mon_data_o       (mon_tlb_data_o[0+:LevelArrays]),
+      .mon_victim_tag_o (mon_tlb_victim_tag_o[0+:LevelArrays]),
+      .mon_victim_data_o(mon_tlb_victim_data_o[0+:LevelArrays])
   );
 
   tlb_level #(
-      .SETS_4K (DTLB_4K_SETS),
-      .WAYS_4K (DTLB_4K_WAYS),
-      .SETS_2M (DTLB_2M_SETS),
-      .WAYS_2M (DTLB_2M_WAYS),
-      .SETS_1G (DTLB_1G_SETS),
-      .WAYS_1G (DTLB_1G_WAYS),
-      .CHANNELS(DATA_PORTS)
+      .ARRAYS   (Dtlb),
+      .FRACTURES(Fractures),
+      .CHANNELS (DATA_PORTS)
   ) u_dtlb (
       .clk_i,
       .rst_ni,
@@ -538,20 +681,23 @@ module mmu
       .pcid_i           (mode.pcid),
       .protection_i     (mode.protection),
       .code_o           (level_code[1+:DATA_PORTS]),
-      .tag_o            (unused_dtlb_tag),
+      .tag_o            (level_tag[1+:DATA_PORTS]),
       .data_o           (level_data[1+:DATA_PORTS]),
       .fill_i           (level_fill[1]),
       .fill_tag_i       (fill_tag),
-      .invalidation_i   (invalidation),
-      .invalidate_page_i(invalidate_page),
-      .mon_op_o         (mon_tlb_op_o[3+:PageSizes]),
-      .mon_set_o        (mon_tlb_set_o[3+:PageSizes]),
-      .mon_way_o        (mon_tlb_way_o[3+:PageSizes]),
-      .mon_removed_o    (mon_tlb_removed_o[3+:PageSizes]),
-      .mon_tag_o        (mon_tlb_tag_o[3+:PageSizes]),
-      .mon_data_o       (mon_tlb_data_o[3+:PageSizes]),
-      .mon_victim_tag_o (mon_tlb_victim_tag_o[3+:PageSizes]),
-      .mon_victim_data_o(mon_tlb_victim_data_o[3+:PageSizes])
+      .fills_o          (level_fills[1]),
+      .invalidation_i   (l1_invalidation),
+      .invalidate_page_i(l1_invalidate_page),
+      .evicts_o         (unused_evicts[1]),
+      .evicted_o        (unused_evicted[1]),
+      .mon_op_o         (mon_tlb_op_o[LevelArrays+:LevelArrays]),
+      .mon_set_o        (mon_tlb_set_o[LevelArrays+:LevelArrays]),
+      .mon_way_o        (mon_tlb_way_o[LevelArrays+:LevelArrays]),
+      .mon_removed_o    (mon_tlb_removed_o[LevelArrays+:LevelArrays]),
+      .mon_tag_o        (mon_tlb_tag_o[LevelArrays+:LevelArrays]),
+      .mon_data_o       (mon_tlb_data_o[LevelArrays+:LevelArrays]),
+      .mon_victim_tag_o (mon_tlb_victim_tag_o[LevelArrays+:LevelArrays]),
+      .mon_victim_data_o(mon_tlb_victim_data_o[LevelArrays+:LevelArrays])
   );
 
   // ---------------------------------------------------------------------------------------------
@@ -574,6 +720,7 @@ module mmu
   owner_t                        owner[WALKERS];
   miss_t                         commit_miss;
   logic [63:0]                   commit_va;
+  logic [MISS_QUEUE_ENTRIES-1:0] keeps_evicted;
 
   miss_queue #(
       .PORTS  (PORTS),
@@ -607,6 +754,7 @@ module mmu
       .commit_miss_o   (commit_miss),
       .commit_va_o     (commit_va),
       .revoke_i        (revoke),
+      .keeps_evicted_i (keeps_evicted),
       .mon_lookup_o,
       .mon_lookup_entry_o,
       .mon_lookup_retry_o,
@@ -634,12 +782,9 @@ module mmu
   stlb #(
       .ENTRIES        (MISS_QUEUE_ENTRIES),
       .STLB_HIT_CYCLES(STLB_HIT_CYCLES),
-      .SETS_4K        (STLB_4K_SETS),
-      .WAYS_4K        (STLB_4K_WAYS),
-      .SETS_2M        (STLB_2M_SETS),
-      .WAYS_2M        (STLB_2M_WAYS),
-      .SETS_1G        (STLB_1G_SETS),
-      .WAYS_1G        (STLB_1G_WAYS)
+      .ARRAYS         (Stlb),
+      .FRACTURES      (Fractures),
+      .INCLUSIVE      (STLB_INCLUSIVE != 0)
   ) u_stlb (
       .clk_i,
       .rst_ni,
@@ -662,6 +807,11 @@ module mmu
       .due_data_o       (due_data),
       .fill_i           (stlb_fill),
       .fill_tag_i       (fill_tag),
+      .evicts_o         (stlb_evicts),
+      .evicted_o        (stlb_evicted),
+      .back_invalidates_i(back_invalidates),
+      .back_invalidated_i(back_invalidated),
+      .keeps_evicted_o  (keeps_evicted),
       .two_level_i      (mode.two_level),
       .pcid_i           (mode.pcid),
       .protection_i     (mode.protection),
@@ -671,14 +821,14 @@ module mmu
       .mon_stlb_lookup_o,
       .mon_stlb_port_o,
       .mon_stlb_entry_o,
-      .mon_op_o         (mon_tlb_op_o[6+:PageSizes]),
-      .mon_set_o        (mon_tlb_set_o[6+:PageSizes]),
-      .mon_way_o        (mon_tlb_way_o[6+:PageSizes]),
-      .mon_removed_o    (mon_tlb_removed_o[6+:PageSizes]),
-      .mon_tag_o        (mon_tlb_tag_o[6+:PageSizes]),
-      .mon_data_o       (mon_tlb_data_o[6+:PageSizes]),
-      .mon_victim_tag_o (mon_tlb_victim_tag_o[6+:PageSizes]),
-      .mon_victim_data_o(mon_tlb_victim_data_o[6+:PageSizes])
+      .mon_op_o         (mon_tlb_op_o[2*LevelArrays+:LevelArrays]),
+      .mon_set_o        (mon_tlb_set_o[2*LevelArrays+:LevelArrays]),
+      .mon_way_o        (mon_tlb_way_o[2*LevelArrays+:LevelArrays]),
+      .mon_removed_o    (mon_tlb_removed_o[2*LevelArrays+:LevelArrays]),
+      .mon_tag_o        (mon_tlb_tag_o[2*LevelArrays+:LevelArrays]),
+      .mon_data_o       (mon_tlb_data_o[2*LevelArrays+:LevelArrays]),
+      .mon_victim_tag_o (mon_tlb_victim_tag_o[2*LevelArrays+:LevelArrays]),
+      .mon_victim_data_o(mon_tlb_victim_data_o[2*LevelArrays+:LevelArrays])
   );
 
   prefetch u_prefetch (
@@ -686,7 +836,7 @@ module mmu
       .rst_ni,
       .trigger_i     (PREFETCH_NEXT_PAGE != 0 && stlb_fill.performs && commit.frees),
       .page_i        (fill_tag.page_number),
-      .page_size_i   (stlb_fill.page_size),
+      .page_size_i   (fill_tag.page_size),
       .done_i        (commit.done && commit.owner == OwnerPrefetch),
       .two_level_i   (mode.two_level),
       .la57_i        (mode.la57),
@@ -711,14 +861,12 @@ module mmu
   logic [WALKERS-1:0] commit_walker;
 
   walkers #(
-      .WALKERS          (WALKERS),
-      .ENTRIES          (MISS_QUEUE_ENTRIES),
-      .MAXPHYADDR       (MAXPHYADDR),
-      .PAGE_1G          (PAGE_1G),
-      .PSC_PDE_ENTRIES  (PSC_PDE_ENTRIES),
-      .PSC_PDPTE_ENTRIES(PSC_PDPTE_ENTRIES),
-      .PSC_PML4E_ENTRIES(PSC_PML4E_ENTRIES),
-      .PSC_PML5E_ENTRIES(PSC_PML5E_ENTRIES)
+      .WALKERS     (WALKERS),
+      .WALKER_ORDER(WALKER_ORDER),
+      .ENTRIES     (MISS_QUEUE_ENTRIES),
+      .MAXPHYADDR  (MAXPHYADDR),
+      .PAGE_1G     (PAGE_1G),
+      .CACHES      (Caches)
   ) u_walkers (
       .clk_i,
       .rst_ni,
@@ -768,6 +916,7 @@ module mmu
       .mon_walk_filled_o,
       .mon_walker_o,
       .mon_psc_op_o,
+      .mon_psc_set_o,
       .mon_psc_way_o,
       .mon_psc_removed_o,
       .mon_psc_tag_o,
@@ -784,6 +933,7 @@ module mmu
       .clk_i,
       .rst_ni,
       .busy_i             (busy),
+      .back_invalidates_i (back_invalidates),
       .mode_i             (mode),
       .walk_i             (walk),
       .page_i             (walked),

@@ -1,7 +1,7 @@
 // Types, codes and pure functions that the blocks of the memory-management unit share.
 //
-// Contract: sections 1.5 (page sizes, modes), 3 (codes), 4 (formats), 10 (monitor codes), 11 (rights
-// and error code).
+// Contract: sections 1.5 (page sizes, modes), 2.1 (where a page stands), 3 (codes), 4 (formats), 10
+// (monitor codes), 11 (rights and error code).
 // SDM: 4.5 (canonical addresses), 4.6 (access rights), 4.7 (error code).
 // Counterpart: src/model/mmu_pkg.rs.
 //
@@ -16,10 +16,12 @@ package mmu_pkg;
 
   /// Levels of TLB arrays: ITLB, DTLB, STLB.
   parameter int unsigned TlbLevels = 3;
-  /// Arrays of a level: of pages of 4 KiB, of 2 MiB (in 32-bit paging of 4 MiB), and of 1 GiB.
+  /// Arrays that a level may have, A to D.
+  parameter int unsigned LevelArrays = 4;
+  /// All TLB arrays, numbered 4 * level + array.
+  parameter int unsigned TlbArrays = TlbLevels * LevelArrays;
+  /// Page sizes that arrays hold: 4 KiB, 2 MiB (in 32-bit paging 4 MiB), and 1 GiB.
   parameter int unsigned PageSizes = 3;
-  /// All TLB arrays, numbered 3 * level + page size.
-  parameter int unsigned TlbArrays = TlbLevels * PageSizes;
   /// Paging-structure caches: PDE, PDPTE, PML4E, PML5E.
   parameter int unsigned PscLevels = 4;
   /// Bits by which one level of paging structures, or one step of page size, differs from the next.
@@ -67,7 +69,7 @@ package mmu_pkg;
     Size4K = 2'd0,
     Size2M = 2'd1,
     Size1G = 2'd2,
-    /// Of 32-bit paging, in the arrays named for 2 MiB.
+    /// Of 32-bit paging, which has it in place of 2 MiB.
     Size4M = 2'd3
   } page_size_e;
 
@@ -237,8 +239,10 @@ package mmu_pkg;
     logic writable;
   } rights_t;
 
-  /// Tag of a TLB entry (contract 4.1).
+  /// Tag of a TLB entry (contract 4.1). What a level keeps of a page may be a piece of it.
   typedef struct packed {
+    page_size_e   page_size;
+    page_size_e   kept_size;
     logic         global_page;
     pcid_t        pcid;
     page_number_t page_number;
@@ -262,13 +266,21 @@ package mmu_pkg;
 
   /// Which entries an operation on a TLB level concerns, beside the page number and the PCID.
   typedef struct packed {
-    /// The page number must equal, and the row is that of the page; else it is the row given.
+    /// The page number must equal at the kept size, and the rows are those of the page; else it is
+    /// the row given.
     logic by_page;
+    /// The page number must equal at the size of the page, of which pieces may be kept.
+    logic by_whole_page;
     /// An entry that is not global is concerned whatever its PCID; else if its PCID equals.
     logic any_pcid;
     /// Global entries are concerned.
     logic globals;
+    /// Entries that are not global are not.
+    logic only_globals;
   } match_rule_t;
+
+  /// Page sizes that an array holds, or that are concerned, one bit a size.
+  typedef logic [PageSizes-1:0] sizes_t;
 
   /// What is invalidated, or initialised, in the TLB arrays in a cycle. An invalidation by page goes
   /// with a page number beside it.
@@ -279,16 +291,20 @@ package mmu_pkg;
     logic        initialise;
     /// Which entries it concerns.
     match_rule_t rule;
+    /// By page: of which kept sizes.
+    sizes_t      sizes;
     pcid_t       pcid;
     /// Row of a sweep.
     row_t        row;
   } invalidation_t;
 
-  /// A fill of a TLB level. The tag of the new entry goes beside it.
+  /// A fill of TLB levels. Beside it goes a tag: the size of the page, the size in which it comes, and
+  /// the number of the very page of 4 KiB that was asked for. What is kept of it is each level's affair.
   typedef struct packed {
-    logic       performs;
-    page_size_e page_size;
-    tlb_data_t  data;
+    logic      performs;
+    /// It was asked for by a write.
+    logic      is_write;
+    tlb_data_t data;
   } fill_t;
 
   /// Tag of an entry of a paging-structure cache (contract 4.2).
@@ -307,6 +323,8 @@ package mmu_pkg;
   typedef struct packed {
     port_number_t port;
     logic [7:0]   id;
+    /// It is a write.
+    logic         is_write;
     /// It has the right to fill.
     logic         may_fill;
   } miss_t;
@@ -374,14 +392,19 @@ package mmu_pkg;
     return (high & must_equal) == 17'd0 || (~high & must_equal) == 17'd0;
   endfunction
 
+  /// Bits of a page number that lie inside a page of that size.
+  function automatic page_number_t bits_inside(page_size_e page_size);
+    case (page_size)
+      Size2M:  return 45'h1ff;
+      Size1G:  return 45'h3_ffff;
+      Size4M:  return 45'h3ff;
+      default: return '0;
+    endcase
+  endfunction
+
   /// Page number with the bits that lie inside a page of that size cleared.
   function automatic page_number_t page_of(page_number_t page_number, page_size_e page_size);
-    case (page_size)
-      Size2M:  return {page_number[44:9], 9'd0};
-      Size1G:  return {page_number[44:18], 18'd0};
-      Size4M:  return {page_number[44:10], 10'd0};
-      default: return page_number;
-    endcase
+    return page_number & ~bits_inside(page_size);
   endfunction
 
   /// Frame of a page of that size, from bits 51:12 of its leaf. Those bits that lie inside the page
@@ -396,13 +419,15 @@ package mmu_pkg;
     endcase
   endfunction
 
-  /// Translation of an address by the entry of its page. Takes bits 29:0 of the address.
+  /// Translation of an address by the entry of its page, or of the piece of it that was kept. Takes
+  /// bits 29:0 of the address.
   function automatic translation_t translate(memory_type_t memory_type, frame_t frame,
-                                             page_size_e page_size, logic [29:0] va);
+                                             page_size_e kept_size, page_size_e page_size,
+                                             logic [29:0] va);
     translation_t translation;
     translation.memory_type = memory_type;
     translation.page_size = page_size;
-    case (page_size)
+    case (kept_size)
       Size2M:  translation.pa = {frame[39:9], va[20:0]};
       Size1G:  translation.pa = {frame[39:18], va[29:0]};
       Size4M:  translation.pa = {frame[39:10], va[21:0]};
@@ -416,7 +441,7 @@ package mmu_pkg;
     return code == LookupHit4K || code == LookupHit2M || code == LookupHit1G;
   endfunction
 
-  /// Page size of the entry that a look-up found.
+  /// Kept size of the entry that a look-up found.
   function automatic page_size_e size_of(lookup_e code, logic two_level);
     case (code)
       LookupHit2M: return two_level ? Size4M : Size2M;
@@ -425,9 +450,127 @@ package mmu_pkg;
     endcase
   endfunction
 
-  /// Number of the array, in each level, that holds pages of that size.
-  function automatic logic [1:0] array_of(page_size_e page_size);
+  /// Bit of a size in a mask of sizes.
+  function automatic logic [1:0] size_bit(page_size_e page_size);
     return page_size == Size4M ? 2'(Size2M) : 2'(page_size);
+  endfunction
+
+  /// Size of a bit in a mask of sizes.
+  function automatic page_size_e bit_size(logic [1:0] index, logic two_level);
+    return index == 2'd1 && two_level ? Size4M : page_size_e'(index);
+  endfunction
+
+  // ---------------------------------------------------------------------------------------------
+  // Arrays: their shapes, which are parameters, and where a page stands (contract 2.1)
+  // ---------------------------------------------------------------------------------------------
+
+  /// Shape of a TLB array.
+  typedef struct packed {
+    /// Page sizes that it holds; none: there is no such array.
+    sizes_t      sizes;
+    logic [12:0] sets;
+    logic [6:0]  ways;
+    /// Replacement (contract 1.6).
+    logic [2:0]  policy;
+    /// Kinds of requests that it serves: bit 0 all but writes, bit 1 writes.
+    logic [1:0]  serves;
+  } shape_t;
+
+  /// The arrays of a level, A in element 0.
+  typedef shape_t [LevelArrays-1:0] shapes_t;
+
+  /// Kinds of requests, as arrays serve them.
+  parameter int unsigned Kinds = 2;
+
+  /// Sizes that a level holds for a kind of request: as much as its arrays that serve it.
+  function automatic sizes_t held_sizes(shapes_t arrays, logic kind);
+    sizes_t sizes;
+    sizes = '0;
+    for (int unsigned n = 0; n < LevelArrays; n++) begin
+      if (arrays[n].serves[kind]) sizes |= arrays[n].sizes;
+    end
+    return sizes;
+  endfunction
+
+  /// The greatest of the sizes that is not greater than the one given; PageSizes if there is none.
+  function automatic logic [1:0] kept_bit(sizes_t held, logic [1:0] size);
+    for (int unsigned s = PageSizes; s > 0; s--) begin
+      if (held[2'(s - 1)] && 2'(s - 1) <= size) return 2'(s - 1);
+    end
+    return 2'(PageSizes);
+  endfunction
+
+  /// Some page size, of those that exist, is kept in pieces.
+  function automatic bit fractures(shapes_t arrays, bit page_1g);
+    for (int unsigned kind = 0; kind < Kinds; kind++) begin
+      for (int unsigned s = 1; s < (page_1g ? PageSizes : PageSizes - 1); s++) begin
+        if (kept_bit(held_sizes(arrays, kind[0]), 2'(s)) < 2'(s)) return 1'b1;
+      end
+    end
+    return 1'b0;
+  endfunction
+
+  /// Where pages of a kept size stand in an array, for some kinds of requests: of page number v in it,
+  /// without the bits inside the page, those with v mod `arrays` = `number` in set (v / `arrays`) mod
+  /// sets.
+  typedef struct packed {
+    /// Bit of the kept size.
+    logic [1:0] size;
+    /// Kinds of requests.
+    logic [1:0] kinds;
+    /// Arrays of the level that share these pages, and the number of this one among them.
+    logic [2:0] arrays;
+    logic [1:0] number;
+  } place_t;
+
+  /// A place for each size, or two where reads and writes share the pages among other arrays.
+  parameter int unsigned MaxPlaces = PageSizes * Kinds;
+  typedef place_t [MaxPlaces-1:0] places_t;
+
+  /// Arrays below number `below` that hold a size and serve a kind.
+  function automatic int unsigned holders(shapes_t arrays, logic [1:0] size, logic kind,
+                                          int unsigned below);
+    int unsigned count;
+    count = 0;
+    for (int unsigned n = 0; n < below; n++) begin
+      if (arrays[n].sizes[size] && arrays[n].serves[kind]) count++;
+    end
+    return count;
+  endfunction
+
+  /// The places of an array, by size; those that it does not have, at the end, are of no kind.
+  function automatic places_t places_of(shapes_t arrays, int unsigned array);
+    places_t     places;
+    int unsigned count;
+    place_t      one;
+    places = '0;
+    count = 0;
+    for (int unsigned s = 0; s < PageSizes; s++) begin
+      for (int unsigned kind = 0; kind < Kinds; kind++) begin
+        if (arrays[array].sizes[s] && arrays[array].serves[kind]) begin
+          one.size = 2'(s);
+          one.kinds = 2'd1 << kind;
+          one.arrays = 3'(holders(arrays, 2'(s), kind[0], LevelArrays));
+          one.number = 2'(holders(arrays, 2'(s), kind[0], array));
+          if (count > 0 && places[count-1].size == one.size &&
+              places[count-1].arrays == one.arrays && places[count-1].number == one.number) begin
+            places[count-1].kinds = 2'b11;
+          end else begin
+            places[count] = one;
+            count++;
+          end
+        end
+      end
+    end
+    return places;
+  endfunction
+
+  /// How many places it has.
+  function automatic int unsigned count_places(places_t places);
+    int unsigned count;
+    count = 0;
+    for (int unsigned n = 0; n < MaxPlaces; n++) if (places[n].kinds != '0) count++;
+    return count;
   endfunction
 
   // ---------------------------------------------------------------------------------------------

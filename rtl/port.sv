@@ -77,7 +77,7 @@ module port
     /// The request that was looked up finds no entry of the miss queue: nothing performs.
     input  logic         refused_i,
     // From and to the L1 level.
-    /// A drop, or a fill of the level, performs: nothing is looked up.
+    /// A drop, a fill of the level or a back-invalidation performs: nothing is looked up.
     input  logic         hold_i,
     /// The arrays are looked up.
     output logic         lookup_o,
@@ -89,6 +89,8 @@ module port
     input  lookup_e      level_code_i,
     /// Data of the matching entry.
     input  tlb_data_t    level_data_i,
+    /// Size of its page.
+    input  page_size_e   level_page_size_i,
     // From the commit.
     /// A response is pushed in this cycle.
     input  logic         respond_i,
@@ -244,7 +246,8 @@ module port
         LookupHit4K, LookupHit2M, LookupHit1G: begin
           respond = 1'b1;
           translation = translate(level_data_i.memory_type, level_data_i.frame,
-                                  size_of(code_o, two_level_i), lookup_va_o[29:0]);
+                                  size_of(code_o, two_level_i), level_page_size_i,
+                                  lookup_va_o[29:0]);
         end
         default: ;
       endcase

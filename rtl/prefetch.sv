@@ -16,9 +16,9 @@ module prefetch
     // From the commit.
     /// A walk of a request ends in a translation and fills.
     input  logic         trigger_i,
-    /// Page number of that translation.
+    /// Page number of its address.
     input  page_number_t page_i,
-    /// Its page size.
+    /// Size of its page.
     input  page_size_e   page_size_i,
     /// The walk of the prefetch is done.
     input  logic         done_i,
@@ -78,12 +78,7 @@ module prefetch
     next_page = '0;
     starts = 1'b0;
     if (trigger_i && state_q == PrefetchFree) begin
-      case (page_size_i)
-        Size2M:  next_page = page_i + 45'h200;
-        Size1G:  next_page = page_i + 45'h40000;
-        Size4M:  next_page = page_i + 45'h400;
-        default: next_page = page_i + 45'h1;
-      endcase
+      next_page = (page_i | bits_inside(page_size_i)) + 45'd1;
       if (two_level_i) next_page[44:20] = '0;
       starts = is_usable(page_i[44], next_page, la57_i);
     end

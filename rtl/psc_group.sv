@@ -4,19 +4,13 @@
 // (monitor).
 // SDM: 4.10.3. Counterpart: in src/model the four caches are part of psc.rs.
 //
-// A cache with 0 entries does not exist: it never matches and takes no fill.
+// A cache with 0 ways does not exist: it never matches and takes no fill.
 
 module psc_group
   import mmu_pkg::*;
 #(
-    /// Entries of the cache of PDEs.
-    parameter int unsigned PDE_ENTRIES   = 32,
-    /// Entries of the cache of PDPTEs.
-    parameter int unsigned PDPTE_ENTRIES = 8,
-    /// Entries of the cache of PML4Es.
-    parameter int unsigned PML4E_ENTRIES = 4,
-    /// Entries of the cache of PML5Es.
-    parameter int unsigned PML5E_ENTRIES = 2
+    /// Shapes of the caches: sets, ways and policy.
+    parameter shapes_t CACHES = '0
 ) (
     /// Clock.
     input  logic        clk_i,
@@ -56,9 +50,11 @@ module psc_group
     // To the monitor, one element a cache (see psc.sv).
     /// Fill, or an invalidation that removes something.
     output logic [1:0]  mon_op_o         [PscLevels],
-    /// Entry that is filled.
+    /// Set.
+    output logic [5:0]  mon_set_o        [PscLevels],
+    /// Way that is filled.
     output logic [5:0]  mon_way_o        [PscLevels],
-    /// Entries that lose what they held.
+    /// Ways that lose what they held.
     output ways_t       mon_removed_o    [PscLevels],
     /// Tag of the new entry.
     output logic [63:0] mon_tag_o        [PscLevels],
@@ -69,10 +65,6 @@ module psc_group
     /// Data that the filled entry held.
     output logic [63:0] mon_victim_data_o[PscLevels]
 );
-
-  localparam int unsigned Entries[PscLevels] = '{
-      PDE_ENTRIES, PDPTE_ENTRIES, PML4E_ENTRIES, PML5E_ENTRIES
-  };
 
   // ---------------------------------------------------------------------------------------------
   // The operation of this cycle. Its sources never meet: while control is busy the walker neither
@@ -104,7 +96,7 @@ module psc_group
   logic      touch   [PscLevels];
 
   for (genvar c = 0; c < PscLevels; c++) begin : gen_cache
-    if (Entries[c] > 0) begin : gen_present
+    if (CACHES[c].ways != '0) begin : gen_present
       psc_op_e cache_op;
 
       always_comb begin : choose_cache_operation
@@ -115,11 +107,12 @@ module psc_group
       end
 
       psc #(
-          .ENTRIES(Entries[c]),
-          .LEVEL  (c)
+          .SHAPE(CACHES[c]),
+          .LEVEL(c)
       ) u_psc (
           .clk_i,
           .rst_ni,
+          .two_level_i,
           .op_i             (cache_op),
           .tag_i            (tag),
           .data_i           (fill_data_i[c]),
@@ -127,6 +120,7 @@ module psc_group
           .hit_o            (hit[c]),
           .data_o           (hit_data[c]),
           .mon_op_o         (mon_op_o[c]),
+          .mon_set_o        (mon_set_o[c]),
           .mon_way_o        (mon_way_o[c]),
           .mon_removed_o    (mon_removed_o[c]),
           .mon_tag_o        (mon_tag_o[c]),
@@ -140,6 +134,7 @@ module psc_group
       assign hit[c] = 1'b0;
       assign hit_data[c] = '0;
       assign mon_op_o[c] = ArrayNone;
+      assign mon_set_o[c] = '0;
       assign mon_way_o[c] = '0;
       assign mon_removed_o[c] = '0;
       assign mon_tag_o[c] = '0;

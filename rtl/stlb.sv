@@ -1,6 +1,6 @@
 // The second-level TLB, which all ports share: its look-ups, and their results in order.
 //
-// Contract: sections 7.2 (look-up, passed_over), 7.3 (result), 8.6 (probe), 10 (monitor).
+// Contract: sections 7.2 (look-up, passed_over), 7.3 (result), 7.6 (inclusion), 8.6 (probe), 10 (monitor).
 // Counterpart: src/model/stlb.rs.
 //
 // One entry of the miss queue a cycle is looked up. What was found waits its latency, and then for
@@ -13,18 +13,12 @@ module stlb
     parameter int unsigned ENTRIES         = 8,
     /// Cycles from a look-up to its result, 1 to 63.
     parameter int unsigned STLB_HIT_CYCLES = 7,
-    /// Sets of the array of 4 KiB pages.
-    parameter int unsigned SETS_4K         = 128,
-    /// Ways of the array of 4 KiB pages.
-    parameter int unsigned WAYS_4K         = 12,
-    /// Sets of the array of 2 MiB pages.
-    parameter int unsigned SETS_2M         = 32,
-    /// Ways of the array of 2 MiB pages.
-    parameter int unsigned WAYS_2M         = 8,
-    /// Sets of the array of 1 GiB pages.
-    parameter int unsigned SETS_1G         = 4,
-    /// Ways of the array of 1 GiB pages.
-    parameter int unsigned WAYS_1G         = 4
+    /// Shapes of the arrays.
+    parameter shapes_t     ARRAYS          = '0,
+    /// The machine keeps pieces of pages, and invalidates them by the page.
+    parameter bit          FRACTURES       = 1'b0,
+    /// What leaves the STLB leaves the first level too.
+    parameter bit          INCLUSIVE       = 1'b0
 ) (
     /// Clock.
     input  logic               clk_i,
@@ -69,8 +63,19 @@ module stlb
     output tlb_data_t          due_data_o,
     /// The level is filled.
     input  fill_t              fill_i,
-    /// Tag of the new entry.
+    /// The page, and the size in which it comes.
     input  tlb_tag_t           fill_tag_i,
+    // From and to the inclusion.
+    /// The fill takes a valid entry that is not in conflict with it,
+    output logic               evicts_o,
+    /// and this is its tag.
+    output tlb_tag_t           evicted_o,
+    /// What was evicted leaves the first level in this cycle,
+    input  logic               back_invalidates_i,
+    /// and this is its tag.
+    input  tlb_tag_t           back_invalidated_i,
+    /// Entries of the miss queue whose results keep it.
+    output logic [ENTRIES-1:0] keeps_evicted_o,
     // From control and commit.
     /// 32-bit paging.
     input  logic               two_level_i,
@@ -91,22 +96,22 @@ module stlb
     output port_number_t       mon_stlb_port_o,
     /// Its entry of the miss queue, or the prefetch.
     output owner_t             mon_stlb_entry_o,
-    /// Fill, or an invalidation that removes something, one element a page size.
-    output logic [1:0]   mon_op_o         [PageSizes],
+    /// Fill, or an invalidation that removes something, one element an array.
+    output logic [1:0]   mon_op_o         [LevelArrays],
     /// Set.
-    output row_t         mon_set_o        [PageSizes],
+    output row_t         mon_set_o        [LevelArrays],
     /// Way that is filled.
-    output logic [5:0]   mon_way_o        [PageSizes],
+    output logic [5:0]   mon_way_o        [LevelArrays],
     /// Ways that lose what they held.
-    output ways_t        mon_removed_o    [PageSizes],
+    output ways_t        mon_removed_o    [LevelArrays],
     /// Tag of the new entry.
-    output logic [63:0]  mon_tag_o        [PageSizes],
+    output logic [63:0]  mon_tag_o        [LevelArrays],
     /// Data of the new entry.
-    output logic [63:0]  mon_data_o       [PageSizes],
+    output logic [63:0]  mon_data_o       [LevelArrays],
     /// Tag that the filled way held.
-    output logic [63:0]  mon_victim_tag_o [PageSizes],
+    output logic [63:0]  mon_victim_tag_o [LevelArrays],
     /// Data that the filled way held.
-    output logic [63:0]  mon_victim_data_o[PageSizes]
+    output logic [63:0]  mon_victim_data_o[LevelArrays]
 );
 
   localparam int unsigned IndexWidth = ENTRIES > 1 ? $clog2(ENTRIES) : 1;
@@ -167,13 +172,14 @@ module stlb
   assign page[0] = probe_o ? probe_page_i : page_i;
   assign access[0] = access_i;
 
+  // Every fill is one of this level, and whether it keeps the page concerns nobody else.
+  logic     unused_fills;
+  logic     evicts;
+  tlb_tag_t evicted;
+
   tlb_level #(
-      .SETS_4K(SETS_4K),
-      .WAYS_4K(WAYS_4K),
-      .SETS_2M(SETS_2M),
-      .WAYS_2M(WAYS_2M),
-      .SETS_1G(SETS_1G),
-      .WAYS_1G(WAYS_1G)
+      .ARRAYS   (ARRAYS),
+      .FRACTURES(FRACTURES)
   ) u_level (
       .clk_i,
       .rst_ni,
@@ -189,6 +195,9 @@ module stlb
       .data_o       (data),
       .fill_i,
       .fill_tag_i,
+      .fills_o      (unused_fills),
+      .evicts_o     (evicts),
+      .evicted_o    (evicted),
       .invalidation_i,
       .invalidate_page_i,
       .mon_op_o,
@@ -265,6 +274,44 @@ module stlb
       due_tag_o = tag_q[read_q];
       due_data_o = data_q[read_q];
     end
+  end
+
+  // ---------------------------------------------------------------------------------------------
+  // Inclusion: which results keep what was evicted
+  // ---------------------------------------------------------------------------------------------
+
+  if (INCLUSIVE) begin : gen_inclusive
+    /// The result has not committed yet.
+    logic [ENTRIES-1:0] holds_q;
+
+    assign evicts_o = evicts;
+    assign evicted_o = evicted;
+
+    always_ff @(posedge clk_i) begin : hold
+      if (!rst_ni) begin
+        holds_q <= '0;
+      end else begin
+        if (commit_i.result) holds_q[read_q] <= 1'b0;
+        if (take_o) holds_q[write_q] <= 1'b1;
+      end
+    end
+
+    always_comb begin : find_results
+      keeps_evicted_o = '0;
+      if (back_invalidates_i) begin
+        for (int unsigned r = 0; r < ENTRIES; r++) begin
+          if (holds_q[r] && code_q[r] != LookupMiss && tag_q[r] == back_invalidated_i) begin
+            keeps_evicted_o[index_t'(entry_q[r])] = 1'b1;
+          end
+        end
+      end
+    end
+  end else begin : gen_not_inclusive
+    logic unused_eviction;
+    assign unused_eviction = ^{evicts, evicted, back_invalidates_i, back_invalidated_i};
+    assign evicts_o = 1'b0;
+    assign evicted_o = '0;
+    assign keeps_evicted_o = '0;
   end
 
 `ifndef SYNTHESIS

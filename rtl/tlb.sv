@@ -1,43 +1,50 @@
-// One TLB array: the entries of one page size of one level.
+// One TLB array.
 //
-// Contract: sections 4.1, 4.4 (entries, matching), 7.3 (fill), 8.5 (drop), 9 (invalidation), 10
-// (monitor). SDM: 4.10.2 (what an entry holds, global pages). Counterpart: src/model/tlb.rs.
+// Contract: sections 2.1 (where a page stands), 4.1, 4.4 (entries, matching), 7.5 (fill), 8.5 (drop), 9
+// (invalidation), 10 (monitor). SDM: 4.10.2 (what an entry holds, global pages). Counterpart:
+// src/model/tlb.rs.
 //
-// At most one operation performs in a cycle, on one row, but that with two channels two look-ups may
-// perform at once: the second channel does nothing else. All operations ask the same question of every
-// way of the row: is it valid and concerned, by page number, PCID and global bit? What differs is
-// the rule: a look-up wants an entry that serves the address, a fill those that conflict, an
-// invalidation those that it removes. The matching is evaluated only when something performs.
+// An array holds pages of one to three sizes, and a page stands in one row for each of them: its
+// *places* (mmu_pkg.sv). Where reads and writes share the pages of a size among other arrays, there is
+// a place for each of the two. The places of an array are constants; that of one size has one.
 //
-// A page of 4 MiB is kept as the lower one of its two pages of 2 MiB, and what is asked for is
-// brought to that form once, so that the ways are compared as ever.
+// At most one operation performs in a cycle, in the rows of the page, or in the row of a sweep; but
+// with two channels two look-ups may perform at once: the second channel does nothing else. All
+// operations ask the same question of every way of a row: is it valid and concerned, by kept size,
+// page number, PCID and global bit? What differs is the rule: a look-up wants an entry that serves
+// the address, a fill those that conflict, an invalidation those that it removes. The matching is
+// evaluated only when something performs.
 //
 // The memories have no reset. The reset sweep initialises them row by row.
 
 module tlb
   import mmu_pkg::*;
 #(
-    /// Sets: a power of two, 1 to 4096.
-    parameter int unsigned SETS      = 16,
-    /// Ways, 1 to 64.
-    parameter int unsigned WAYS      = 4,
-    /// Page size of all entries: 0 = 4 KiB, 1 = 2 MiB (in 32-bit paging 4 MiB), 2 = 1 GiB.
-    parameter int unsigned PAGE_SIZE = 0,
+    /// Shapes of the arrays of the level.
+    parameter shapes_t     ARRAYS    = '0,
+    /// Number of this one.
+    parameter int unsigned ARRAY     = 0,
+    /// The machine keeps pieces of pages, and invalidates them by the page.
+    parameter bit          FRACTURES = 1'b0,
     /// Look-ups in one cycle at most: 1 or 2.
     parameter int unsigned CHANNELS  = 1
 ) (
     /// Clock.
     input  logic        clk_i,
-    /// Synchronous reset, active low: only arms the assertions.
+    /// Synchronous reset, active low.
     input  logic        rst_ni,
     // From control.
-    /// 32-bit paging: an array of 2 MiB pages holds 4 MiB pages. It is empty when this changes.
+    /// 32-bit paging: pages of 4 MiB in place of 2 MiB. The array is empty when this changes.
     input  logic        two_level_i,
     // From the level: what performs in this cycle.
     /// Operation; of a channel but the first none, or a look-up.
     input  tlb_op_e     op_i   [CHANNELS],
     /// Which entries it concerns.
     input  match_rule_t rule_i,
+    /// By page: of which kept sizes.
+    input  sizes_t      sizes_i,
+    /// By page: where it stands for which kinds of requests.
+    input  logic [1:0]  kinds_i[CHANNELS],
     /// Page number and PCID that it is about; of a fill the new tag.
     input  tlb_tag_t    tag_i  [CHANNELS],
     /// Row of an operation that is not by page. An array without such a row does nothing.
@@ -49,10 +56,13 @@ module tlb
     // To the level: what a look-up found.
     /// A way matches.
     output logic        hit_o  [CHANNELS],
-    /// Tag of the matching entry, else 0.
+    /// Tag of the matching entry, of several that of the smallest kept size, else 0.
     output tlb_tag_t    tag_o  [CHANNELS],
     /// Data of the matching entry, else 0.
     output tlb_data_t   data_o [CHANNELS],
+    // To the inclusion.
+    /// A fill takes the victim of a full set. What that held is on the monitor.
+    output logic        evicts_o,
     // To the monitor: what performs in this cycle.
     /// Fill, or an invalidation that removes something.
     output logic [1:0]  mon_op_o,
@@ -72,18 +82,28 @@ module tlb
     output logic [63:0] mon_victim_data_o
 );
 
-  localparam int unsigned RowWidth = SETS > 1 ? $clog2(SETS) : 1;
-  localparam int unsigned WayWidth = WAYS > 1 ? $clog2(WAYS) : 1;
-  /// Low bits of the page number and of the frame that lie inside a page, and are not kept.
-  localparam int unsigned Shift = IndexBits * PAGE_SIZE;
+  localparam shape_t Shape = ARRAYS[ARRAY];
+  localparam int unsigned Sets = 32'(Shape.sets);
+  localparam int unsigned Ways = 32'(Shape.ways);
+  localparam int unsigned RowWidth = Sets > 1 ? $clog2(Sets) : 1;
+  localparam int unsigned WayWidth = Ways > 1 ? $clog2(Ways) : 1;
+  localparam places_t Places = places_of(ARRAYS, ARRAY);
+  localparam int unsigned PlaceCount = count_places(Places);
+  /// The entries may be of several kept sizes.
+  localparam bit IsMixed = (Shape.sizes & (Shape.sizes - 3'd1)) != '0;
+  /// Low bits of the page number and of the frame that lie inside the smallest page, and are not kept.
+  localparam int unsigned Shift = Shape.sizes[0] ? 0 : Shape.sizes[1] ? IndexBits : 2 * IndexBits;
   localparam int unsigned PageWidth = $bits(page_number_t) - Shift;
   localparam int unsigned FrameWidth = $bits(frame_t) - Shift;
 
-  typedef logic [WAYS-1:0] mask_t;
+  typedef logic [Ways-1:0] mask_t;
   typedef logic [WayWidth-1:0] way_t;
+  typedef logic [RowWidth-1:0] array_row_t;
 
   /// What is kept of a tag.
   typedef struct packed {
+    page_size_e           page_size;
+    page_size_e           kept_size;
     logic                 global_page;
     pcid_t                pcid;
     logic [PageWidth-1:0] page;
@@ -98,12 +118,14 @@ module tlb
     logic [FrameWidth-1:0] frame;
   } kept_data_t;
 
-  mask_t      valid_q[SETS];
-  kept_tag_t  tag_q  [SETS] [WAYS];
-  kept_data_t data_q [SETS] [WAYS];
+  mask_t      valid_q[Sets];
+  kept_tag_t  tag_q  [Sets] [Ways];
+  kept_data_t data_q [Sets] [Ways];
 
   function automatic tlb_tag_t whole_tag(kept_tag_t tag);
     return '{
+        page_size: tag.page_size,
+        kept_size: tag.kept_size,
         global_page: tag.global_page,
         pcid: tag.pcid,
         page_number: page_number_t'(tag.page) << Shift
@@ -120,54 +142,89 @@ module tlb
     };
   endfunction
 
+  /// Page number without the bits inside a page of the size of that bit.
+  function automatic page_number_t number_of(page_number_t page, logic [1:0] size,
+                                             logic two_level);
+    page_number_t number;
+    number = (page >> (IndexBits * 32'(size))) << (IndexBits * 32'(size));
+    if (size == 2'd1 && two_level) number[IndexBits] = 1'b0;
+    return number;
+  endfunction
+
+  /// The pages of that size, counted from address 0.
+  function automatic page_number_t count_of(page_number_t page, logic [1:0] size, logic two_level);
+    return page >> (IndexBits * 32'(size) + 32'(size == 2'd1 && two_level));
+  endfunction
+
+  function automatic array_row_t row_of(page_number_t count, logic [2:0] arrays);
+    page_number_t shared;
+    shared = count / page_number_t'(arrays);
+    if ((Sets & (Sets - 1)) == 0) return array_row_t'(shared) & array_row_t'(Sets - 1);
+    return array_row_t'(shared % page_number_t'(Sets));
+  endfunction
+
   function automatic logic is_concerned(kept_tag_t held, match_rule_t rule,
-                                        logic [PageWidth-1:0] page, pcid_t pcid);
-    if (rule.by_page && held.page != page) return 1'b0;
+                                        logic [PageWidth-1:0] page, page_size_e kept_size,
+                                        pcid_t pcid);
+    if (rule.by_page) begin
+      if (held.page != page) return 1'b0;
+      if (IsMixed && held.kept_size != kept_size) return 1'b0;
+    end
+    if (FRACTURES && rule.by_whole_page &&
+        ((page_number_t'(held.page) ^ page_number_t'(page)) & ~(bits_inside(held.page_size) >> Shift))
+        != '0) begin
+      return 1'b0;
+    end
     if (held.global_page) return rule.globals;
-    return rule.any_pcid || held.pcid == pcid;
+    return rule.any_pcid || (!rule.only_globals && held.pcid == pcid);
   endfunction
 
   // ---------------------------------------------------------------------------------------------
-  // Row and ways that the operation concerns
+  // Rows and ways that the operation concerns, one element a place. A sweep uses the first.
   // ---------------------------------------------------------------------------------------------
 
-  typedef logic [RowWidth-1:0] array_row_t;
-
-  array_row_t row      [CHANNELS];
-  logic       performs [CHANNELS];
-  kept_tag_t  wanted   [CHANNELS];
-  mask_t      valid    [CHANNELS];
-  mask_t      concerned[CHANNELS];
+  logic                 performs [CHANNELS][PlaceCount];
+  array_row_t           row      [CHANNELS][PlaceCount];
+  logic [PageWidth-1:0] page     [CHANNELS][PlaceCount];
+  mask_t                valid    [CHANNELS][PlaceCount];
+  mask_t                concerned[CHANNELS][PlaceCount];
   /// The concerned way of the lowest number.
-  way_t       first_concerned[CHANNELS];
+  way_t                 first_concerned[CHANNELS][PlaceCount];
 
   always_comb begin : match_ways
+    page_number_t count;
+    count = '0;
     for (int unsigned c = 0; c < CHANNELS; c++) begin
-      row[c] = '0;
-      performs[c] = 1'b0;
-      wanted[c] = '0;
-      valid[c] = '0;
-      concerned[c] = '0;
-      first_concerned[c] = '0;
-      if (op_i[c] != TlbNone) begin
-        performs[c] = rule_i.by_page || 32'(row_i) < SETS;
-        row[c] = rule_i.by_page ? tag_i[c].page_number[Shift+:RowWidth] : row_i[RowWidth-1:0];
-        wanted[c].global_page = tag_i[c].global_page;
-        wanted[c].pcid = tag_i[c].pcid;
-        wanted[c].page = tag_i[c].page_number[44:Shift];
-        if (PAGE_SIZE == 32'(Size2M) && two_level_i) begin
-          if (rule_i.by_page) row[c] = tag_i[c].page_number[Shift+1+:RowWidth];
-          wanted[c].page[0] = 1'b0;
-        end
-        row[c] &= RowWidth'(SETS - 1);
-        // What the memory holds before its initialisation does not matter.
-        if (performs[c] && op_i[c] != TlbInitialise) begin
-          valid[c] = valid_q[row[c]];
-          for (int unsigned w = 0; w < WAYS; w++) begin
-            if (valid[c][w] && is_concerned(tag_q[row[c]][w], rule_i, wanted[c].page,
-                                            wanted[c].pcid)) begin
-              if (concerned[c] == '0) first_concerned[c] = way_t'(w);
-              concerned[c][w] = 1'b1;
+      for (int unsigned p = 0; p < PlaceCount; p++) begin
+        performs[c][p] = 1'b0;
+        row[c][p] = '0;
+        page[c][p] = '0;
+        valid[c][p] = '0;
+        concerned[c][p] = '0;
+        first_concerned[c][p] = '0;
+        if (op_i[c] != TlbNone) begin
+          if (rule_i.by_page) begin
+            count = count_of(tag_i[c].page_number, Places[p].size, two_level_i);
+            performs[c][p] = sizes_i[Places[p].size] && (kinds_i[c] & Places[p].kinds) != '0 &&
+                count % page_number_t'(Places[p].arrays) == page_number_t'(Places[p].number);
+            row[c][p] = row_of(count, Places[p].arrays);
+            page[c][p] = PageWidth'(
+                number_of(tag_i[c].page_number, Places[p].size, two_level_i) >> Shift);
+          end else begin
+            performs[c][p] = p == 0 && 32'(row_i) < Sets;
+            row[c][p] = row_i[RowWidth-1:0];
+            page[c][p] = PageWidth'(tag_i[c].page_number >> Shift);
+          end
+          // What the memory holds before its initialisation does not matter.
+          if (performs[c][p] && op_i[c] != TlbInitialise) begin
+            valid[c][p] = valid_q[row[c][p]];
+            for (int unsigned w = 0; w < Ways; w++) begin
+              if (valid[c][p][w] && is_concerned(tag_q[row[c][p]][w], rule_i, page[c][p],
+                                                 bit_size(Places[p].size, two_level_i),
+                                                 tag_i[c].pcid)) begin
+                if (concerned[c][p] == '0) first_concerned[c][p] = way_t'(w);
+                concerned[c][p][w] = 1'b1;
+              end
             end
           end
         end
@@ -176,88 +233,159 @@ module tlb
   end
 
   // ---------------------------------------------------------------------------------------------
-  // Look-up
+  // Look-up: of the places with a match the first, which is that of the smallest size
   // ---------------------------------------------------------------------------------------------
+
+  array_row_t found_row[CHANNELS];
+  way_t       found_way[CHANNELS];
 
   always_comb begin : look_up
     for (int unsigned c = 0; c < CHANNELS; c++) begin
       hit_o[c]  = 1'b0;
+      found_row[c] = '0;
+      found_way[c] = '0;
       tag_o[c]  = '0;
       data_o[c] = '0;
-      if (op_i[c] == TlbLookup && concerned[c] != '0) begin
-        hit_o[c]  = 1'b1;
-        tag_o[c]  = whole_tag(tag_q[row[c]][first_concerned[c]]);
-        data_o[c] = whole_data(data_q[row[c]][first_concerned[c]]);
+      if (op_i[c] == TlbLookup) begin
+        for (int unsigned p = PlaceCount; p > 0; p--) begin
+          if (concerned[c][p-1] != '0) begin
+            hit_o[c] = 1'b1;
+            found_row[c] = row[c][p-1];
+            found_way[c] = first_concerned[c][p-1];
+          end
+        end
+        if (hit_o[c]) begin
+          tag_o[c]  = whole_tag(tag_q[found_row[c]][found_way[c]]);
+          data_o[c] = whole_data(data_q[found_row[c]][found_way[c]]);
+        end
       end
     end
   end
 
   // ---------------------------------------------------------------------------------------------
-  // Fill: the lowest way in conflict, else the lowest that is free, else the least recently used
+  // Fill: the lowest way in conflict, else the lowest that is free, else the victim
   // ---------------------------------------------------------------------------------------------
 
-  logic  fills;
-  way_t  oldest;
-  way_t  target;
-  mask_t target_mask;
+  logic       fills;
+  logic       evicts;
+  array_row_t fill_row;
+  mask_t      fill_valid;
+  mask_t      conflicting;
+  way_t       first_conflicting;
+  way_t       victim;
+  way_t       target;
+  mask_t      target_mask;
   /// What these ways held is lost.
-  mask_t replaced;
+  mask_t      replaced;
 
-  assign fills = op_i[0] == TlbFill;
+  // Of one kept size, and for one kind of request, a page has one place at most.
+  always_comb begin : find_fill
+    fills = 1'b0;
+    fill_row = '0;
+    fill_valid = '0;
+    conflicting = '0;
+    first_conflicting = '0;
+    if (op_i[0] == TlbFill) begin
+      for (int unsigned p = 0; p < PlaceCount; p++) begin
+        if (performs[0][p]) begin
+          fills = 1'b1;
+          fill_row = row[0][p];
+          fill_valid = valid[0][p];
+          conflicting = concerned[0][p];
+          first_conflicting = first_concerned[0][p];
+        end
+      end
+    end
+  end
 
   always_comb begin : choose_target
     target = '0;
     target_mask = '0;
     replaced = '0;
+    evicts = 1'b0;
     if (fills) begin
-      if (concerned[0] != '0) target = first_concerned[0];
-      else if (&valid[0]) target = oldest;
-      else begin
-        for (int unsigned w = WAYS; w > 0; w--) if (!valid[0][w-1]) target = way_t'(w - 1);
+      if (conflicting != '0) begin
+        target = first_conflicting;
+      end else if (&fill_valid) begin
+        target = victim;
+        evicts = 1'b1;
+      end else begin
+        for (int unsigned w = Ways; w > 0; w--) if (!fill_valid[w-1]) target = way_t'(w - 1);
       end
       target_mask = mask_t'(1) << target;
-      replaced = concerned[0] | (valid[0] & target_mask);
+      replaced = conflicting | (fill_valid & target_mask);
     end
   end
 
-  logic touches[CHANNELS];
-  way_t touched_way[CHANNELS];
+  assign evicts_o = evicts;
+
+  array_row_t order_row[CHANNELS];
+  logic       touches[CHANNELS];
+  way_t       touched_way[CHANNELS];
 
   always_comb begin : choose_touches
+    order_row = found_row;
     touches = touch_i;
-    touched_way = first_concerned;
+    touched_way = found_way;
     if (fills) begin
+      order_row[0] = fill_row;
       touches[0] = 1'b1;
       touched_way[0] = target;
+    end else if (op_i[0] == TlbInitialise) begin
+      order_row[0] = row[0][0];
     end
   end
 
-  lru #(
-      .SETS    (SETS),
-      .WAYS    (WAYS),
+  replacement #(
+      .POLICY  (32'(Shape.policy)),
+      .SETS    (Sets),
+      .WAYS    (Ways),
       .CHANNELS(CHANNELS)
-  ) u_lru (
+  ) u_replacement (
       .clk_i,
       .rst_ni,
-      .row_i       (row),
-      .initialise_i(performs[0] && op_i[0] == TlbInitialise),
-      .pick_i      (fills),
+      .row_i       (order_row),
+      .initialise_i(performs[0][0] && op_i[0] == TlbInitialise),
       .touch_i     (touches),
       .way_i       (touched_way),
-      .oldest_o    (oldest)
+      .fill_i      (fills),
+      .evict_i     (evicts),
+      .victim_o    (victim)
   );
 
   // ---------------------------------------------------------------------------------------------
   // Storage
   // ---------------------------------------------------------------------------------------------
 
+  /// Ways of the place's row that an invalidation removes: two places may be one row.
+  mask_t gone[PlaceCount];
+
+  always_comb begin : find_gone
+    for (int unsigned p = 0; p < PlaceCount; p++) begin
+      gone[p] = '0;
+      if (op_i[0] == TlbInvalidate && performs[0][p]) begin
+        for (int unsigned q = 0; q < PlaceCount; q++) begin
+          if (performs[0][q] && row[0][q] == row[0][p]) gone[p] |= concerned[0][q];
+        end
+      end
+    end
+  end
+
   always_ff @(posedge clk_i) begin : entries
-    if (performs[0] && op_i[0] != TlbLookup) begin
-      valid_q[row[0]] <= (valid[0] & ~concerned[0]) | target_mask;
+    for (int unsigned p = 0; p < PlaceCount; p++) begin
+      if (performs[0][p] && op_i[0] != TlbLookup) begin
+        valid_q[row[0][p]] <= (valid[0][p] & ~(fills ? conflicting : gone[p])) | target_mask;
+      end
     end
     if (fills) begin
-      tag_q[row[0]][target] <= wanted[0];
-      data_q[row[0]][target] <= '{
+      tag_q[fill_row][target] <= '{
+          page_size: tag_i[0].page_size,
+          kept_size: tag_i[0].kept_size,
+          global_page: tag_i[0].global_page,
+          pcid: tag_i[0].pcid,
+          page: tag_i[0].page_number[44:Shift]
+      };
+      data_q[fill_row][target] <= '{
           memory_type: data_i.memory_type,
           key: data_i.key,
           dirty: data_i.dirty,
@@ -268,7 +396,7 @@ module tlb
   end
 
   // ---------------------------------------------------------------------------------------------
-  // Monitor
+  // Monitor: of an invalidation in several rows the first that loses something
   // ---------------------------------------------------------------------------------------------
 
   always_comb begin : monitor
@@ -282,19 +410,23 @@ module tlb
     mon_victim_data_o = '0;
     if (fills) begin
       mon_op_o = ArrayFill;
-      mon_set_o = row_t'(row[0]);
+      mon_set_o = row_t'(fill_row);
       mon_way_o = 6'(target);
       mon_removed_o = ways_t'(replaced);
       mon_tag_o = 64'(tag_i[0]);
       mon_data_o = 64'(data_i);
-      if (valid[0][target]) begin
-        mon_victim_tag_o  = 64'(whole_tag(tag_q[row[0]][target]));
-        mon_victim_data_o = 64'(whole_data(data_q[row[0]][target]));
+      if (fill_valid[target]) begin
+        mon_victim_tag_o  = 64'(whole_tag(tag_q[fill_row][target]));
+        mon_victim_data_o = 64'(whole_data(data_q[fill_row][target]));
       end
-    end else if (op_i[0] == TlbInvalidate && concerned[0] != '0) begin
-      mon_op_o = ArrayInvalidate;
-      mon_set_o = row_t'(row[0]);
-      mon_removed_o = ways_t'(concerned[0]);
+    end else if (op_i[0] == TlbInvalidate) begin
+      for (int unsigned p = PlaceCount; p > 0; p--) begin
+        if (gone[p-1] != '0) begin
+          mon_op_o = ArrayInvalidate;
+          mon_set_o = row_t'(row[0][p-1]);
+          mon_removed_o = ways_t'(gone[p-1]);
+        end
+      end
     end
   end
 
@@ -307,12 +439,14 @@ module tlb
           assert (op_i[c] == TlbLookup && hit_o[c])
           else $error("a way is touched without a look-up that matched");
         end
-        if (op_i[c] == TlbLookup) begin
-          at_most_one_way_matches_a_look_up :
-          assert ((concerned[c] & (concerned[c] - mask_t'(1))) == '0)
-          else begin
-            $error("ways %h of set %0d match page %h at once", concerned[c], row[c],
-                   tag_i[c].page_number);
+        for (int unsigned p = 0; p < PlaceCount; p++) begin
+          if (op_i[c] == TlbLookup) begin
+            at_most_one_way_matches_a_look_up :
+            assert ((concerned[c][p] & (concerned[c][p] - mask_t'(1))) == '0)
+            else begin
+              $error("ways %h of set %0d match page %h at once", concerned[c][p], row[c][p],
+                     tag_i[c].page_number);
+            end
           end
         end
         if (c > 0) begin
@@ -323,14 +457,14 @@ module tlb
       end
     end
     if (rst_ni && fills) begin
-      a_filled_entry_is_aligned_to_its_page_size :
-      assert (tag_i[0] == whole_tag(wanted[0]) &&
-              data_i.frame == (data_i.frame >> Shift) << Shift &&
-              !(PAGE_SIZE == 32'(Size2M) && two_level_i && data_i.frame[Shift]))
+      a_filled_entry_is_aligned_to_its_kept_size :
+      assert (page_of(tag_i[0].page_number, tag_i[0].kept_size) == tag_i[0].page_number &&
+              (data_i.frame & frame_t'(bits_inside(tag_i[0].kept_size))) == '0)
       else $error("tag %h or frame %h has bits inside the page", tag_i[0], data_i.frame);
 
-      an_array_of_1_gib_pages_is_not_filled_in_32_bit_paging :
-      assert (!(PAGE_SIZE == 32'(Size1G) && two_level_i))
+      an_array_is_filled_with_a_size_that_it_holds :
+      assert (Shape.sizes[size_bit(tag_i[0].kept_size)] && sizes_i[size_bit(tag_i[0].kept_size)] &&
+              (tag_i[0].kept_size == Size4K || (tag_i[0].kept_size == Size4M) == two_level_i))
       else $error("tag %h is filled", tag_i[0]);
     end
   end

@@ -7,21 +7,17 @@ module walkers
   import mmu_pkg::*;
 #(
     /// Page walkers, 1 to 4.
-    parameter int unsigned WALKERS           = 2,
+    parameter int unsigned WALKERS      = 2,
+    /// Of the entries that wait: 0 the next in cyclic order, 1 the one that waits longest.
+    parameter int unsigned WALKER_ORDER = 0,
     /// Entries of the miss queue, 1 to 16.
-    parameter int unsigned ENTRIES           = 8,
+    parameter int unsigned ENTRIES      = 8,
     /// Physical address bits, 36 to 52.
-    parameter int unsigned MAXPHYADDR        = 46,
+    parameter int unsigned MAXPHYADDR   = 46,
     /// 1 GiB pages are supported.
-    parameter int unsigned PAGE_1G           = 1,
-    /// Entries of the cache of PDEs.
-    parameter int unsigned PSC_PDE_ENTRIES   = 32,
-    /// Entries of the cache of PDPTEs.
-    parameter int unsigned PSC_PDPTE_ENTRIES = 8,
-    /// Entries of the cache of PML4Es.
-    parameter int unsigned PSC_PML4E_ENTRIES = 4,
-    /// Entries of the cache of PML5Es.
-    parameter int unsigned PSC_PML5E_ENTRIES = 2
+    parameter int unsigned PAGE_1G      = 1,
+    /// Shapes of the paging-structure caches.
+    parameter shapes_t     CACHES       = '0
 ) (
     /// Clock.
     input  logic               clk_i,
@@ -125,9 +121,11 @@ module walkers
     output logic [31:0]        mon_walker_o        [WALKERS],
     /// Fill, or an invalidation that removes something, one element a cache.
     output logic [1:0]         mon_psc_op_o        [PscLevels],
-    /// Entry that is filled.
+    /// Set.
+    output logic [5:0]         mon_psc_set_o       [PscLevels],
+    /// Way that is filled.
     output logic [5:0]         mon_psc_way_o       [PscLevels],
-    /// Entries that lose what they held.
+    /// Ways that lose what they held.
     output ways_t              mon_psc_removed_o   [PscLevels],
     /// Tag of the new entry.
     output logic [63:0]        mon_psc_tag_o       [PscLevels],
@@ -148,7 +146,7 @@ module walkers
   assign unused_commit = ^{commit_i, commit_page_i};
 
   // ---------------------------------------------------------------------------------------------
-  // IDLE: the lowest idle walker takes the first entry in cyclic order, or else the prefetch
+  // IDLE: the lowest idle walker takes the entry whose turn it is, or else the prefetch
   // ---------------------------------------------------------------------------------------------
 
   walkers_t              idle;
@@ -159,16 +157,29 @@ module walkers
   access_t               taken_access;
   logic                  taken_from_cr3;
 
-  arbiter #(
-      .COUNT(ENTRIES)
-  ) u_arbiter (
-      .clk_i,
-      .rst_ni,
-      .request_i(idle != '0 ? wants_walk_i : '0),
-      .take_i   (take_o),
-      .valid_o  (take_o),
-      .index_o  (chosen)
-  );
+  if (WALKER_ORDER == 0) begin : gen_cyclic
+    arbiter #(
+        .COUNT(ENTRIES)
+    ) u_arbiter (
+        .clk_i,
+        .rst_ni,
+        .request_i(idle != '0 ? wants_walk_i : '0),
+        .take_i   (take_o),
+        .valid_o  (take_o),
+        .index_o  (chosen)
+    );
+  end else begin : gen_oldest
+    oldest #(
+        .COUNT(ENTRIES)
+    ) u_oldest (
+        .clk_i,
+        .rst_ni,
+        .waits_i(wants_walk_i),
+        .take_i (idle != '0),
+        .valid_o(take_o),
+        .index_o(chosen)
+    );
+  end
 
   assign entry_o = entry_t'(chosen);
   assign prefetch_take_o = prefetch_wants_i && !busy_i && !commit_i.drop && wants_walk_i == '0 &&
@@ -300,10 +311,7 @@ module walkers
   end
 
   psc_group #(
-      .PDE_ENTRIES  (PSC_PDE_ENTRIES),
-      .PDPTE_ENTRIES(PSC_PDPTE_ENTRIES),
-      .PML4E_ENTRIES(PSC_PML4E_ENTRIES),
-      .PML5E_ENTRIES(PSC_PML5E_ENTRIES)
+      .CACHES(CACHES)
   ) u_psc_group (
       .clk_i,
       .rst_ni,
@@ -322,6 +330,7 @@ module walkers
       .invalidate_all_i (psc_invalidate_all_i),
       .invalidate_pcid_i(psc_invalidate_pcid_i),
       .mon_op_o         (mon_psc_op_o),
+      .mon_set_o        (mon_psc_set_o),
       .mon_way_o        (mon_psc_way_o),
       .mon_removed_o    (mon_psc_removed_o),
       .mon_tag_o        (mon_psc_tag_o),

@@ -1,49 +1,55 @@
-// Least-recently-used order of the ways of every set of an array.
+// Replacement by least recent use.
 //
-// Contract: section 1.6. Counterpart: src/model/recency.rs.
+// Contract: section 1.6, policy 0. Counterpart: src/model/replacement.rs.
 //
 // Each way of a set has a rank, 0 the most recent; the ranks of a set are a permutation. The set is
-// one packed row, and one row is written a cycle. The memory has no reset: `initialise_i` writes
-// the first ranks, row by row (a TLB array during the reset sweep, a paging-structure cache, which
-// has one row, while reset is active).
+// one packed row, and one row is written a cycle. The memory of a TLB array has no reset:
+// `initialise_i` writes the first ranks, row by row, during the reset sweep.
 //
 // With two channels two ways are touched in one cycle, that of channel 0 first.
 
-module lru #(
+module policy_lru #(
     /// Sets.
-    parameter int unsigned SETS = 1,
+    parameter int unsigned SETS     = 1,
     /// Ways, at least 1.
-    parameter int unsigned WAYS = 8,
+    parameter int unsigned WAYS     = 8,
     /// Ways touched in one cycle at most: 1 or 2.
     parameter int unsigned CHANNELS = 1,
+    /// The state of all rows is reset at once; else row by row, by `initialise_i`.
+    parameter bit          RESETS   = 1'b0,
     /// Bits of a set's number.
     localparam int unsigned RowWidth = SETS > 1 ? $clog2(SETS) : 1,
-    /// Bits of a way's number, and of a rank.
+    /// Bits of a way's number.
     localparam int unsigned WayWidth = WAYS > 1 ? $clog2(WAYS) : 1
 ) (
     /// Clock.
     input  logic                clk_i,
-    /// Synchronous reset, active low: only arms the assertions.
+    /// Synchronous reset, active low.
     input  logic                rst_ni,
-    // From the array that the order belongs to.
+    // From and to the array (see replacement.sv).
     /// Row that performs in this cycle.
     input  logic [RowWidth-1:0] row_i  [CHANNELS],
-    /// The row of channel 0 gets its first ranks: way i has rank i.
+    /// The row of channel 0 gets its first state.
     input  logic                initialise_i,
-    /// That row's way of the greatest rank is wanted.
-    input  logic                pick_i,
     /// The way is touched.
     input  logic                touch_i[CHANNELS],
     /// Way that is touched.
     input  logic [WayWidth-1:0] way_i  [CHANNELS],
-    // To the array that the order belongs to.
-    /// With `pick_i` the way of the greatest rank, else 0.
-    output logic [WayWidth-1:0] oldest_o
+    /// A fill performs in channel 0: its row's victim is wanted, and the touch is its own.
+    input  logic                fill_i,
+    /// The victim is what it fills.
+    input  logic                evict_i,
+    /// With `fill_i` the victim, else 0.
+    output logic [WayWidth-1:0] victim_o
 );
 
   typedef logic [WAYS-1:0][WayWidth-1:0] ranks_t;
 
   ranks_t rank_q[SETS];
+
+  // What counts is the touch, and not what it is for.
+  logic unused_inputs;
+  assign unused_inputs = ^{evict_i, initialise_i, rst_ni};
 
   function automatic ranks_t first_ranks();
     ranks_t ranks;
@@ -64,10 +70,10 @@ module lru #(
   endfunction
 
   always_comb begin : find_oldest
-    oldest_o = '0;
-    if (pick_i) begin
+    victim_o = '0;
+    if (fill_i) begin
       for (int unsigned w = 0; w < WAYS; w++) begin
-        if (rank_q[row_i[0]][w] == WayWidth'(WAYS - 1)) oldest_o = WayWidth'(w);
+        if (rank_q[row_i[0]][w] == WayWidth'(WAYS - 1)) victim_o = WayWidth'(w);
       end
     end
   end
@@ -82,7 +88,12 @@ module lru #(
     end
   end
 
-  if (CHANNELS == 1) begin : gen_one
+  if (RESETS) begin : gen_reset
+    always_ff @(posedge clk_i) begin : order
+      if (!rst_ni) rank_q <= '{default: first_ranks()};
+      else if (moves[0]) rank_q[row_i[0]] <= touched(rank_q[row_i[0]], way_i[0]);
+    end
+  end else if (CHANNELS == 1) begin : gen_one
     always_ff @(posedge clk_i) begin : order
       if (initialise_i) rank_q[row_i[0]] <= first_ranks();
       else if (moves[0]) rank_q[row_i[0]] <= touched(rank_q[row_i[0]], way_i[0]);
