@@ -138,7 +138,7 @@ impl Mmu {
             let result_at = to_walk_at + 1 + self.spec.hit_cycles[STLB];
             self.commit_order.choose(self.spec.walkers);
             if found.code < LOOKUP_MISS {
-                self.fill_array(level, found.size, found.entry, &mut Unseen);
+                self.fill_level(level, request, found.size, found.entry, &mut Unseen);
                 let response = Response::translated(request, found.size, found.entry);
                 return Alone {
                     stlb: found.code,

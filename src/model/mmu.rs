@@ -12,8 +12,11 @@ use super::control::{Control, ControlState};
 use super::cyclic::Cyclic;
 use super::memory_port::MemoryPort;
 use super::miss_queue::{MissQueue, MissState, States};
-use super::mmu_pkg::{Inputs, MAX_PORTS, MAX_WALKERS, MemoryIn, Outputs, PREFETCH_ENTRY};
+use super::mmu_pkg::{
+    Inputs, MAX_PORTS, MAX_WALKERS, MemoryIn, Outputs, PREFETCH_ENTRY, TLB_ARRAYS,
+};
 use super::monitor::Sink;
+use super::places::AllPlaces;
 use super::port::{Port, Request, Response};
 use super::prefetch::{Prefetch, PrefetchState};
 use super::psc::PscCaches;
@@ -33,8 +36,10 @@ pub struct Mmu {
     /// The number of this cycle; 0 is the first out of reset.
     pub(super) now: u64,
     pub(super) ports: [Port; MAX_PORTS],
-    /// ITLB, DTLB, STLB: each an array for every page size, some of them absent.
-    pub(super) tlb: [[TlbArray; 3]; 3],
+    /// The arrays, by the contract's numbers, some of them absent.
+    pub(super) tlb: [TlbArray; TLB_ARRAYS],
+    /// Where pages stand in them in the mode.
+    pub(super) places: AllPlaces,
     pub(super) psc: PscCaches,
     pub(super) miss_queue: MissQueue,
     /// Those that the machine does not have stay idle.
@@ -89,21 +94,21 @@ impl Mmu {
     /// A machine in the reset state. `config` must be valid.
     pub fn new(config: &Config) -> Self {
         let spec = Spec::new(config);
-        let tlb = std::array::from_fn(|level| {
-            crate::arch::PageSize::ARRAYS
-                .map(|size| TlbArray::new(size, spec.arrays[3 * level + size.array_index()]))
-        });
+        let control = Control::new(&spec.capabilities);
         Self {
             now: 0,
             ports: std::array::from_fn(|_| Port::new()),
-            tlb,
-            psc: PscCaches::new(spec.psc.map(|cache| cache.entries())),
+            tlb: spec
+                .arrays
+                .map(|array| TlbArray::new(array, spec.fractures)),
+            places: AllPlaces::new(&spec.arrays, control.mode()),
+            psc: PscCaches::new(&spec.psc),
             miss_queue: MissQueue::new(spec.miss_queue_entries),
             walkers: [Walker::IDLE; MAX_WALKERS],
             commit_order: Cyclic::new(spec.walkers + 1),
             memory_port: MemoryPort::new(spec.walkers),
             prefetch: Prefetch::FREE,
-            control: Control::new(&spec.capabilities),
+            control,
             statistics: Statistics::new(config),
             recent: Recents::new(&spec.arrays),
             spec,
@@ -312,7 +317,7 @@ impl Mmu {
     fn reset(&mut self) {
         self.now = 0;
         self.ports = std::array::from_fn(|_| Port::new());
-        for array in self.tlb.iter_mut().flatten() {
+        for array in &mut self.tlb {
             array.reset();
         }
         self.psc.reset();

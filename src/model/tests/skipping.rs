@@ -264,7 +264,7 @@ impl Crowd {
                 pushes_to = Some(entry(*number).port);
             }
         }
-        let filled = |level: usize| (0..3).any(|size| monitor.tlb[3 * level + size].op == 1);
+        let filled = |level: usize| (0..4).any(|n| monitor.tlb[4 * level + n].op == 1);
         // Who is looked up in the first level.
         let free = before.miss_queue.states().of(Free).count_ones();
         let taken = |port: &usize| {
@@ -305,7 +305,7 @@ impl Crowd {
     /// What the figures imply of the number of valid entries is so.
     fn check_occupancy(&self) -> Result<(), TestCaseError> {
         let statistics = self.mmu.statistics();
-        for (number, array) in self.mmu.tlb.iter().flatten().enumerate() {
+        for (number, array) in self.mmu.tlb.iter().enumerate() {
             prop_assert_eq!(statistics.tlb_occupancy(number), array.occupancy());
         }
         for cache in 0..4 {
