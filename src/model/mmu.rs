@@ -23,7 +23,7 @@ use super::psc::PscCaches;
 use super::recents::Recents;
 use super::spec::Spec;
 use super::statistics::Statistics;
-use super::tlb::TlbArray;
+use super::tlb::{TlbArray, TlbEntry};
 use super::walker::{WalkState, Walker};
 
 /// The cycle model of the machine.
@@ -48,6 +48,8 @@ pub struct Mmu {
     pub(super) commit_order: Cyclic,
     pub(super) memory_port: MemoryPort,
     pub(super) prefetch: Prefetch,
+    /// What left the STLB and is yet to leave the first level (contract 7.6).
+    pub(super) evicted: Option<TlbEntry>,
     pub(super) control: Control,
     pub(super) statistics: Statistics,
     pub(super) recent: Recents,
@@ -64,6 +66,8 @@ pub(super) struct Cycle {
     pub control_performs: bool,
     /// Control is busy (contract 9).
     pub busy: bool,
+    /// The back-invalidation of an inclusive STLB performs (contract 7.6).
+    pub back_invalidates: bool,
     /// What commits (contract 7.4).
     pub commit: Option<Commit>,
     /// A drop performs (contract 8.5).
@@ -108,6 +112,7 @@ impl Mmu {
             commit_order: Cyclic::new(spec.walkers + 1),
             memory_port: MemoryPort::new(spec.walkers),
             prefetch: Prefetch::FREE,
+            evicted: None,
             control,
             statistics: Statistics::new(config),
             recent: Recents::new(&spec.arrays),
@@ -142,6 +147,7 @@ impl Mmu {
         self.look_up_first_levels(&cycle, sink);
         self.look_up_stlb(&cycle, sink);
         self.step_probe(&cycle, sink);
+        self.step_inclusion(&cycle, sink);
         self.perform_commit(&cycle, sink);
         self.grant_walker(&cycle);
         self.step_walkers(&cycle, memory);
@@ -204,6 +210,7 @@ impl Mmu {
             prefetch: self.prefetch,
             control_performs,
             busy: control_performs || self.control.state() == ControlState::Sweep,
+            back_invalidates: false,
             commit: None,
             drop: false,
             done: false,
@@ -213,7 +220,8 @@ impl Mmu {
             grant: None,
             shown: self.shown_walker(),
         };
-        if !cycle.busy {
+        cycle.back_invalidates = !cycle.busy && self.evicted.is_some();
+        if !cycle.busy && !cycle.back_invalidates {
             cycle.commit = self.decide_commit(&cycle.walkers);
             self.decide_effects(&mut cycle);
         }
@@ -230,7 +238,8 @@ impl Mmu {
         }
         let walkers = &cycle.walkers[..self.spec.walkers];
         let walker = walkers.iter().position(|state| *state == WalkState::Idle)?;
-        let entry = self.miss_queue.walk_order.next_of(waiting);
+        let order = self.spec.walker_order;
+        let entry = self.miss_queue.next_to_walk(waiting, order);
         Some((walker, entry.unwrap_or(usize::from(PREFETCH_ENTRY))))
     }
 
@@ -308,6 +317,7 @@ impl Mmu {
         let empty =
             states.of(MissState::Free).count_ones() as usize == self.spec.miss_queue_entries;
         empty
+            && self.evicted.is_none()
             && self.control.state() == ControlState::Idle
             && self.prefetch.state() == PrefetchState::Free
             && (0..self.spec.ports).all(|port| self.port_has_only_hits(port))
@@ -326,6 +336,7 @@ impl Mmu {
         self.commit_order = Cyclic::new(self.spec.walkers + 1);
         self.memory_port = MemoryPort::new(self.spec.walkers);
         self.prefetch = Prefetch::FREE;
+        self.evicted = None;
         self.control = Control::new(&self.spec.capabilities);
         self.enter_mode();
         self.statistics.reset();
@@ -340,7 +351,8 @@ impl Mmu {
         if self.control.in_reset_sweep() {
             return Some(self.spec.sweep_cycles - 1 - self.control.row());
         }
-        if self.control_acts() || self.walkers_act() || self.miss_queue_acts() {
+        let acts = self.control_acts() || self.walkers_act() || self.miss_queue_acts();
+        if acts || self.evicted.is_some() {
             return Some(0);
         }
         let result = self.miss_queue.oldest_result();
@@ -418,11 +430,12 @@ impl Mmu {
         &self.statistics
     }
 
-    /// Whether nothing is in flight: no request outstanding, no prefetch, control idle, the reset sweep over.
+    /// Whether nothing is in flight: no request outstanding, no prefetch, no back-invalidation, control idle, the reset sweep over.
     #[inline]
     pub fn is_at_rest(&self) -> bool {
         self.control.state() == ControlState::Idle
             && self.none_outstanding()
             && self.prefetch.state() == PrefetchState::Free
+            && self.evicted.is_none()
     }
 }

@@ -17,6 +17,7 @@
 //! | `cyclic` | who comes next among several |
 //! | `miss_queue` | requests that missed: entries, merging, who takes one |
 //! | `stlb` | second-level look-up, its results, fills and drops |
+//! | `inclusion` | what leaves the STLB leaves the first level |
 //! | `commit` | which walker, or result of the STLB, performs its end |
 //! | `psc` | paging-structure caches |
 //! | `walker` | one walker |
@@ -42,6 +43,7 @@ mod conservation;
 mod control;
 mod cyclic;
 pub mod front_end;
+mod inclusion;
 pub mod liveness;
 pub mod memory;
 mod memory_port;

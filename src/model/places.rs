@@ -8,7 +8,7 @@
 use crate::arch::{AccessKind, PageSize, PagingMode};
 use crate::config::{ARRAYS_OF_A_LEVEL, ArraySpec, Serves};
 
-use super::mmu_pkg::TLB_ARRAYS;
+use super::mmu_pkg::{LOOKUP_HIT_4K, TLB_ARRAYS};
 use super::tlb::{inner_bits, page_mask};
 
 /// The remainder by a number that is not known before the machine is: 1 to 4096.
@@ -32,12 +32,6 @@ impl Modulo {
             u64::MAX / divisor + 1
         };
         Self { divisor, inverse }
-    }
-
-    /// The divisor.
-    #[inline]
-    pub const fn divisor(self) -> usize {
-        self.divisor as usize
     }
 
     /// Whether the remainder is the low bits of the dividend.
@@ -66,16 +60,18 @@ const fn whole_page_number(page: u64) -> u64 {
 /// Where the pages of one kept size stand at a level.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Place {
-    /// The kept size.
+    /// The kept size, and the code of a hit of it.
     pub size: PageSize,
+    pub hit: u8,
     /// The bits of a page number that count.
     pub page_mask: u64,
     inner_bits: u32,
+    /// There is one array, and a page number's low bits, those of the mask, are its set.
+    simple: bool,
+    set_mask: u64,
     /// The arrays, by the contract's numbers, and how many of them there are.
     arrays: [u8; ARRAYS_OF_A_LEVEL],
     count: u8,
-    /// The array, if there is one, and a page number's low bits are its set.
-    simple: bool,
     sets: [Modulo; ARRAYS_OF_A_LEVEL],
 }
 
@@ -84,7 +80,7 @@ impl Place {
     #[inline]
     pub fn of(&self, page: u64) -> (usize, usize) {
         if self.simple {
-            let set = page >> self.inner_bits & (self.sets[0].divisor - 1);
+            let set = page >> self.inner_bits & self.set_mask;
             return (usize::from(self.arrays[0]), set as usize);
         }
         self.of_many(page)
@@ -119,11 +115,13 @@ impl Places {
     fn new(first: usize, arrays: &[ArraySpec], kind: Serves, mode: PagingMode) -> Self {
         const NOWHERE: Place = Place {
             size: PageSize::Size4K,
+            hit: 0,
             page_mask: 0,
             inner_bits: 0,
+            simple: false,
+            set_mask: 0,
             arrays: [0; ARRAYS_OF_A_LEVEL],
             count: 0,
-            simple: false,
             sets: [Modulo::new(1); ARRAYS_OF_A_LEVEL],
         };
         let mut all = Self {
@@ -135,6 +133,7 @@ impl Places {
         for (index, size) in mode.array_page_sizes().iter().enumerate().take(occurring) {
             let mut place = Place {
                 size: *size,
+                hit: LOOKUP_HIT_4K + index as u8,
                 page_mask: page_mask(*size),
                 inner_bits: inner_bits(*size),
                 ..NOWHERE
@@ -149,6 +148,7 @@ impl Places {
             }
             if place.count > 0 {
                 place.simple = place.count == 1 && place.sets[0].is_mask();
+                place.set_mask = place.sets[0].divisor - 1;
                 all.places[all.len] = place;
                 all.len += 1;
             }

@@ -357,6 +357,11 @@ impl LookUp {
         code: LOOKUP_MISS,
         ..Self::NONE
     };
+
+    /// Whether it matched `entry`.
+    pub fn keeps(&self, entry: TlbEntry) -> bool {
+        self.code != LOOKUP_MISS && self.entry == entry
+    }
 }
 
 impl Mmu {
@@ -397,10 +402,10 @@ impl Mmu {
         for place in self.places.of(level, request.access.kind).all() {
             let page = page & place.page_mask;
             let (array, set) = place.of(page);
-            let size = place.size;
-            if let Some(slot) = self.tlb[array].find(set, Wanted::new(page, size, pcid)) {
-                let entry = self.tlb[array].entry(slot);
-                let code = entry.judge(request, size, self.control.registers());
+            let (tlb, size) = (&self.tlb[array], place.size);
+            if let Some(slot) = tlb.find(set, Wanted::new(page, size, pcid)) {
+                let entry = tlb.entry(slot);
+                let code = entry.judge(request, place.hit, self.control.registers());
                 return Some((LookUp { code, size, entry }, array, slot));
             }
         }
@@ -424,7 +429,7 @@ impl Mmu {
 
     /// Contract 6 for every port.
     pub(super) fn look_up_first_levels(&mut self, cycle: &Cycle, sink: &mut impl Sink) {
-        if cycle.busy || cycle.drop {
+        if cycle.busy || cycle.drop || cycle.back_invalidates {
             return;
         }
         let in_retry = cycle.states.of(MissState::Retry);
@@ -488,7 +493,7 @@ impl Mmu {
             self.ports[port].respond(response);
             self.miss_queue.free(number);
         } else {
-            let entry = MissEntry::missed(port, request, found.code);
+            let entry = MissEntry::missed(port, request, found.code, self.now);
             self.miss_queue.set(number, entry);
         }
         sink.lookup(port, found.code, number, true);

@@ -51,6 +51,7 @@ impl Mmu {
                 number,
                 MissEntry {
                     state: MissState::WalkWait,
+                    waits_since: self.now,
                     from_cr3: entry.found.code == LOOKUP_DENIED,
                     found: LookUp::NONE,
                     result_from: 0,
@@ -87,7 +88,13 @@ impl Mmu {
         };
         let entry = entry.piece(request.va, size, place.size);
         let (number, set) = place.of(entry.page());
-        let Filled { event, .. } = self.tlb[number].fill(set, entry);
+        let Filled { event, evicted } = self.tlb[number].fill(set, entry);
+        if evicted && level == STLB {
+            self.evict(TlbEntry {
+                tag: event.victim_tag,
+                data: event.victim_data,
+            });
+        }
         sink.tlb(number, &event);
         self.statistics.count_tlb_event(number, &event);
     }
@@ -132,7 +139,11 @@ impl Mmu {
     }
 
     /// Reports what entries were removed from the arrays.
-    fn report_removals(&mut self, events: &[ArrayEvent; TLB_ARRAYS], sink: &mut impl Sink) {
+    pub(super) fn report_removals(
+        &mut self,
+        events: &[ArrayEvent; TLB_ARRAYS],
+        sink: &mut impl Sink,
+    ) {
         for (number, event) in events.iter().enumerate() {
             sink.tlb(number, event);
             self.statistics.count_tlb_event(number, event);
@@ -151,10 +162,11 @@ const NO_EVENT: ArrayEvent = ArrayEvent {
     victim_tag: 0,
     victim_data: 0,
 };
-const NO_EVENTS: [ArrayEvent; TLB_ARRAYS] = [NO_EVENT; TLB_ARRAYS];
+/// Nothing happens to any array.
+pub(super) const NO_EVENTS: [ArrayEvent; TLB_ARRAYS] = [NO_EVENT; TLB_ARRAYS];
 
 /// Ways of `set` lost what they held too: the event of an array names the first of its sets that lost something, and the ways of all.
-fn add_removal(event: &mut ArrayEvent, set: usize, removed: u64) {
+pub(super) fn add_removal(event: &mut ArrayEvent, set: usize, removed: u64) {
     if event.removed == 0 {
         *event = removal(set, removed);
     } else {

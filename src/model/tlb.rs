@@ -6,7 +6,7 @@
 //! A tag is kept as a *key*, such that an entry matches an address at its kept size if its key is one of two words: that of the page in
 //! the current PCID, or that of the page as a global one. The PCID of an entry, which the key of a global one lacks, stands in upper bits
 //! of the data word, which the contract leaves 0. The size of the page, which no key has, stands apart, in machines in which it can differ
-//! from the kept size.
+//! from the kept size; in others it is the kept size.
 
 use crate::arch::entry::bit;
 use crate::arch::rights::denials;
@@ -15,7 +15,6 @@ use crate::config::ArraySpec;
 
 use super::mmu_pkg::{
     ARRAY_FILL, ARRAY_INVALIDATE, ArrayEvent, KIND_WRITE, LOOKUP_DENIED, LOOKUP_DIRTY_CLEAR,
-    LOOKUP_HIT_4K,
 };
 use super::port::Request;
 use super::replacement::Policy;
@@ -156,15 +155,15 @@ impl TlbEntry {
         (self.data >> 48 & 7) as u8
     }
 
-    /// What a look-up that matched this entry, whose kept size is `size`, comes to: a code of contract 6.
+    /// What a look-up that matched this entry comes to: a code of contract 6, `hit` where it answers.
     #[inline]
-    pub fn judge(self, request: &Request, size: PageSize, registers: &Registers) -> u8 {
+    pub fn judge(self, request: &Request, hit: u8, registers: &Registers) -> u8 {
         if !denials(unpack_rights(self.data), &request.access, registers).is_empty() {
             LOOKUP_DENIED
         } else if request.access.kind as u8 == KIND_WRITE && self.data & DIRTY == 0 {
             LOOKUP_DIRTY_CLEAR
         } else {
-            LOOKUP_HIT_4K + size.array_index() as u8
+            hit
         }
     }
 
@@ -183,13 +182,12 @@ impl TlbEntry {
     /// `page_size`: the code of the size of the page, or that of the kept size if there is none.
     const fn from_kept(key: u64, kept: u64, page_size: Option<u8>) -> Self {
         let page_size = match page_size {
-            Some(code) => code as u64,
-            None => key >> KEPT_SIZE_SHIFT & 3,
+            Some(code) => (code as u64) << PAGE_SIZE_SHIFT,
+            None => (key & KEPT_SIZE) << (PAGE_SIZE_SHIFT - KEPT_SIZE_SHIFT),
         };
         Self {
-            tag: key & (PAGE | GLOBAL | KEPT_SIZE)
-                | kept >> KEPT_PCID_SHIFT << PCID_SHIFT
-                | page_size << PAGE_SIZE_SHIFT,
+            // A valid key has nothing beyond its kept size.
+            tag: key | kept >> KEPT_PCID_SHIFT << PCID_SHIFT | page_size,
             data: kept & DATA,
         }
     }
