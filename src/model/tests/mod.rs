@@ -5,7 +5,9 @@
 mod alone;
 mod arrays;
 mod bench;
+mod block_arrays;
 mod block_control;
+mod block_inclusion;
 mod block_look_up;
 mod block_walker;
 mod front_end;

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::bench::*;
 use super::random::{self, Paging, Step};
 use crate::arch::PagingMode;
-use crate::config::Config;
+use crate::config::{Config, WalkerOrder};
 use crate::model::memory::hash;
 use crate::model::mmu_pkg::{ControlIn, Inputs, MemoryIn, Monitor, Outputs, PortIn};
 use crate::model::{Memory, Mmu, Statistics};
@@ -68,6 +68,8 @@ struct Crowd {
     owed: [std::collections::VecDeque<u8>; 3],
     /// Answers that came before that to an older request of their port.
     overtakes: u64,
+    /// For each entry of the miss queue the cycle in which it became WALK_WAIT last.
+    walk_wait_since: [u64; 16],
     last: Option<Outputs>,
 }
 
@@ -113,6 +115,7 @@ impl Crowd {
             walked: 0,
             owed: Default::default(),
             overtakes: 0,
+            walk_wait_since: [0; 16],
             last: None,
         }
     }
@@ -176,6 +179,7 @@ impl Crowd {
         let before = self.mmu.clone();
         let (inputs, outputs) = self.step();
         self.check_who_performs(&before, &outputs)?;
+        self.check_who_is_walked(&before)?;
         self.observed.observe(&inputs, &outputs);
         prop_assert_eq!(&self.observed, self.mmu.statistics());
         if let Err(law) = self.observed.check_conservation() {
@@ -303,6 +307,36 @@ impl Crowd {
         let expected = expected.or(probing.then_some(16)).filter(|_| !held_up);
         let looked_up = (monitor.stlb_lookup != 0).then_some(usize::from(monitor.stlb_entry));
         prop_assert_eq!(looked_up, expected);
+        Ok(())
+    }
+
+    /// Contract 8.1: of the entries in WALK_WAIT the first in order, or the one that became so first.
+    fn check_who_is_walked(&mut self, before: &Mmu) -> Result<(), TestCaseError> {
+        use crate::model::miss_queue::MissState::{WalkWait, Walking};
+        let waiting: Vec<usize> = (0..16)
+            .filter(|number| before.miss_queue.entry(*number).state == WalkWait)
+            .collect();
+        let taken: Vec<usize> = waiting
+            .iter()
+            .copied()
+            .filter(|number| self.mmu.miss_queue.entry(*number).state == Walking)
+            .collect();
+        prop_assert!(taken.len() <= 1);
+        if let [taken] = taken[..] {
+            let mask = waiting.iter().fold(0, |mask, number| mask | 1 << number);
+            let since = |number: &usize| (self.walk_wait_since[*number], *number);
+            let expected = match self.mmu.spec.walker_order {
+                WalkerOrder::Cyclic => before.miss_queue.walk_order.next_of(mask),
+                WalkerOrder::Oldest => waiting.iter().copied().min_by_key(since),
+            };
+            prop_assert_eq!(Some(taken), expected);
+        }
+        for (number, since) in self.walk_wait_since.iter_mut().enumerate() {
+            let state = |mmu: &Mmu| mmu.miss_queue.entry(number).state;
+            if state(&self.mmu) == WalkWait && state(before) != WalkWait {
+                *since = before.now;
+            }
+        }
         Ok(())
     }
 
