@@ -86,6 +86,8 @@ impl Place {
         self.of_many(page)
     }
 
+    /// Out of line and to one side, so that the ordinary machine pays for nothing of it.
+    #[cold]
     #[inline(never)]
     fn of_many(&self, page: u64) -> (usize, usize) {
         let v = whole_page_number(page) >> self.inner_bits;
@@ -220,7 +222,7 @@ impl AllPlaces {
         } else {
             level
         };
-        &self.levels[number]
+        &self.levels[number & DTLB_WRITES]
     }
 
     /// Where pages stand, at every level and for every kind of request.

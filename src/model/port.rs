@@ -391,7 +391,7 @@ impl Mmu {
     }
 
     /// What a look-up of `request` at a level that matches would come to, and the array and the way, which is not touched.
-    #[inline]
+    #[inline(always)]
     pub(super) fn find_in_level(
         &self,
         level: usize,

@@ -29,6 +29,7 @@ const KEPT_SIZE_SHIFT: u32 = 58;
 const KEPT_SIZE: u64 = 3 << KEPT_SIZE_SHIFT;
 /// Bits 61:60 of a tag: the size of the page.
 const PAGE_SIZE_SHIFT: u32 = 60;
+const PAGE_SIZE: u64 = 3 << PAGE_SIZE_SHIFT;
 /// The key of an invalid way. Bit 63 is 0 in every valid key.
 const INVALID: u64 = u64::MAX;
 const INVALID_BIT: u64 = 1 << 63;
@@ -179,12 +180,9 @@ impl TlbEntry {
         self.data | (self.tag >> PCID_SHIFT & 0xfff) << KEPT_PCID_SHIFT
     }
 
-    /// `page_size`: the code of the size of the page, or that of the kept size if there is none.
-    const fn from_kept(key: u64, kept: u64, page_size: Option<u8>) -> Self {
-        let page_size = match page_size {
-            Some(code) => (code as u64) << PAGE_SIZE_SHIFT,
-            None => (key & KEPT_SIZE) << (PAGE_SIZE_SHIFT - KEPT_SIZE_SHIFT),
-        };
+    /// Of a page that is kept whole.
+    const fn from_kept(key: u64, kept: u64) -> Self {
+        let page_size = (key & KEPT_SIZE) << (PAGE_SIZE_SHIFT - KEPT_SIZE_SHIFT);
         Self {
             // A valid key has nothing beyond its kept size.
             tag: key | kept >> KEPT_PCID_SHIFT << PCID_SHIFT | page_size,
@@ -311,8 +309,21 @@ impl TlbArray {
     #[inline]
     pub fn entry(&self, slot: Slot) -> TlbEntry {
         let index = slot.set * self.ways + slot.way;
-        let page_size = self.page_sizes.get(index).copied();
-        TlbEntry::from_kept(self.keys[index], self.data[index], page_size)
+        let entry = TlbEntry::from_kept(self.keys[index], self.data[index]);
+        if self.page_sizes.is_empty() {
+            return entry;
+        }
+        self.of_its_page(index, entry)
+    }
+
+    /// The entry at `index`, with the size of the page that it is of.
+    #[cold]
+    #[inline(never)]
+    fn of_its_page(&self, index: usize, entry: TlbEntry) -> TlbEntry {
+        TlbEntry {
+            tag: entry.tag & !PAGE_SIZE | u64::from(self.page_sizes[index]) << PAGE_SIZE_SHIFT,
+            ..entry
+        }
     }
 
     /// A hit touches a slot.

@@ -58,7 +58,7 @@ fn a_page_that_the_first_level_cannot_keep_whole_is_kept_in_pieces_around_what_w
     );
     assert_eq!(whole[0].tag, VA >> 12 | 1 << 58 | 1 << 60);
     for (piece, page) in pieces.iter().zip([5u64, 6, 0x1ff]) {
-        assert_eq!(piece.tag, (VA >> 12) + page | 1 << 60);
+        assert_eq!(piece.tag, ((VA >> 12) + page) | 1 << 60);
         assert_eq!(piece.data & ((1 << 40) - 1), (FRAME >> 12) + page);
         assert_eq!(u64::from(piece.set), page % 4);
     }
@@ -166,7 +166,7 @@ fn of_matches_of_several_sizes_the_smallest_counts_and_a_drop_takes_them_all() {
     bench.ask(DATA, read(VA));
     // A 2 MiB page takes the table's place, and nobody says so. A write must set D, and finds it.
     let pde = bench.entry_at(VA, 2);
-    bench.store(pde, 2 * FRAME | ALL | PS);
+    bench.store(pde, (2 * FRAME) | ALL | PS);
     bench.ask(DATA, write(VA + 0x1000));
     assert_eq!(bench.mmu.tlb[4].occupancy(), 2);
     bench.forget();

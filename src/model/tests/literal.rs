@@ -3,7 +3,7 @@
 use crate::config::{ArraySpec, Replacement, Serves};
 
 /// Replacement as the table of contract 1.6 has it, for all sets of an array.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub struct LiteralPolicy {
     policy: Replacement,
     ways: usize,
@@ -101,14 +101,6 @@ impl LiteralPolicy {
             }
             Replacement::Random => usize::from(self.register) % self.ways,
         }
-    }
-
-    /// All that later choices depend on.
-    pub fn state(&self) -> (Vec<Vec<usize>>, Vec<Vec<u8>>, Vec<Vec<u8>>, u16) {
-        let Self {
-            ranks, tree, bits, ..
-        } = self.clone();
-        (ranks, tree, bits, self.register)
     }
 }
 
