@@ -127,8 +127,8 @@ impl Mmu {
     ) -> Alone {
         let level = Spec::first_level(port);
         self.statistics.count_only_miss();
-        let mut entry = MissEntry::missed(port, *request, code);
         let mut to_walk_at = now + self.spec.hit_cycles[level];
+        let mut entry = MissEntry::missed(port, *request, code, to_walk_at);
         let mut stlb = LOOKUP_NONE;
         if code == LOOKUP_MISS {
             self.miss_queue.stlb_order.choose(ENTRY);
@@ -138,7 +138,7 @@ impl Mmu {
             let result_at = to_walk_at + 1 + self.spec.hit_cycles[STLB];
             self.commit_order.choose(self.spec.walkers);
             if found.code < LOOKUP_MISS {
-                self.fill_array(level, found.size, found.entry, &mut Unseen);
+                self.fill_level(level, request, found.size, found.entry, &mut Unseen);
                 let response = Response::translated(request, found.size, found.entry);
                 return Alone {
                     stlb: found.code,
@@ -196,6 +196,7 @@ impl Mmu {
         let ended = self.end_walk(WALKER, cycle, &mut Unseen);
         // A walker that has an entry of the miss queue always answers.
         let response = ended.map_or(Response::NONE, |(_, response)| response);
+        self.back_invalidate(&mut Unseen);
         self.probe_alone(cycle + 1);
         Alone {
             memory_reads,

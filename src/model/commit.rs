@@ -62,8 +62,9 @@ impl Mmu {
                 cycle.drop = matches!(end, Some(End::PageFault(_)));
                 if let Some(End::Translated(size)) = end {
                     let level = Spec::first_level(port);
+                    let places = self.places.of(level, entry.request.access.kind);
                     cycle.fills_level[level] =
-                        entry.right_to_fill && self.tlb[level][size.array_index()].is_present();
+                        entry.right_to_fill && places.of_size(size).is_some();
                 }
             }
             Some(Commit::Result(number)) => {
@@ -75,9 +76,9 @@ impl Mmu {
                 let level = Spec::first_level(port);
                 cycle.freed = 1 << number;
                 cycle.pushes_to = Some(port);
-                let array = entry.found.size.array_index();
+                let places = self.places.of(level, entry.request.access.kind);
                 cycle.fills_level[level] =
-                    entry.result_fills() && self.tlb[level][array].is_present();
+                    entry.result_fills() && places.of_size(entry.found.size).is_some();
             }
         }
     }

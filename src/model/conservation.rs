@@ -194,7 +194,8 @@ impl Statistics {
         let tlb = self.tlb_arrays.iter().zip(&capacity.tlb_entries);
         let psc = self.psc_arrays.iter().zip(&capacity.psc_entries);
         for (number, (counts, entries)) in tlb.enumerate() {
-            check_array(&format!("TLB array {number}"), counts, *entries)?;
+            let name = format!("TLB array {number}");
+            check_array(&name, counts, entries.unwrap_or(u64::MAX))?;
         }
         for (number, (counts, entries)) in psc.enumerate() {
             check_array(

@@ -13,6 +13,8 @@ use super::mmu_pkg::{
     PSC_LEVELS,
 };
 use super::monitor::Sink;
+use super::places::AllPlaces;
+use super::tlb::removal;
 
 /// The states of control, as contract 9 names them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -270,35 +272,33 @@ impl Mmu {
             sink.psc(cache, &event);
             self.statistics.count_psc_event(cache, &event);
         }
-        if let Invalidation::Page { va, .. } = invalidation {
-            for (number, array) in self.tlb.iter_mut().flatten().enumerate() {
-                let event = array.invalidate_page(va.raw(), &invalidation);
-                sink.tlb(number, &event);
-                self.statistics.count_tlb_event(number, &event);
+        match invalidation {
+            // The pieces of a page that is kept in pieces may be anywhere.
+            Invalidation::Page { va, .. } if !self.spec.fractures => {
+                self.invalidate_page(va.raw(), &invalidation, sink);
             }
-        } else {
-            self.control.invalidation = invalidation;
-            self.sweep_row(sink);
+            _ => {
+                self.control.invalidation = invalidation;
+                self.sweep_row(sink);
+            }
         }
     }
 
-    /// Gives arrays and paging-structure caches the shape that they have in the mode. A register write that changes the mode turns paging
+    /// Draws up where pages stand in arrays and paging-structure caches in the mode. A register write that changes the mode turns paging
     /// on, with nothing in them, or off, and then the sweep that begins in the same cycle removes everything.
     pub(super) fn enter_mode(&mut self) {
         let mode = self.control.mode;
-        for level in &mut self.tlb {
-            for (array, size) in level.iter_mut().zip(mode.array_page_sizes()) {
-                array.hold(*size);
-            }
-        }
+        self.places = AllPlaces::new(&self.spec.arrays, mode);
         self.psc.enter(mode);
     }
 
     /// One row of a sweep. The rows of the reset sweep are empty already.
     fn sweep_row(&mut self, sink: &mut impl Sink) {
         if !self.control.reset_sweep {
-            for (number, array) in self.tlb.iter_mut().flatten().enumerate() {
-                let event = array.invalidate_row(self.control.row, &self.control.invalidation);
+            let row = self.control.row as usize;
+            for (number, array) in self.tlb.iter_mut().enumerate() {
+                let removed = array.invalidate_row(row, &self.control.invalidation);
+                let event = removal(row, removed);
                 sink.tlb(number, &event);
                 self.statistics.count_tlb_event(number, &event);
             }

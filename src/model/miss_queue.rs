@@ -3,6 +3,8 @@
 //! Contract: 6 (taking an entry), 7 (states), 7.1 (merging), 10.1 (what it shows). SDM: none of its own. Counterpart:
 //! `rtl/miss_queue.sv`.
 
+use crate::config::WalkerOrder;
+
 use super::cyclic::Cyclic;
 use super::mmu::{Cycle, Mmu};
 use super::mmu_pkg::{
@@ -47,6 +49,8 @@ pub(super) struct MissEntry {
     /// What the walk or the STLB finds may be put into TLBs and paging-structure caches.
     pub right_to_fill: bool,
     pub request: Request,
+    /// WALK_WAIT and WALKING: the cycle in which what made it WALK_WAIT performed.
+    pub waits_since: u64,
     /// STLB_BUSY: the first cycle in which the result is due.
     pub result_from: u64,
     /// STLB_BUSY: what the look-up came to.
@@ -61,18 +65,21 @@ impl MissEntry {
         from_cr3: false,
         right_to_fill: false,
         request: Request::NONE,
+        waits_since: 0,
         result_from: 0,
         found: LookUp::NONE,
     };
 
-    /// What a look-up in the first level that came to `code`, 4 to 6, makes of an entry.
-    pub const fn missed(port: usize, request: Request, code: u8) -> Self {
+    /// What a look-up in the first level in cycle `now` that came to `code`, 4 to 6, makes of an entry.
+    pub const fn missed(port: usize, request: Request, code: u8, now: u64) -> Self {
+        let (state, waits_since) = if code == LOOKUP_MISS {
+            (MissState::StlbWait, 0)
+        } else {
+            (MissState::WalkWait, now)
+        };
         Self {
-            state: if code == LOOKUP_MISS {
-                MissState::StlbWait
-            } else {
-                MissState::WalkWait
-            },
+            state,
+            waits_since,
             port: port as u8,
             from_cr3: code == LOOKUP_DENIED,
             right_to_fill: true,
@@ -226,6 +233,25 @@ impl MissQueue {
         }
     }
 
+    /// Every entry that `which` names loses the right to fill (contract 7.6).
+    pub fn take_rights_of(&mut self, which: impl Fn(&MissEntry) -> bool) {
+        for entry in self.entries.iter_mut().filter(|entry| which(entry)) {
+            entry.right_to_fill = false;
+        }
+    }
+
+    /// Of `waiting`, entries in WALK_WAIT, the one that a free walker takes (contract 8.1).
+    #[inline]
+    pub fn next_to_walk(&self, waiting: u32, order: WalkerOrder) -> Option<usize> {
+        match order {
+            WalkerOrder::Cyclic => self.walk_order.next_of(waiting),
+            // Of equals the first, which is the lowest.
+            WalkerOrder::Oldest => {
+                numbers(waiting).min_by_key(|number| self.entries[*number].waits_since)
+            }
+        }
+    }
+
     /// The oldest STLB_BUSY: results come in order of look-up, and at most one look-up performs a cycle.
     #[inline]
     pub fn oldest_result(&self) -> Option<usize> {
@@ -337,7 +363,7 @@ impl Mmu {
                 }
             } else {
                 taken_with_miss |= u32::from(code == LOOKUP_MISS) << number;
-                MissEntry::missed(port, request, code)
+                MissEntry::missed(port, request, code, self.now)
             };
             self.miss_queue.set(number, entry);
             sink.lookup(port, code, number, false);

@@ -12,15 +12,18 @@ use super::control::{Control, ControlState};
 use super::cyclic::Cyclic;
 use super::memory_port::MemoryPort;
 use super::miss_queue::{MissQueue, MissState, States};
-use super::mmu_pkg::{Inputs, MAX_PORTS, MAX_WALKERS, MemoryIn, Outputs, PREFETCH_ENTRY};
+use super::mmu_pkg::{
+    Inputs, MAX_PORTS, MAX_WALKERS, MemoryIn, Outputs, PREFETCH_ENTRY, TLB_ARRAYS,
+};
 use super::monitor::Sink;
+use super::places::AllPlaces;
 use super::port::{Port, Request, Response};
 use super::prefetch::{Prefetch, PrefetchState};
 use super::psc::PscCaches;
 use super::recents::Recents;
 use super::spec::Spec;
 use super::statistics::Statistics;
-use super::tlb::TlbArray;
+use super::tlb::{TlbArray, TlbEntry};
 use super::walker::{WalkState, Walker};
 
 /// The cycle model of the machine.
@@ -33,8 +36,10 @@ pub struct Mmu {
     /// The number of this cycle; 0 is the first out of reset.
     pub(super) now: u64,
     pub(super) ports: [Port; MAX_PORTS],
-    /// ITLB, DTLB, STLB: each an array for every page size, some of them absent.
-    pub(super) tlb: [[TlbArray; 3]; 3],
+    /// The arrays, by the contract's numbers, some of them absent.
+    pub(super) tlb: [TlbArray; TLB_ARRAYS],
+    /// Where pages stand in them in the mode.
+    pub(super) places: AllPlaces,
     pub(super) psc: PscCaches,
     pub(super) miss_queue: MissQueue,
     /// Those that the machine does not have stay idle.
@@ -43,6 +48,8 @@ pub struct Mmu {
     pub(super) commit_order: Cyclic,
     pub(super) memory_port: MemoryPort,
     pub(super) prefetch: Prefetch,
+    /// What left the STLB and is yet to leave the first level (contract 7.6).
+    pub(super) evicted: Option<TlbEntry>,
     pub(super) control: Control,
     pub(super) statistics: Statistics,
     pub(super) recent: Recents,
@@ -59,6 +66,8 @@ pub(super) struct Cycle {
     pub control_performs: bool,
     /// Control is busy (contract 9).
     pub busy: bool,
+    /// The back-invalidation of an inclusive STLB performs (contract 7.6).
+    pub back_invalidates: bool,
     /// What commits (contract 7.4).
     pub commit: Option<Commit>,
     /// A drop performs (contract 8.5).
@@ -89,21 +98,22 @@ impl Mmu {
     /// A machine in the reset state. `config` must be valid.
     pub fn new(config: &Config) -> Self {
         let spec = Spec::new(config);
-        let tlb = std::array::from_fn(|level| {
-            crate::arch::PageSize::ARRAYS
-                .map(|size| TlbArray::new(size, spec.arrays[3 * level + size.array_index()]))
-        });
+        let control = Control::new(&spec.capabilities);
         Self {
             now: 0,
             ports: std::array::from_fn(|_| Port::new()),
-            tlb,
-            psc: PscCaches::new(spec.psc.map(|cache| cache.entries())),
+            tlb: spec
+                .arrays
+                .map(|array| TlbArray::new(array, spec.fractures)),
+            places: AllPlaces::new(&spec.arrays, control.mode()),
+            psc: PscCaches::new(&spec.psc),
             miss_queue: MissQueue::new(spec.miss_queue_entries),
             walkers: [Walker::IDLE; MAX_WALKERS],
             commit_order: Cyclic::new(spec.walkers + 1),
             memory_port: MemoryPort::new(spec.walkers),
             prefetch: Prefetch::FREE,
-            control: Control::new(&spec.capabilities),
+            evicted: None,
+            control,
             statistics: Statistics::new(config),
             recent: Recents::new(&spec.arrays),
             spec,
@@ -137,6 +147,7 @@ impl Mmu {
         self.look_up_first_levels(&cycle, sink);
         self.look_up_stlb(&cycle, sink);
         self.step_probe(&cycle, sink);
+        self.step_inclusion(&cycle, sink);
         self.perform_commit(&cycle, sink);
         self.grant_walker(&cycle);
         self.step_walkers(&cycle, memory);
@@ -199,6 +210,7 @@ impl Mmu {
             prefetch: self.prefetch,
             control_performs,
             busy: control_performs || self.control.state() == ControlState::Sweep,
+            back_invalidates: false,
             commit: None,
             drop: false,
             done: false,
@@ -208,7 +220,8 @@ impl Mmu {
             grant: None,
             shown: self.shown_walker(),
         };
-        if !cycle.busy {
+        cycle.back_invalidates = !cycle.busy && self.evicted.is_some();
+        if !cycle.busy && !cycle.back_invalidates {
             cycle.commit = self.decide_commit(&cycle.walkers);
             self.decide_effects(&mut cycle);
         }
@@ -225,7 +238,8 @@ impl Mmu {
         }
         let walkers = &cycle.walkers[..self.spec.walkers];
         let walker = walkers.iter().position(|state| *state == WalkState::Idle)?;
-        let entry = self.miss_queue.walk_order.next_of(waiting);
+        let order = self.spec.walker_order;
+        let entry = self.miss_queue.next_to_walk(waiting, order);
         Some((walker, entry.unwrap_or(usize::from(PREFETCH_ENTRY))))
     }
 
@@ -303,6 +317,7 @@ impl Mmu {
         let empty =
             states.of(MissState::Free).count_ones() as usize == self.spec.miss_queue_entries;
         empty
+            && self.evicted.is_none()
             && self.control.state() == ControlState::Idle
             && self.prefetch.state() == PrefetchState::Free
             && (0..self.spec.ports).all(|port| self.port_has_only_hits(port))
@@ -312,7 +327,7 @@ impl Mmu {
     fn reset(&mut self) {
         self.now = 0;
         self.ports = std::array::from_fn(|_| Port::new());
-        for array in self.tlb.iter_mut().flatten() {
+        for array in &mut self.tlb {
             array.reset();
         }
         self.psc.reset();
@@ -321,6 +336,7 @@ impl Mmu {
         self.commit_order = Cyclic::new(self.spec.walkers + 1);
         self.memory_port = MemoryPort::new(self.spec.walkers);
         self.prefetch = Prefetch::FREE;
+        self.evicted = None;
         self.control = Control::new(&self.spec.capabilities);
         self.enter_mode();
         self.statistics.reset();
@@ -335,7 +351,8 @@ impl Mmu {
         if self.control.in_reset_sweep() {
             return Some(self.spec.sweep_cycles - 1 - self.control.row());
         }
-        if self.control_acts() || self.walkers_act() || self.miss_queue_acts() {
+        let acts = self.control_acts() || self.walkers_act() || self.miss_queue_acts();
+        if acts || self.evicted.is_some() {
             return Some(0);
         }
         let result = self.miss_queue.oldest_result();
@@ -413,11 +430,12 @@ impl Mmu {
         &self.statistics
     }
 
-    /// Whether nothing is in flight: no request outstanding, no prefetch, control idle, the reset sweep over.
+    /// Whether nothing is in flight: no request outstanding, no prefetch, no back-invalidation, control idle, the reset sweep over.
     #[inline]
     pub fn is_at_rest(&self) -> bool {
         self.control.state() == ControlState::Idle
             && self.none_outstanding()
             && self.prefetch.state() == PrefetchState::Free
+            && self.evicted.is_none()
     }
 }

@@ -12,10 +12,12 @@
 //! | [`mmu`] | the machine, and the order of a cycle |
 //! | [`port`] | queues, first-level look-up |
 //! | `tlb` | one TLB array |
-//! | `recency` | least-recently-used order, of TLB arrays and paging-structure caches |
+//! | `places` | where a page stands: kept size, array and set |
+//! | `replacement` | what leaves a full set of a TLB array or a paging-structure cache |
 //! | `cyclic` | who comes next among several |
 //! | `miss_queue` | requests that missed: entries, merging, who takes one |
 //! | `stlb` | second-level look-up, its results, fills and drops |
+//! | `inclusion` | what leaves the STLB leaves the first level |
 //! | `commit` | which walker, or result of the STLB, performs its end |
 //! | `psc` | paging-structure caches |
 //! | `walker` | one walker |
@@ -41,6 +43,7 @@ mod conservation;
 mod control;
 mod cyclic;
 pub mod front_end;
+mod inclusion;
 pub mod liveness;
 pub mod memory;
 mod memory_port;
@@ -49,11 +52,12 @@ pub mod mmu;
 pub mod mmu_pkg;
 mod monitor;
 mod observation;
+mod places;
 pub mod port;
 mod prefetch;
 mod psc;
-mod recency;
 mod recents;
+mod replacement;
 mod spec;
 pub mod statistics;
 mod stlb;

@@ -8,13 +8,12 @@ use crate::arch::{Access, AccessKind, PageFaultCode, PageSize};
 use super::miss_queue::{MissEntry, MissState};
 use super::mmu::{Cycle, Mmu};
 use super::mmu_pkg::{
-    KIND_FETCH, KIND_WRITE, LOOKUP_BYPASS, LOOKUP_HIT_4K, LOOKUP_MISS, LOOKUP_NONE, MAX_PORTS,
-    PortIn, PortOut, STATUS_BUS_ERROR, STATUS_GENERAL_PROTECTION, STATUS_PAGE_FAULT,
-    STATUS_TRANSLATED,
+    KIND_FETCH, KIND_WRITE, LOOKUP_BYPASS, LOOKUP_MISS, LOOKUP_NONE, MAX_PORTS, PortIn, PortOut,
+    STATUS_BUS_ERROR, STATUS_GENERAL_PROTECTION, STATUS_PAGE_FAULT, STATUS_TRANSLATED,
 };
 use super::monitor::Sink;
 use super::spec::Spec;
-use super::tlb::{Slot, TlbEntry};
+use super::tlb::{Slot, TlbEntry, Wanted, page_number};
 
 /// Most requests that a port may have accepted and not answered.
 const QUEUE_SLOTS: usize = 16;
@@ -108,11 +107,11 @@ impl Response {
         }
     }
 
-    /// Translated by a TLB entry of that page size.
+    /// Translated by a TLB entry of the kept size `size`.
     #[inline]
     pub(super) const fn translated(request: &Request, size: PageSize, entry: TlbEntry) -> Self {
         Self {
-            page_size: size as u8,
+            page_size: entry.page_size(),
             memory_type: entry.memory_type(),
             pa: entry.physical(request.va, size),
             ..Self::of_status(request.id, STATUS_TRANSLATED)
@@ -339,7 +338,7 @@ impl Port {
     }
 }
 
-/// What a look-up comes to: the code of contract 6, and where and what it matched.
+/// What a look-up comes to: the code of contract 6, and the entry that it matched, with its kept size.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct LookUp {
     pub code: u8,
@@ -358,17 +357,22 @@ impl LookUp {
         code: LOOKUP_MISS,
         ..Self::NONE
     };
+
+    /// Whether it matched `entry`.
+    pub fn keeps(&self, entry: TlbEntry) -> bool {
+        self.code != LOOKUP_MISS && self.entry == entry
+    }
 }
 
 impl Mmu {
     /// Looks `request` up in all arrays of a level at once, and touches the way if that is a hit: codes 1 to 6 of contract 6.
     #[inline]
     pub(super) fn look_up_level(&mut self, level: usize, request: &Request) -> LookUp {
-        let Some((found, slot)) = self.find_in_level(level, request) else {
+        let Some((found, array, slot)) = self.find_in_level(level, request) else {
             return LookUp::MISS;
         };
         if found.code < LOOKUP_MISS {
-            self.tlb[level][usize::from(found.code - LOOKUP_HIT_4K)].touch(slot);
+            self.tlb[array].hit(slot);
         }
         found
     }
@@ -386,16 +390,23 @@ impl Mmu {
         }
     }
 
-    /// What a look-up of `request` at a level that matches would come to, and the way, which is not touched.
-    #[inline]
-    pub(super) fn find_in_level(&self, level: usize, request: &Request) -> Option<(LookUp, Slot)> {
-        let page = super::tlb::page_number(request.va);
+    /// What a look-up of `request` at a level that matches would come to, and the array and the way, which is not touched.
+    #[inline(always)]
+    pub(super) fn find_in_level(
+        &self,
+        level: usize,
+        request: &Request,
+    ) -> Option<(LookUp, usize, Slot)> {
+        let page = page_number(request.va);
         let pcid = self.control.pcid();
-        for array in &self.tlb[level] {
-            if let Some(slot) = array.find(page, pcid) {
-                let (size, entry) = (array.size(), array.entry(slot));
-                let code = entry.judge(request, array.number(), self.control.registers());
-                return Some((LookUp { code, size, entry }, slot));
+        for place in self.places.of(level, request.access.kind).all() {
+            let page = page & place.page_mask;
+            let (array, set) = place.of(page);
+            let (tlb, size) = (&self.tlb[array], place.size);
+            if let Some(slot) = tlb.find(set, Wanted::new(page, size, pcid)) {
+                let entry = tlb.entry(slot);
+                let code = entry.judge(request, place.hit, self.control.registers());
+                return Some((LookUp { code, size, entry }, array, slot));
             }
         }
         None
@@ -406,7 +417,7 @@ impl Mmu {
         self.bypass(request).is_some()
             || self
                 .find_in_level(Spec::first_level(port), request)
-                .is_some_and(|(found, _)| found.code < LOOKUP_MISS)
+                .is_some_and(|(found, ..)| found.code < LOOKUP_MISS)
     }
 
     /// Whether the requests of `port` that were not looked up yet are all going to be answered, each as soon as it may be looked up.
@@ -418,7 +429,7 @@ impl Mmu {
 
     /// Contract 6 for every port.
     pub(super) fn look_up_first_levels(&mut self, cycle: &Cycle, sink: &mut impl Sink) {
-        if cycle.busy || cycle.drop {
+        if cycle.busy || cycle.drop || cycle.back_invalidates {
             return;
         }
         let in_retry = cycle.states.of(MissState::Retry);
@@ -482,7 +493,7 @@ impl Mmu {
             self.ports[port].respond(response);
             self.miss_queue.free(number);
         } else {
-            let entry = MissEntry::missed(port, request, found.code);
+            let entry = MissEntry::missed(port, request, found.code, self.now);
             self.miss_queue.set(number, entry);
         }
         sink.lookup(port, found.code, number, true);

@@ -107,12 +107,10 @@ impl Mmu {
 
     /// The STLB is searched for the page of the prefetch.
     pub(super) fn probe(&mut self, sink: &mut impl Sink) {
-        let page = page_number(self.prefetch.va);
-        let pcid = self.control.pcid();
-        let held = self.tlb[STLB]
-            .iter()
-            .position(|array| array.find(page, pcid).is_some());
-        let code = held.map_or(LOOKUP_MISS, |number| LOOKUP_HIT_4K + number as u8);
+        let found = self.find_in_level(STLB, &self.prefetch.request());
+        let code = found.map_or(LOOKUP_MISS, |(found, ..)| {
+            LOOKUP_HIT_4K + found.size.array_index() as u8
+        });
         if code < LOOKUP_MISS {
             self.prefetch = Prefetch::FREE;
         } else {

@@ -1,12 +1,14 @@
-//! The paging-structure caches: one for PDEs, PDPTEs, PML4Es and PML5Es each, fully associative, true least recently used.
+//! The paging-structure caches: one for PDEs, PDPTEs, PML4Es and PML5Es each, set-associative.
 //!
 //! Contract: 4.2 (format of an entry), 4.4 (matching), 8.2 (look-up), 8.5 (fill, drop), 9.3 (invalidation). SDM vol. 3A, 4.10.3
 //! (paging-structure caches). Counterpart: `rtl/psc.sv`.
 
 use crate::arch::{Invalidation, Level, PageRights, PagingMode};
+use crate::config::PscArraySpec;
 
 use super::mmu_pkg::{ARRAY_FILL, ARRAY_INVALIDATE, ArrayEvent, PSC_LEVELS};
-use super::recency::Recency;
+use super::places::Modulo;
+use super::replacement::Policy;
 use super::tlb::{pack_rights, unpack_rights};
 
 /// Bits 35:0 of a tag: va\[56:21\], with zeros beyond the prefix.
@@ -26,35 +28,48 @@ pub(super) struct TablePointer {
     pub rights: PageRights,
 }
 
-/// One cache. Equal if valid entries and ranks are.
+/// One cache. Equal if valid entries and replacement state are.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Psc {
     /// The bits of a prefix that count at this level, in the mode.
     prefix_mask: u64,
+    /// How many low bits of va lie below that prefix.
+    shift: u32,
+    ways: usize,
+    sets: Modulo,
+    /// Set by set.
     tags: Vec<u64>,
     data: Vec<u64>,
-    /// A bit for each way that holds nothing.
-    free: u64,
-    recency: Recency,
-}
-
-/// A bit for each of `entries` ways, 0 to 64.
-const fn all_ways(entries: usize) -> u64 {
-    match entries {
-        0 => 0,
-        entries => u64::MAX >> (64 - entries),
-    }
+    policy: Policy,
 }
 
 impl Psc {
-    fn new(cache: usize, entries: usize) -> Self {
-        Self {
-            prefix_mask: PREFIX >> (9 * cache) << (9 * cache),
-            tags: vec![INVALID; entries],
-            data: vec![0; entries],
-            free: all_ways(entries),
-            recency: Recency::new(1, entries),
-        }
+    fn new(cache: usize, spec: PscArraySpec) -> Self {
+        let (sets, ways) = (spec.sets as usize, spec.ways as usize);
+        let mut empty = Self {
+            prefix_mask: 0,
+            shift: 0,
+            ways,
+            sets: Modulo::new(spec.sets),
+            tags: vec![INVALID; sets * ways],
+            data: vec![0; sets * ways],
+            policy: Policy::new(spec.replacement, sets, ways),
+        };
+        empty.index_by(PREFIX_SHIFT + 9 * cache as u32);
+        empty
+    }
+
+    /// The level of its entries translates va from bit `shift` on.
+    const fn index_by(&mut self, shift: u32) {
+        let beyond = shift - PREFIX_SHIFT;
+        self.shift = shift;
+        self.prefix_mask = PREFIX >> beyond << beyond;
+    }
+
+    /// Contract 4.4. `va` must be canonical.
+    #[inline]
+    const fn set_of(&self, va: u64) -> usize {
+        self.sets.of(va >> self.shift)
     }
 
     #[inline]
@@ -62,31 +77,31 @@ impl Psc {
         va >> PREFIX_SHIFT & self.prefix_mask | u64::from(pcid) << PCID_SHIFT
     }
 
+    /// The way of `set` that has `tag`.
     #[inline]
-    fn find(&self, tag: u64) -> Option<usize> {
-        self.tags.iter().position(|kept| *kept == tag)
+    fn find(&self, set: usize, tag: u64) -> Option<usize> {
+        let tags = &self.tags[set * self.ways..][..self.ways];
+        tags.iter().position(|kept| *kept == tag)
     }
 
     /// The end of contract 8.5, first item. The cache must have entries.
-    fn fill(&mut self, tag: u64, data: u64) -> ArrayEvent {
-        let way = self
-            .find(tag)
-            .or_else(|| (self.free != 0).then(|| self.free.trailing_zeros() as usize))
-            .unwrap_or_else(|| self.recency.oldest(0));
-        let held = self.tags[way] != INVALID;
+    fn fill(&mut self, set: usize, tag: u64, data: u64) -> ArrayEvent {
+        let held_or_free = self.find(set, tag).or_else(|| self.find(set, INVALID));
+        let way = held_or_free.unwrap_or_else(|| self.policy.victim(set));
+        let index = set * self.ways + way;
+        let held = self.tags[index] != INVALID;
         let (victim_tag, victim_data) = if held {
-            (self.tags[way], self.data[way])
+            (self.tags[index], self.data[index])
         } else {
             (0, 0)
         };
-        self.tags[way] = tag;
-        self.data[way] = data;
-        self.free &= !(1 << way);
-        self.recency.touch(0, way);
+        self.tags[index] = tag;
+        self.data[index] = data;
+        self.policy.fill(set, way, held_or_free.is_none());
         ArrayEvent {
             op: ARRAY_FILL,
             way: way as u8,
-            set: 0,
+            set: set as u16,
             reserved: 0,
             removed: u64::from(held) << way,
             tag,
@@ -96,20 +111,20 @@ impl Psc {
         }
     }
 
-    /// Removes the valid entries whose tag `covers` names, and reports them: nothing, if nothing was removed.
+    /// Removes the valid entries, in any set, whose tag `covers` names, and reports them: nothing, if nothing was removed. They may be of
+    /// several sets, so the report numbers entries, set by set, and names no set.
     fn remove_where(&mut self, covers: impl Fn(u64) -> bool) -> ArrayEvent {
         let mut removed = 0;
-        for (way, tag) in self.tags.iter_mut().enumerate() {
+        for (number, tag) in self.tags.iter_mut().enumerate() {
             if *tag != INVALID && covers(*tag) {
-                removed |= 1 << way;
+                removed |= 1 << number;
                 *tag = INVALID;
-                self.data[way] = 0;
+                self.data[number] = 0;
             }
         }
         if removed == 0 {
             return ArrayEvent::default();
         }
-        self.free |= removed;
         ArrayEvent {
             op: ARRAY_INVALIDATE,
             removed,
@@ -123,38 +138,36 @@ impl Psc {
 pub(super) struct PscCaches([Psc; PSC_LEVELS]);
 
 impl PscCaches {
-    /// Empty caches of that many entries; one of none neither matches nor holds anything.
-    pub fn new(entries: [u32; PSC_LEVELS]) -> Self {
-        Self(std::array::from_fn(|cache| {
-            Psc::new(cache, entries[cache] as usize)
-        }))
+    /// Empty caches; one without ways neither matches nor holds anything.
+    pub fn new(specs: &[PscArraySpec; PSC_LEVELS]) -> Self {
+        Self(std::array::from_fn(|cache| Psc::new(cache, specs[cache])))
     }
 
-    /// Empties them and brings back the first ranks.
+    /// Empties them and brings back the first replacement state.
     pub fn reset(&mut self) {
         for cache in &mut self.0 {
             cache.tags.fill(INVALID);
             cache.data.fill(0);
-            cache.free = all_ways(cache.tags.len());
-            cache.recency.reset();
+            cache.policy.reset();
         }
     }
 
     /// The mode has changed: what a PDE translates does not depend on bit 21 of an address in 32-bit paging. The cache of PDEs must be
     /// empty, unless the prefix stays as it was.
     pub fn enter(&mut self, mode: PagingMode) {
-        let beyond = mode.index_shift(Level::Pd) - PREFIX_SHIFT;
-        self.0[0].prefix_mask = PREFIX >> beyond << beyond;
+        self.0[0].index_by(mode.index_shift(Level::Pd));
     }
 
     /// The lowest of the first `caches` caches, those of levels that the mode has, that matches; it is touched, and what it holds.
     pub fn look_up(&mut self, va: u64, pcid: u16, caches: usize) -> Option<(usize, TablePointer)> {
         for (number, cache) in self.0.iter_mut().take(caches).enumerate() {
-            if let Some(way) = cache.find(cache.tag(va, pcid)) {
-                cache.recency.touch(0, way);
+            let set = cache.set_of(va);
+            if let Some(way) = cache.find(set, cache.tag(va, pcid)) {
+                cache.policy.hit(set, way);
+                let data = cache.data[set * cache.ways + way];
                 let pointer = TablePointer {
-                    frame: cache.data[way] & FRAME,
-                    rights: unpack_rights(cache.data[way]),
+                    frame: data & FRAME,
+                    rights: unpack_rights(data),
                 };
                 return Some((number, pointer));
             }
@@ -169,7 +182,8 @@ impl PscCaches {
             return ArrayEvent::default();
         }
         let tag = cache.tag(va, pcid);
-        cache.fill(tag, pointer.frame | pack_rights(pointer.rights))
+        let set = cache.set_of(va);
+        cache.fill(set, tag, pointer.frame | pack_rights(pointer.rights))
     }
 
     /// Removes from the cache `number` what matches `va` in `pcid`.

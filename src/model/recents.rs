@@ -2,12 +2,13 @@
 //!
 //! Contract: 6, of which it is a short cut. Counterpart: none; the RTL looks at all ways at once.
 //!
-//! A page stands here as long as no register and no array in its way has changed since it was hit, and its entry is the most recent of its
-//! set: hitting it again changes nothing. For each level there are as many slots as the array of 4 KiB pages has sets, up to a limit, found
-//! by the low bits of the page number: two pages of one set then share a slot. Pages of larger arrays have other sets, so that of them one
-//! stands here at a time.
+//! A page stands here as long as no register and no array in its way has changed since it was hit, and its entry was the last of its set
+//! to be touched: hitting it again changes nothing, whatever the replacement. For each level there are as many slots, found by the low bits
+//! of the page number, as keep two 4 KiB pages of one set in one slot. Pages of larger kept sizes stand in other arrays, so that of them
+//! one stands here at a time. Where an array holds them beside 4 KiB pages, or reads and writes have other sets, there is one slot in all.
 
-use crate::config::ArraySpec;
+use crate::arch::PageSize;
+use crate::config::{ARRAYS_OF_A_LEVEL, ArraySpec, Serves};
 
 use super::mmu_pkg::{LOOKUP_HIT_4K, STATUS_TRANSLATED, TLB_ARRAYS};
 use super::port::{LookUp, Request, Response};
@@ -30,8 +31,8 @@ struct Recent {
     frame: u64,
     /// By kind of access: the context that the entry allowed.
     granted: [u64; 3],
-    /// Which array of the level holds the entry.
-    array: u8,
+    /// The code of a hit of the entry's kept size, less that of 4 KiB.
+    kept: u8,
     /// Size and memory type of the entry, as in a response.
     page_size: u8,
     memory_type: u8,
@@ -42,7 +43,7 @@ impl Recent {
         page: NO_PAGE,
         frame: 0,
         granted: [NO_CONTEXT; 3],
-        array: 0,
+        kept: 0,
         page_size: 0,
         memory_type: 0,
     };
@@ -54,8 +55,10 @@ struct Level {
     slots: [Recent; SLOTS],
     /// Slots in use, less one.
     mask: usize,
-    /// The slot in which a page of a larger array stands, if one does.
+    /// The slot in which a page of a larger kept size stands, if one does.
     large: usize,
+    /// An entry may serve reads and not writes, or writes and not reads: what stands here stands here for one kind alone.
+    split: bool,
     /// Some slot has a page.
     some: bool,
 }
@@ -88,16 +91,13 @@ impl Recents {
     /// None, for a machine with these arrays.
     pub fn new(arrays: &[ArraySpec; TLB_ARRAYS]) -> Self {
         Self([0, 1].map(|level| {
-            let of_4k_pages = arrays[3 * level];
-            let sets = if of_4k_pages.ways > 0 {
-                of_4k_pages.sets as usize
-            } else {
-                1
-            };
+            let own = &arrays[ARRAYS_OF_A_LEVEL * level..][..ARRAYS_OF_A_LEVEL];
+            let split = own.iter().any(|array| array.serves != Serves::All);
             Level {
                 slots: [Recent::NONE; SLOTS],
-                mask: sets.min(SLOTS) - 1,
+                mask: if split { 0 } else { slots(own) - 1 },
                 large: 0,
+                split,
                 some: false,
             }
         }))
@@ -128,21 +128,22 @@ impl Recents {
         let level = &mut self.0[level];
         let number = level.slot(request);
         let page = request.va >> 12;
-        let array = found.code - LOOKUP_HIT_4K;
-        if array > 0 {
+        let kept = found.code - LOOKUP_HIT_4K;
+        if kept > 0 {
             if level.large != number {
                 level.slots[level.large].page = NO_PAGE;
             }
             level.large = number;
         }
         level.some = true;
+        let split = level.split;
         let slot = &mut level.slots[number];
-        if slot.page != page {
+        if slot.page != page || split {
             *slot = Recent {
                 page,
                 frame: found.entry.physical(request.va, found.size) & !0xfff,
-                array,
-                page_size: found.size as u8,
+                kept,
+                page_size: found.entry.page_size(),
                 memory_type: found.entry.memory_type(),
                 granted: [NO_CONTEXT; 3],
             };
@@ -168,8 +169,21 @@ impl Recents {
             pa: recent.frame | request.va & 0xfff,
             va: 0,
         };
-        Some((LOOKUP_HIT_4K + recent.array, response))
+        Some((LOOKUP_HIT_4K + recent.kept, response))
     }
+}
+
+/// As many slots for the pages of a level with these arrays as keep two 4 KiB pages of one set in one slot.
+fn slots(arrays: &[ArraySpec]) -> usize {
+    let of_4k_pages = || arrays.iter().filter(|array| array.holds(PageSize::Size4K));
+    if of_4k_pages().any(|array| array.sizes.count_ones() > 1) {
+        return 1;
+    }
+    // Two pages share a set of one of m arrays if their numbers are equal modulo m times its sets.
+    let count = of_4k_pages().count();
+    let shared = of_4k_pages().map(|array| count * array.sets as usize);
+    let powers = shared.map(|sets| 1 << sets.trailing_zeros());
+    powers.min().unwrap_or(1).min(SLOTS)
 }
 
 /// All of a request, besides address and kind, that bears on its rights.

@@ -253,7 +253,9 @@ pub(super) struct Was {
 /// What the machine has room for; fixed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Capacity {
-    pub tlb_entries: [u64; TLB_ARRAYS],
+    /// None for an array of which several sets may lose entries in one cycle: its monitor then names ways that lost something, not how
+    /// many entries were lost.
+    pub tlb_entries: [Option<u64>; TLB_ARRAYS],
     pub psc_entries: [u64; PSC_LEVELS],
     pub miss_queue_entries: usize,
     pub walkers: u64,
@@ -264,7 +266,7 @@ impl Statistics {
     pub fn new(config: &Config) -> Self {
         let spec = Spec::new(config);
         Self::zero(Capacity {
-            tlb_entries: spec.arrays.map(|array| u64::from(array.entries())),
+            tlb_entries: spec.countable_entries(),
             psc_entries: spec.psc.map(|cache| u64::from(cache.entries())),
             miss_queue_entries: spec.miss_queue_entries,
             walkers: spec.walkers as u64,

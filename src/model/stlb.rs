@@ -1,16 +1,17 @@
-//! The shared second-level TLB: which entry of the miss queue is looked up, and what its result does; fills and drops of all levels.
+//! The shared second-level TLB: which entry of the miss queue is looked up, and what its result does; fills and removals of all levels.
 //!
-//! Contract: 7.2 (look-up), 7.3 (result), 7.5 (fill), 8.5 (drop). SDM: none of its own. Counterpart: `rtl/stlb.sv`.
+//! Contract: 7.2 (look-up), 7.3 (result), 7.5 (fill), 8.5 (drop), 9.1 (invalidation of a page). SDM: none of its own. Counterpart: `rtl/stlb.sv`.
 
-use crate::arch::PageSize;
+use crate::arch::{Invalidation, PageSize};
 
 use super::miss_queue::{MissEntry, MissState};
 use super::mmu::{Cycle, Mmu};
-use super::mmu_pkg::{LOOKUP_DENIED, LOOKUP_MISS, PSC_LEVELS};
+use super::mmu_pkg::{ARRAY_NONE, ArrayEvent, LOOKUP_DENIED, LOOKUP_MISS, PSC_LEVELS, TLB_ARRAYS};
 use super::monitor::Sink;
-use super::port::{LookUp, Response};
+use super::places::Places;
+use super::port::{LookUp, Request, Response};
 use super::spec::{STLB, Spec};
-use super::tlb::TlbEntry;
+use super::tlb::{Filled, TlbEntry, Wanted, page_number, removal};
 
 impl Mmu {
     /// Contract 7.2: of the entries that wait, the next in order is looked up.
@@ -50,6 +51,7 @@ impl Mmu {
                 number,
                 MissEntry {
                     state: MissState::WalkWait,
+                    waits_since: self.now,
                     from_cr3: entry.found.code == LOOKUP_DENIED,
                     found: LookUp::NONE,
                     result_from: 0,
@@ -64,27 +66,37 @@ impl Mmu {
         let port = usize::from(entry.port);
         self.ports[port].respond(Response::translated(&entry.request, size, held));
         if entry.right_to_fill {
-            self.fill_array(Spec::first_level(port), size, held, sink);
+            let level = Spec::first_level(port);
+            self.fill_level(level, &entry.request, size, held, sink);
         }
         self.miss_queue.free(number);
     }
 
-    /// Contract 7.5 for the array of `size` at `level`, if the level has one.
+    /// Contract 7.5: fills `level`, if it keeps the page, with `entry`, which is of `size`, of a translation of the address of `request`.
     #[inline]
-    pub(super) fn fill_array(
+    pub(super) fn fill_level(
         &mut self,
         level: usize,
+        request: &Request,
         size: PageSize,
         entry: TlbEntry,
         sink: &mut impl Sink,
     ) {
-        let array = &mut self.tlb[level][size.array_index()];
-        if array.is_present() {
-            let event = array.fill(entry);
-            let number = 3 * level + size.array_index();
-            sink.tlb(number, &event);
-            self.statistics.count_tlb_event(number, &event);
+        let places = self.places.of(level, request.access.kind);
+        let Some(place) = places.of_size(size) else {
+            return;
+        };
+        let entry = entry.piece(request.va, size, place.size);
+        let (number, set) = place.of(entry.page());
+        let Filled { event, evicted } = self.tlb[number].fill(set, entry);
+        if evicted && level == STLB {
+            self.evict(TlbEntry {
+                tag: event.victim_tag,
+                data: event.victim_data,
+            });
         }
+        sink.tlb(number, &event);
+        self.statistics.count_tlb_event(number, &event);
     }
 
     /// Contract 8.5: a drop of the address of the request in the miss entry `own`.
@@ -92,11 +104,15 @@ impl Mmu {
         let va = self.miss_queue.entry(own).request.va;
         let pcid = self.control.pcid();
         self.recent.forget();
-        for (number, array) in self.tlb.iter_mut().flatten().enumerate() {
-            let event = array.drop_address(va, pcid);
-            sink.tlb(number, &event);
-            self.statistics.count_tlb_event(number, &event);
+        let mut events = NO_EVENTS;
+        for place in self.places.everywhere().iter().flat_map(Places::all) {
+            let page = page_number(va) & place.page_mask;
+            let (number, set) = place.of(page);
+            let wanted = Wanted::new(page, place.size, pcid);
+            let removed = self.tlb[number].drop_page(set, wanted);
+            add_removal(&mut events[number], set, removed);
         }
+        self.report_removals(&events, sink);
         for cache in 0..PSC_LEVELS {
             let event = self.psc.drop_address(cache, va, pcid);
             sink.psc(cache, &event);
@@ -104,5 +120,56 @@ impl Mmu {
         }
         self.miss_queue.take_rights(Some(own));
         self.prefetch.end_or_lose_right();
+    }
+
+    /// Contract 9.1, kind page: removes what `invalidation`, which is for the page of `va`, covers in the sets in which it would stand.
+    pub(super) fn invalidate_page(
+        &mut self,
+        va: u64,
+        invalidation: &Invalidation,
+        sink: &mut impl Sink,
+    ) {
+        let mut events = NO_EVENTS;
+        for place in self.places.everywhere().iter().flat_map(Places::all) {
+            let (number, set) = place.of(page_number(va) & place.page_mask);
+            let removed = self.tlb[number].invalidate_row(set, invalidation);
+            add_removal(&mut events[number], set, removed);
+        }
+        self.report_removals(&events, sink);
+    }
+
+    /// Reports what entries were removed from the arrays.
+    pub(super) fn report_removals(
+        &mut self,
+        events: &[ArrayEvent; TLB_ARRAYS],
+        sink: &mut impl Sink,
+    ) {
+        for (number, event) in events.iter().enumerate() {
+            sink.tlb(number, event);
+            self.statistics.count_tlb_event(number, event);
+        }
+    }
+}
+
+const NO_EVENT: ArrayEvent = ArrayEvent {
+    op: ARRAY_NONE,
+    way: 0,
+    set: 0,
+    reserved: 0,
+    removed: 0,
+    tag: 0,
+    data: 0,
+    victim_tag: 0,
+    victim_data: 0,
+};
+/// Nothing happens to any array.
+pub(super) const NO_EVENTS: [ArrayEvent; TLB_ARRAYS] = [NO_EVENT; TLB_ARRAYS];
+
+/// Ways of `set` lost what they held too: the event of an array names the first of its sets that lost something, and the ways of all.
+pub(super) fn add_removal(event: &mut ArrayEvent, set: usize, removed: u64) {
+    if event.removed == 0 {
+        *event = removal(set, removed);
+    } else {
+        event.removed |= removed;
     }
 }

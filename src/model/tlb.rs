@@ -1,11 +1,12 @@
-//! One TLB array: entries of one page size, set-associative, true least recently used.
+//! One TLB array: entries of one to three page sizes, set-associative.
 //!
-//! Contract: 2 (the page size of an array), 4.1 (format of an entry), 4.4 (matching), 7.3 (fill), and what 8.5 and 9.3 remove.
+//! Contract: 4.1 (format of an entry), 4.4 (matching), 7.5 (fill), and what 7.6, 8.5 and 9.3 remove.
 //! SDM vol. 3A, 4.10.2 (what a TLB entry holds), 4.10.2.4 (global pages). Counterpart: `rtl/tlb.sv`.
 //!
-//! A tag is kept as a *key*, such that an entry matches an address if its key is one of two words: that of the page in the current
-//! PCID, or that of the page as a global one. The PCID of an entry, which the key of a global one lacks, stands in upper bits of the
-//! data word, which the contract leaves 0.
+//! A tag is kept as a *key*, such that an entry matches an address at its kept size if its key is one of two words: that of the page in
+//! the current PCID, or that of the page as a global one. The PCID of an entry, which the key of a global one lacks, stands in upper bits
+//! of the data word, which the contract leaves 0. The size of the page, which no key has, stands apart, in machines in which it can differ
+//! from the kept size; in others it is the kept size.
 
 use crate::arch::entry::bit;
 use crate::arch::rights::denials;
@@ -14,16 +15,21 @@ use crate::config::ArraySpec;
 
 use super::mmu_pkg::{
     ARRAY_FILL, ARRAY_INVALIDATE, ArrayEvent, KIND_WRITE, LOOKUP_DENIED, LOOKUP_DIRTY_CLEAR,
-    LOOKUP_HIT_4K,
 };
 use super::port::Request;
-use super::recency::Recency;
+use super::replacement::Policy;
 
 /// Bits 44:0 of a tag: the virtual page number, va\[56:12\].
 const PAGE: u64 = (1 << 45) - 1;
 const PCID_SHIFT: u32 = 45;
 /// Bit 57 of a tag: global.
 const GLOBAL: u64 = 1 << 57;
+/// Bits 59:58 of a tag: the kept size.
+const KEPT_SIZE_SHIFT: u32 = 58;
+const KEPT_SIZE: u64 = 3 << KEPT_SIZE_SHIFT;
+/// Bits 61:60 of a tag: the size of the page.
+const PAGE_SIZE_SHIFT: u32 = 60;
+const PAGE_SIZE: u64 = 3 << PAGE_SIZE_SHIFT;
 /// The key of an invalid way. Bit 63 is 0 in every valid key.
 const INVALID: u64 = u64::MAX;
 const INVALID_BIT: u64 = 1 << 63;
@@ -78,7 +84,7 @@ pub(super) struct TlbEntry {
 }
 
 impl TlbEntry {
-    /// The entry that a walk to `leaf` makes, with the rights of its whole path.
+    /// The entry that a walk to `leaf` makes where pages of `size` are kept whole, with the rights of its whole path.
     pub fn of_leaf(
         va: u64,
         size: PageSize,
@@ -90,7 +96,11 @@ impl TlbEntry {
         let pcid = u64::from(registers.current_pcid().raw());
         let memory_type = leaf.memory_type(size);
         Self {
-            tag: page | pcid << PCID_SHIFT | bit_if(leaf.global() && registers.pge(), GLOBAL),
+            tag: page
+                | pcid << PCID_SHIFT
+                | bit_if(leaf.global() && registers.pge(), GLOBAL)
+                | (size as u64) << KEPT_SIZE_SHIFT
+                | (size as u64) << PAGE_SIZE_SHIFT,
             data: leaf.frame(size).frame_number()
                 | pack_rights(rights)
                 | bit_if(leaf.raw() & bit::D != 0, DIRTY)
@@ -101,7 +111,40 @@ impl TlbEntry {
         }
     }
 
-    /// The physical address of `va` in its page of `size`.
+    /// Of this entry, which is kept at the size `from`, the piece of the size `to` around `va`. `to` is not greater.
+    #[inline]
+    pub const fn piece(self, va: u64, from: PageSize, to: PageSize) -> Self {
+        if from as u8 == to as u8 {
+            return self;
+        }
+        let inside = page_number(va) & !page_mask(from);
+        Self {
+            tag: self.tag & !(PAGE | KEPT_SIZE)
+                | page_number(va) & page_mask(to)
+                | (to as u64) << KEPT_SIZE_SHIFT,
+            data: self.data | inside & page_mask(to),
+        }
+    }
+
+    /// The code of the size of the page.
+    #[inline]
+    pub const fn page_size(self) -> u8 {
+        (self.tag >> PAGE_SIZE_SHIFT & 3) as u8
+    }
+
+    /// The kept size.
+    #[inline]
+    pub const fn kept_size(self) -> PageSize {
+        size_of_code(self.tag >> KEPT_SIZE_SHIFT)
+    }
+
+    /// The page number, at the kept size.
+    #[inline]
+    pub const fn page(self) -> u64 {
+        self.tag & PAGE
+    }
+
+    /// The physical address of `va`, of the kept size `size`.
     #[inline]
     pub const fn physical(self, va: u64, size: PageSize) -> u64 {
         (self.data << 12 & bit::ADDRESS) | va & size.offset_mask()
@@ -113,23 +156,23 @@ impl TlbEntry {
         (self.data >> 48 & 7) as u8
     }
 
-    /// What a look-up that matched this entry in the array `number`, 0 to 2, of its level comes to: a code of contract 6.
+    /// What a look-up that matched this entry comes to: a code of contract 6, `hit` where it answers.
     #[inline]
-    pub fn judge(self, request: &Request, number: u8, registers: &Registers) -> u8 {
+    pub fn judge(self, request: &Request, hit: u8, registers: &Registers) -> u8 {
         if !denials(unpack_rights(self.data), &request.access, registers).is_empty() {
             LOOKUP_DENIED
         } else if request.access.kind as u8 == KIND_WRITE && self.data & DIRTY == 0 {
             LOOKUP_DIRTY_CLEAR
         } else {
-            LOOKUP_HIT_4K + number
+            hit
         }
     }
 
     const fn key(self) -> u64 {
         if self.tag & GLOBAL != 0 {
-            self.tag & (PAGE | GLOBAL)
+            self.tag & (PAGE | GLOBAL | KEPT_SIZE)
         } else {
-            self.tag
+            self.tag & (KEPT_SIZE | (GLOBAL - 1))
         }
     }
 
@@ -137,22 +180,59 @@ impl TlbEntry {
         self.data | (self.tag >> PCID_SHIFT & 0xfff) << KEPT_PCID_SHIFT
     }
 
+    /// Of a page that is kept whole.
     const fn from_kept(key: u64, kept: u64) -> Self {
+        let page_size = (key & KEPT_SIZE) << (PAGE_SIZE_SHIFT - KEPT_SIZE_SHIFT);
         Self {
-            tag: key & (PAGE | GLOBAL) | kept >> KEPT_PCID_SHIFT << PCID_SHIFT,
+            // A valid key has nothing beyond its kept size.
+            tag: key | kept >> KEPT_PCID_SHIFT << PCID_SHIFT | page_size,
             data: kept & DATA,
         }
     }
 }
 
 /// How many low bits of a virtual page number lie inside a page of `size`: 0, 9, 10 or 18.
-const fn inner_bits(size: PageSize) -> u32 {
+pub(super) const fn inner_bits(size: PageSize) -> u32 {
     size.shift() - PageSize::Size4K.shift()
 }
 
 /// The bits of a page number that count for a page of `size`.
-const fn page_mask(size: PageSize) -> u64 {
+pub(super) const fn page_mask(size: PageSize) -> u64 {
     PAGE >> inner_bits(size) << inner_bits(size)
+}
+
+/// The page size of a code, of which only the low two bits count.
+const fn size_of_code(code: u64) -> PageSize {
+    match code & 3 {
+        0 => PageSize::Size4K,
+        1 => PageSize::Size2M,
+        2 => PageSize::Size1G,
+        _ => PageSize::Size4M,
+    }
+}
+
+/// What is looked for: the keys of a page of one kept size, in the current PCID and as a global one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Wanted {
+    own: u64,
+    global: u64,
+}
+
+impl Wanted {
+    /// The page of the kept size `size` whose number, with zeros below, is `page`.
+    #[inline]
+    pub const fn new(page: u64, size: PageSize, pcid: u16) -> Self {
+        let page = page | (size as u64) << KEPT_SIZE_SHIFT;
+        Self {
+            own: page | (pcid as u64) << PCID_SHIFT,
+            global: page | GLOBAL,
+        }
+    }
+
+    #[inline]
+    const fn is(self, key: u64) -> bool {
+        (key == self.own) | (key == self.global)
+    }
 }
 
 /// A way of an array that matched.
@@ -162,73 +242,49 @@ pub(super) struct Slot {
     pub way: usize,
 }
 
-/// One array. Equal if valid entries and ranks are.
+/// What a fill did, and whether its target was the victim: then what left is evicted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Filled {
+    pub event: ArrayEvent,
+    pub evicted: bool,
+}
+
+/// One array. Equal if valid entries and replacement state are.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct TlbArray {
-    /// Its number in its level, 0 to 2.
-    number: u8,
-    /// The page size that it holds in the mode, and what follows from it.
-    size: PageSize,
-    page_mask: u64,
-    inner_bits: u32,
     ways: usize,
-    last_set: usize,
+    sets: usize,
     keys: Vec<u64>,
     data: Vec<u64>,
+    /// The codes of the sizes of the pages; empty in a machine that keeps no page in pieces.
+    page_sizes: Vec<u8>,
     /// One word a set: its valid ways.
     valid: Vec<u64>,
-    recency: Recency,
+    policy: Policy,
 }
 
 impl TlbArray {
-    /// An empty array for pages of `size`; without ways it matches and holds nothing.
-    pub fn new(size: PageSize, spec: ArraySpec) -> Self {
+    /// An empty array; without ways it matches and holds nothing. `pieces`: it may hold pieces of pages.
+    pub fn new(spec: ArraySpec, pieces: bool) -> Self {
         let (sets, ways) = (spec.sets as usize, spec.ways as usize);
         Self {
-            number: size.array_index() as u8,
-            size,
-            page_mask: page_mask(size),
-            inner_bits: inner_bits(size),
             ways,
-            last_set: sets - 1,
+            sets,
             keys: vec![INVALID; sets * ways],
             data: vec![0; sets * ways],
+            page_sizes: vec![0; if pieces { sets * ways } else { 0 }],
             valid: vec![0; sets],
-            recency: Recency::new(sets, ways),
+            policy: Policy::new(spec.replacement, sets, ways),
         }
     }
 
-    /// Empties it and brings back the first ranks.
+    /// Empties it and brings back the first replacement state.
     pub fn reset(&mut self) {
         self.keys.fill(INVALID);
         self.data.fill(0);
+        self.page_sizes.fill(0);
         self.valid.fill(0);
-        self.recency.reset();
-    }
-
-    /// The mode has changed, and pages of `size` are what it holds from now on. It must be empty, unless it holds them already.
-    pub fn hold(&mut self, size: PageSize) {
-        self.size = size;
-        self.page_mask = page_mask(size);
-        self.inner_bits = inner_bits(size);
-    }
-
-    /// Whether the level has this array.
-    #[inline]
-    pub fn is_present(&self) -> bool {
-        self.ways > 0
-    }
-
-    /// Its number in its level, 0 to 2, whatever the mode.
-    #[inline]
-    pub fn number(&self) -> u8 {
-        self.number
-    }
-
-    /// The page size that it holds in the mode.
-    #[inline]
-    pub fn size(&self) -> PageSize {
-        self.size
+        self.policy.reset();
     }
 
     /// Valid entries.
@@ -240,20 +296,12 @@ impl TlbArray {
             .sum()
     }
 
+    /// The way of `set` that matches, the lowest if there were several.
     #[inline]
-    fn set_of(&self, page: u64) -> usize {
-        (page >> self.inner_bits) as usize & self.last_set
-    }
-
-    /// The way that matches the page number and PCID, the lowest if there were several.
-    #[inline]
-    pub fn find(&self, page: u64, pcid: u16) -> Option<Slot> {
-        let page = page & self.page_mask;
-        let set = self.set_of(page);
-        let (own, global) = (page | u64::from(pcid) << PCID_SHIFT, page | GLOBAL);
+    pub fn find(&self, set: usize, wanted: Wanted) -> Option<Slot> {
         let keys = &self.keys[set * self.ways..][..self.ways];
         keys.iter()
-            .position(|key| (*key == own) | (*key == global))
+            .position(|key| wanted.is(*key))
             .map(|way| Slot { set, way })
     }
 
@@ -261,42 +309,58 @@ impl TlbArray {
     #[inline]
     pub fn entry(&self, slot: Slot) -> TlbEntry {
         let index = slot.set * self.ways + slot.way;
-        TlbEntry::from_kept(self.keys[index], self.data[index])
+        let entry = TlbEntry::from_kept(self.keys[index], self.data[index]);
+        if self.page_sizes.is_empty() {
+            return entry;
+        }
+        self.of_its_page(index, entry)
     }
 
-    /// Makes a slot the most recent of its set.
+    /// The entry at `index`, with the size of the page that it is of.
+    #[cold]
+    #[inline(never)]
+    fn of_its_page(&self, index: usize, entry: TlbEntry) -> TlbEntry {
+        TlbEntry {
+            tag: entry.tag & !PAGE_SIZE | u64::from(self.page_sizes[index]) << PAGE_SIZE_SHIFT,
+            ..entry
+        }
+    }
+
+    /// A hit touches a slot.
     #[inline]
-    pub fn touch(&mut self, slot: Slot) {
-        self.recency.touch(slot.set, slot.way);
+    pub fn hit(&mut self, slot: Slot) {
+        self.policy.hit(slot.set, slot.way);
     }
 
-    /// Contract 7.3. The array must be present.
-    pub fn fill(&mut self, entry: TlbEntry) -> ArrayEvent {
-        let page = entry.tag & PAGE;
-        let set = self.set_of(page);
-        let base = set * self.ways;
+    /// Contract 7.5, in the set of the entry. The array must be present.
+    pub fn fill(&mut self, set: usize, entry: TlbEntry) -> Filled {
         let conflicts = self.conflicts(set, entry);
         let free = !self.valid[set] & (u64::MAX >> (64 - self.ways));
+        let evicted = conflicts | free == 0;
         let way = if conflicts != 0 {
             conflicts.trailing_zeros() as usize
         } else if free != 0 {
             free.trailing_zeros() as usize
         } else {
-            self.recency.oldest(set)
+            self.policy.victim(set)
         };
         let target = 1 << way;
         let removed = conflicts | self.valid[set] & target;
         let victim = if removed & target != 0 {
-            TlbEntry::from_kept(self.keys[base + way], self.data[base + way])
+            self.entry(Slot { set, way })
         } else {
             TlbEntry::default()
         };
         self.remove(set, removed);
-        self.keys[base + way] = entry.key();
-        self.data[base + way] = entry.kept_data();
+        let index = set * self.ways + way;
+        self.keys[index] = entry.key();
+        self.data[index] = entry.kept_data();
+        if let Some(page_size) = self.page_sizes.get_mut(index) {
+            *page_size = entry.page_size();
+        }
         self.valid[set] |= target;
-        self.recency.touch(set, way);
-        ArrayEvent {
+        self.policy.fill(set, way, evicted);
+        let event = ArrayEvent {
             op: ARRAY_FILL,
             way: way as u8,
             set: set as u16,
@@ -306,19 +370,20 @@ impl TlbArray {
             data: entry.data,
             victim_tag: victim.tag,
             victim_data: victim.data,
-        }
+        };
+        Filled { event, evicted }
     }
 
-    /// The valid ways of `set` that could match the same address in the same PCID as `entry`.
+    /// The valid ways of `set` that could match the same address, at the same kept size, in the same PCID as `entry`.
     #[inline]
     fn conflicts(&self, set: usize, entry: TlbEntry) -> u64 {
-        let page = entry.tag & PAGE;
+        let page = entry.tag & (PAGE | KEPT_SIZE);
         let (own, global) = (page | entry.tag & 0xfff << PCID_SHIFT, page | GLOBAL);
         let any_context = entry.tag & GLOBAL != 0;
         let keys = &self.keys[set * self.ways..][..self.ways];
         let mut conflicts = 0;
         for (way, key) in keys.iter().enumerate() {
-            let same_page = key & (PAGE | INVALID_BIT) == page;
+            let same_page = key & (PAGE | KEPT_SIZE | INVALID_BIT) == page;
             let conflict = (*key == own) | (*key == global) | (any_context & same_page);
             conflicts |= u64::from(conflict) << way;
         }
@@ -333,12 +398,15 @@ impl TlbArray {
             let index = set * self.ways + left.trailing_zeros() as usize;
             self.keys[index] = INVALID;
             self.data[index] = 0;
+            if let Some(page_size) = self.page_sizes.get_mut(index) {
+                *page_size = 0;
+            }
             left &= left - 1;
         }
     }
 
-    /// Removes what `covers` says of `set`, and reports it: nothing, if nothing was removed.
-    fn remove_where(&mut self, set: usize, covers: impl Fn(TlbEntry) -> bool) -> ArrayEvent {
+    /// Removes what `covers` says of `set`: the ways that lost what they held.
+    fn remove_where(&mut self, set: usize, covers: impl Fn(TlbEntry) -> bool) -> u64 {
         let mut removed = 0;
         let mut left = self.valid[set];
         while left != 0 {
@@ -348,40 +416,39 @@ impl TlbArray {
             }
             left &= left - 1;
         }
-        if removed == 0 {
-            return ArrayEvent::default();
-        }
         self.remove(set, removed);
-        ArrayEvent {
-            op: ARRAY_INVALIDATE,
-            set: set as u16,
-            removed,
-            ..ArrayEvent::default()
-        }
+        removed
     }
 
-    /// Contract 8.5: removes what matches `va` in `pcid`.
-    pub fn drop_address(&mut self, va: u64, pcid: u16) -> ArrayEvent {
-        let page = page_number(va) & self.page_mask;
-        self.remove_where(self.set_of(page), |entry| {
-            let same_context = entry.tag & GLOBAL != 0 || pcid_of(entry.tag) == pcid;
-            entry.tag & PAGE == page && same_context
-        })
+    /// Contract 8.5: removes from `set` what matches.
+    pub fn drop_page(&mut self, set: usize, wanted: Wanted) -> u64 {
+        self.remove_where(set, |entry| wanted.is(entry.key()))
+    }
+
+    /// Contract 7.6: removes from `set` what is of the page and the context of `evicted`, at its kept size.
+    pub fn drop_evicted(&mut self, set: usize, evicted: TlbEntry) -> u64 {
+        self.remove_where(set, |entry| entry.key() == evicted.key())
     }
 
     /// Contract 9.1: removes what `invalidation` covers in row `row`; nothing where the array has no such row.
-    pub fn invalidate_row(&mut self, row: u64, invalidation: &Invalidation) -> ArrayEvent {
-        if row > self.last_set as u64 {
-            return ArrayEvent::default();
+    pub fn invalidate_row(&mut self, row: usize, invalidation: &Invalidation) -> u64 {
+        if row >= self.sets {
+            return 0;
         }
-        let page_mask = self.page_mask;
-        self.remove_where(row as usize, |entry| covers(invalidation, entry, page_mask))
+        self.remove_where(row, |entry| covers(invalidation, entry))
     }
+}
 
-    /// Contract 9.1: removes what `invalidation`, which is for the page of `va`, covers in the set of that page.
-    pub fn invalidate_page(&mut self, va: u64, invalidation: &Invalidation) -> ArrayEvent {
-        let set = self.set_of(page_number(va) & self.page_mask);
-        self.invalidate_row(set as u64, invalidation)
+/// The event of ways of `set` that lost what they held to an invalidation or a drop.
+pub(super) fn removal(set: usize, removed: u64) -> ArrayEvent {
+    if removed == 0 {
+        return ArrayEvent::default();
+    }
+    ArrayEvent {
+        op: ARRAY_INVALIDATE,
+        set: set as u16,
+        removed,
+        ..ArrayEvent::default()
     }
 }
 
@@ -390,9 +457,8 @@ const fn pcid_of(tag: u64) -> u16 {
     (tag >> PCID_SHIFT & 0xfff) as u16
 }
 
-/// Whether `invalidation` removes `entry` of an array whose page numbers have the bits of `page_mask`: the table at the end of
-/// contract 9.3.
-fn covers(invalidation: &Invalidation, entry: TlbEntry, page_mask: u64) -> bool {
+/// Whether `invalidation` removes `entry`: the table at the end of contract 9.3. Of a page kept in pieces every piece goes.
+fn covers(invalidation: &Invalidation, entry: TlbEntry) -> bool {
     let global = entry.tag & GLOBAL != 0;
     let in_context = |context: u16, globals: bool| {
         if global {
@@ -404,8 +470,8 @@ fn covers(invalidation: &Invalidation, entry: TlbEntry, page_mask: u64) -> bool 
     match *invalidation {
         Invalidation::None => false,
         Invalidation::Page { va, pcid, globals } => {
-            let page = page_number(va.raw()) & page_mask;
-            entry.tag & PAGE == page && in_context(pcid.raw(), globals)
+            let page_mask = page_mask(size_of_code(u64::from(entry.page_size())));
+            (page_number(va.raw()) ^ entry.tag) & page_mask == 0 && in_context(pcid.raw(), globals)
         }
         Invalidation::Context { pcid, globals } => in_context(pcid.raw(), globals),
         Invalidation::AllNonGlobal => !global,

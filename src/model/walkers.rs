@@ -165,8 +165,9 @@ impl Mmu {
                 let entry = self.translation(walker, size);
                 if right_to_fill {
                     event.filled = 1;
-                    self.fill_array(STLB, size, entry, sink);
-                    self.fill_array(Spec::first_level(usize::from(port)), size, entry, sink);
+                    let level = Spec::first_level(usize::from(port));
+                    self.fill_level(STLB, &request, size, entry, sink);
+                    self.fill_level(level, &request, size, entry, sink);
                     self.fill_caches(walker, sink);
                     self.trigger_prefetch(request.va, size);
                 }
@@ -201,7 +202,8 @@ impl Mmu {
             if self.prefetch.right_to_fill() {
                 event.filled = 1;
                 let entry = self.translation(walker, size);
-                self.fill_array(STLB, size, entry, sink);
+                let request = self.prefetch.request();
+                self.fill_level(STLB, &request, size, entry, sink);
                 self.fill_caches(walker, sink);
             }
         }

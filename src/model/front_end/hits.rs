@@ -18,18 +18,16 @@ use crate::model::port::{Request, Response};
 use crate::model::spec::Spec;
 use crate::model::tlb::Slot;
 
-/// A way is to become the most recent of its set in a cycle.
+/// A hit touches a way in a cycle.
 #[derive(Clone, Copy, Debug)]
 struct Touch {
     cycle: u64,
-    level: u8,
     array: u8,
     slot: Slot,
 }
 
 const NO_TOUCH: Touch = Touch {
     cycle: 0,
-    level: 0,
     array: 0,
     slot: Slot { set: 0, way: 0 },
 };
@@ -188,7 +186,7 @@ impl FrontEnd {
         }
         let found = self.mmu.find_in_level(level, request);
         debug_assert!(found.is_some());
-        found.map_or((LOOKUP_BYPASS, Response::NONE), |(found, _)| {
+        found.map_or((LOOKUP_BYPASS, Response::NONE), |(found, ..)| {
             let response = Response::translated(request, found.size, found.entry);
             (found.code, response)
         })
@@ -276,7 +274,7 @@ impl FrontEnd {
         if let Some(response) = self.mmu.bypass(request) {
             return Some((LOOKUP_BYPASS, response));
         }
-        let (found, slot) = self.mmu.find_in_level(level, request)?;
+        let (found, array, slot) = self.mmu.find_in_level(level, request)?;
         if found.code >= LOOKUP_MISS {
             return None;
         }
@@ -285,8 +283,7 @@ impl FrontEnd {
         }
         self.hits.touches[self.hits.waiting] = Touch {
             cycle: looked_up_at,
-            level: level as u8,
-            array: found.code - LOOKUP_HIT_4K,
+            array: array as u8,
             slot,
         };
         self.hits.waiting += 1;
@@ -301,7 +298,7 @@ impl FrontEnd {
         for number in 0..self.hits.waiting {
             let touch = self.hits.touches[number];
             if touch.cycle < cycle {
-                self.mmu.tlb[usize::from(touch.level)][usize::from(touch.array)].touch(touch.slot);
+                self.mmu.tlb[usize::from(touch.array)].hit(touch.slot);
             } else {
                 self.hits.touches[left] = touch;
                 left += 1;
@@ -386,7 +383,7 @@ impl FrontEnd {
         }
         // Two data ports may have been taken out in another order than that of their cycles.
         let waiting = self.hits.waiting;
-        self.hits.touches[..waiting].sort_unstable_by_key(|touch| (touch.cycle, touch.level));
+        self.hits.touches[..waiting].sort_unstable_by_key(|touch| (touch.cycle, touch.array));
         self.mmu.recent.forget();
         self.hits.since = self.count;
         self.ticking = false;

@@ -5,6 +5,7 @@ use crate::arch::PageSize;
 use crate::arch::registers::{CR3_NO_FLUSH, cr0, cr4, efer};
 use crate::model::Operation;
 use crate::model::mmu_pkg::PortIn;
+use crate::model::tlb::Wanted;
 
 const VA: u64 = 0x40_0000;
 const FRAME: u64 = 0x8000_0000;
@@ -187,7 +188,7 @@ fn an_invalidation_performs_in_the_cycle_after_its_accept_with_requests_in_fligh
     bench.tick(ports);
     bench.control.valid = 0;
     bench.idle(30);
-    let removed = bench.seen(|outputs| (outputs.monitor.tlb[3].op == 2).then_some(()));
+    let removed = bench.seen(|outputs| (outputs.monitor.tlb[4].op == 2).then_some(()));
     assert_eq!(removed, [(start + 1, ())]);
     let responded = bench.seen(|outputs| (outputs.control.resp_valid != 0).then_some(()));
     assert_eq!(responded, [(start + 2, ())]);
@@ -212,7 +213,7 @@ fn a_sweep_removes_one_row_a_cycle_and_the_paging_structure_caches_at_once() {
         addr: 0,
         kind: 2,
     });
-    for (array, sets) in [(3, 2), (6, 4)] {
+    for (array, sets) in [(4, 2), (8, 4)] {
         let rows = bench.seen(|outputs| {
             let event = outputs.monitor.tlb[array];
             (event.op == 2).then_some(u64::from(event.set))
@@ -247,7 +248,8 @@ fn left_after(operation: Operation) -> ([bool; 4], [bool; 2]) {
     assert!(!general_protection);
     let held = pages.map(|(pcid, offset, _)| {
         let page = (VA + offset) >> 12;
-        bench.mmu.tlb[1][0].find(page, pcid as u16).is_some()
+        let wanted = Wanted::new(page, PageSize::Size4K, pcid as u16);
+        bench.mmu.tlb[4].find((page & 3) as usize, wanted).is_some()
     });
     let cached = [1, 2].map(|pcid| bench.mmu.psc.look_up(VA, pcid, 3).is_some());
     (held, cached)
@@ -340,14 +342,7 @@ fn paging_off_removes_everything() {
     bench.map(VA, PageSize::Size4K, FRAME | ALL | G);
     bench.ask(DATA, read(VA));
     assert!(!bench.operate(Operation::new(0, cr0::PE)));
-    assert!(
-        bench
-            .mmu
-            .tlb
-            .iter()
-            .flatten()
-            .all(|array| array.occupancy() == 0)
-    );
+    assert!(bench.mmu.tlb.iter().all(|array| array.occupancy() == 0));
     assert!((0..4).all(|cache| bench.mmu.psc.occupancy(cache) == 0));
 }
 
@@ -358,14 +353,7 @@ fn invlpg_in_the_middle_of_a_large_page_removes_it_from_every_level() {
     bench.ask(DATA, read(VA));
     bench.ask(FETCH, fetch(VA));
     bench.operate(Operation::new(4, VA + 0x12_3456));
-    assert!(
-        bench
-            .mmu
-            .tlb
-            .iter()
-            .flatten()
-            .all(|array| array.occupancy() == 0)
-    );
+    assert!(bench.mmu.tlb.iter().all(|array| array.occupancy() == 0));
 }
 
 #[test]

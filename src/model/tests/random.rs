@@ -5,8 +5,11 @@ use proptest::prelude::*;
 
 use super::bench::*;
 use crate::arch::registers::{CR3_NO_FLUSH, cr0, cr4, efer};
-use crate::arch::{Access, AccessKind};
-use crate::config::{Config, MemorySpec, PscArraySpec, PscSpec, TlbSpec};
+use crate::arch::{Access, AccessKind, PageSize};
+use crate::config::{
+    Config, Level, MemorySpec, PscArraySpec, PscSpec, Replacement, Serves, TlbArraySpec, TlbSpec,
+    WalkerOrder,
+};
 use crate::model::{Memory, Operation, Request};
 
 /// Tables stand here, and alias each other.
@@ -49,33 +52,112 @@ fn paging() -> impl Strategy<Value = Paging> {
     prop_oneof![3 => Just(Paging::Long), 2 => Just(Paging::TwoLevel)]
 }
 
-pub fn config() -> impl Strategy<Value = Config> {
+/// An array for each page size, or none, least recently used.
+fn plain_level() -> BoxedStrategy<TlbSpec> {
     let sets = prop_oneof![Just(1u32), Just(2), Just(4)];
     let array = (sets, prop_oneof![Just(0u32), 1u32..4, Just(17)]);
     let arrays = [array.clone(), array.clone(), array];
-    let tlb = (1u32..9, arrays).prop_map(|(cycles, arrays)| TlbSpec::new(cycles, arrays));
-    let entries = prop_oneof![Just(0u32), 1u32..4, Just(20)];
-    let psc = [entries.clone(), entries.clone(), entries.clone(), entries];
+    (1u32..9, arrays)
+        .prop_map(|(cycles, arrays)| TlbSpec::new(cycles, arrays))
+        .boxed()
+}
+
+fn replacement() -> impl Strategy<Value = Replacement> {
+    proptest::sample::select(&Replacement::ALL[..])
+}
+
+/// As many ways as the policy can have.
+fn fitting(replacement: Replacement, ways: u32) -> u32 {
+    match replacement {
+        Replacement::TreePlru if ways > 0 => ways.next_power_of_two(),
+        _ => ways,
+    }
+}
+
+/// Up to four arrays of any sizes, sets, policies, for reads or writes.
+fn level() -> BoxedStrategy<TlbSpec> {
+    let sets = prop_oneof![3 => Just(1u32), 3 => 2u32..=7, 1 => Just(24)];
+    let ways = prop_oneof![Just(0u32), 1u32..4, 1u32..4, Just(17)];
+    let sizes = prop_oneof![3 => Just(1usize), 3 => 1usize..8, 1 => Just(7)];
+    let serves = prop_oneof![
+        4 => Just(Serves::All),
+        1 => Just(Serves::Reads),
+        1 => Just(Serves::Writes),
+    ];
+    let array = (sizes, sets, ways, replacement(), serves).prop_map(
+        |(sizes, sets, ways, replacement, serves)| TlbArraySpec {
+            page_sizes: PageSize::ARRAYS
+                .into_iter()
+                .filter(|size| sizes >> size.array_index() & 1 != 0)
+                .collect(),
+            sets,
+            ways: fitting(replacement, ways),
+            replacement,
+            serves,
+        },
+    );
+    (1u32..9, prop::collection::vec(array, 0..=4))
+        .prop_map(|(hit_latency_cycles, arrays)| TlbSpec {
+            hit_latency_cycles,
+            inclusive: false,
+            arrays,
+        })
+        .boxed()
+}
+
+fn plain_cache() -> BoxedStrategy<PscArraySpec> {
+    prop_oneof![Just(0u32), 1u32..4, Just(20)]
+        .prop_map(PscArraySpec::of_entries)
+        .boxed()
+}
+
+fn cache() -> BoxedStrategy<PscArraySpec> {
+    (1u32..=5, 1u32..=6, replacement())
+        .prop_map(|(sets, ways, replacement)| PscArraySpec {
+            sets,
+            ways: fitting(replacement, ways),
+            replacement,
+        })
+        .boxed()
+}
+
+/// Contract 7.6: the first levels keep what they keep as the STLB does.
+fn may_be_inclusive(config: &Config) -> bool {
+    [Level::Itlb, Level::Dtlb].into_iter().all(|level| {
+        [Serves::Reads, Serves::Writes].into_iter().all(|kind| {
+            PageSize::ARRAYS.into_iter().all(|size| {
+                let first = config.kept_size(level, kind, size);
+                first.is_none() || first == config.kept_size(Level::Stlb, kind, size)
+            })
+        })
+    })
+}
+
+pub fn config() -> impl Strategy<Value = Config> {
+    let tlb = || prop_oneof![2 => plain_level(), 3 => level()];
+    let psc = || prop_oneof![3 => plain_cache(), 2 => cache()];
+    let psc = [psc(), psc(), psc(), psc()];
     let capabilities = (36u32..=52, any::<bool>(), any::<bool>());
     let memory = (1u32..20, prop_oneof![Just(0u32), 1u32..9]);
     let overlap = (
         1u32..=2,
         prop_oneof![Just(1u32), Just(2), 3u32..=16],
-        1u32..=4,
+        (1u32..=4, any::<bool>()),
         any::<bool>(),
     );
+    let inclusive = any::<bool>();
     (
         capabilities,
         (1u32..=16, overlap),
-        [tlb.clone(), tlb.clone(), tlb],
+        ([tlb(), tlb(), tlb()], inclusive),
         psc,
         memory,
     )
         .prop_map(
             |(
                 (bits, page_1g, five_level),
-                (queue_entries, (data_ports, miss_entries, walkers, next_page)),
-                tlbs,
+                (queue_entries, (data_ports, miss_entries, (walkers, oldest), next_page)),
+                (tlbs, inclusive),
                 psc,
                 (latency, jitter),
             )| {
@@ -88,12 +170,19 @@ pub fn config() -> impl Strategy<Value = Config> {
                 config.miss_queue.entries = miss_entries;
                 config.walkers.count = walkers;
                 config.prefetch.next_page = next_page;
+                if oldest {
+                    config.walkers.order = WalkerOrder::Oldest;
+                }
                 [config.itlb, config.dtlb, config.stlb] = tlbs;
+                for array in config.itlb.arrays.iter_mut().chain(&mut config.stlb.arrays) {
+                    array.serves = Serves::All;
+                }
+                config.stlb.inclusive = inclusive && may_be_inclusive(&config);
                 config.psc = PscSpec {
-                    pde: PscArraySpec::of_entries(psc[0]),
-                    pdpte: PscArraySpec::of_entries(psc[1]),
-                    pml4e: PscArraySpec::of_entries(psc[2]),
-                    pml5e: PscArraySpec::of_entries(psc[3]),
+                    pde: psc[0],
+                    pdpte: psc[1],
+                    pml4e: psc[2],
+                    pml5e: psc[3],
                 };
                 config.memory = MemorySpec {
                     latency_cycles: latency,

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::bench::*;
 use super::random::{self, Paging, Step};
 use crate::arch::PagingMode;
-use crate::config::Config;
+use crate::config::{Config, WalkerOrder};
 use crate::model::memory::hash;
 use crate::model::mmu_pkg::{ControlIn, Inputs, MemoryIn, Monitor, Outputs, PortIn};
 use crate::model::{Memory, Mmu, Statistics};
@@ -68,6 +68,8 @@ struct Crowd {
     owed: [std::collections::VecDeque<u8>; 3],
     /// Answers that came before that to an older request of their port.
     overtakes: u64,
+    /// For each entry of the miss queue the cycle in which it became WALK_WAIT last.
+    walk_wait_since: [u64; 16],
     last: Option<Outputs>,
 }
 
@@ -113,6 +115,7 @@ impl Crowd {
             walked: 0,
             owed: Default::default(),
             overtakes: 0,
+            walk_wait_since: [0; 16],
             last: None,
         }
     }
@@ -176,6 +179,7 @@ impl Crowd {
         let before = self.mmu.clone();
         let (inputs, outputs) = self.step();
         self.check_who_performs(&before, &outputs)?;
+        self.check_who_is_walked(&before)?;
         self.observed.observe(&inputs, &outputs);
         prop_assert_eq!(&self.observed, self.mmu.statistics());
         if let Err(law) = self.observed.check_conservation() {
@@ -244,7 +248,9 @@ impl Crowd {
         if before.miss_queue.passed_over {
             may &= 1 << walkers;
         }
-        let next = before.commit_order.next_of(may).filter(|_| !busy);
+        let back = !busy && before.evicted.is_some();
+        let next = before.commit_order.next_of(may);
+        let next = next.filter(|_| !busy && !back);
         prop_assert_eq!(did, next.map_or(0, |number| 1 << number));
         prop_assert!(finished.iter().all(|number| Some(*number) == due));
         // What it does to others.
@@ -264,7 +270,7 @@ impl Crowd {
                 pushes_to = Some(entry(*number).port);
             }
         }
-        let filled = |level: usize| (0..3).any(|size| monitor.tlb[3 * level + size].op == 1);
+        let filled = |level: usize| (0..4).any(|n| monitor.tlb[4 * level + n].op == 1);
         // Who is looked up in the first level.
         let free = before.miss_queue.states().of(Free).count_ones();
         let taken = |port: &usize| {
@@ -279,6 +285,7 @@ impl Crowd {
                 .look_up_from()
                 .is_some_and(|from| from <= before.now);
             let may = !busy
+                && !back
                 && !drop
                 && pushes_to != Some(port as u8)
                 && !filled(port.min(1))
@@ -291,6 +298,7 @@ impl Crowd {
                 prop_assert_eq!(usize::from(monitor.lookup_entry[port]), number);
             }
         }
+        self.check_inclusion(before, busy, outputs)?;
         // Who is looked up in the STLB.
         let held_up = busy || done || drop;
         let waiting = before.miss_queue.states().of(StlbWait);
@@ -302,11 +310,87 @@ impl Crowd {
         Ok(())
     }
 
+    /// Contract 8.1: of the entries in WALK_WAIT the first in order, or the one that became so first.
+    fn check_who_is_walked(&mut self, before: &Mmu) -> Result<(), TestCaseError> {
+        use crate::model::miss_queue::MissState::{WalkWait, Walking};
+        let waiting: Vec<usize> = (0..16)
+            .filter(|number| before.miss_queue.entry(*number).state == WalkWait)
+            .collect();
+        let taken: Vec<usize> = waiting
+            .iter()
+            .copied()
+            .filter(|number| self.mmu.miss_queue.entry(*number).state == Walking)
+            .collect();
+        prop_assert!(taken.len() <= 1);
+        if let [taken] = taken[..] {
+            let mask = waiting.iter().fold(0, |mask, number| mask | 1 << number);
+            let since = |number: &usize| (self.walk_wait_since[*number], *number);
+            let expected = match self.mmu.spec.walker_order {
+                WalkerOrder::Cyclic => before.miss_queue.walk_order.next_of(mask),
+                WalkerOrder::Oldest => waiting.iter().copied().min_by_key(since),
+            };
+            prop_assert_eq!(Some(taken), expected);
+        }
+        for (number, since) in self.walk_wait_since.iter_mut().enumerate() {
+            let state = |mmu: &Mmu| mmu.miss_queue.entry(number).state;
+            if state(&self.mmu) == WalkWait && state(before) != WalkWait {
+                *since = before.now;
+            }
+        }
+        Ok(())
+    }
+
+    /// Contract 7.6: what a fill takes from a full set of the STLB is evicted, and leaves the first level at the next chance.
+    fn check_inclusion(
+        &self,
+        before: &Mmu,
+        busy: bool,
+        outputs: &Outputs,
+    ) -> Result<(), TestCaseError> {
+        const PAGE_AND_KEPT_SIZE: u64 = ((1 << 45) - 1) | 3 << 58;
+        const PCID: u64 = 0xfff << 45;
+        const GLOBAL: u64 = 1 << 57;
+        let arrays = &outputs.monitor.tlb;
+        let stays = before.evicted.filter(|_| busy);
+        let taken = arrays[8..].iter().find_map(|event| {
+            let (old, new) = (event.victim_tag, event.tag);
+            let lost = event.op == 1 && event.removed >> event.way & 1 != 0;
+            let same_page = (old ^ new) & PAGE_AND_KEPT_SIZE == 0;
+            let same_context = (old ^ new) & PCID == 0 || (old | new) & GLOBAL != 0;
+            (lost && !(same_page && same_context)).then_some((old, event.victim_data))
+        });
+        let taken = taken.filter(|_| before.spec.inclusive);
+        prop_assert!(stays.is_none() || taken.is_none());
+        let stays = stays.map(|entry| (entry.tag, entry.data)).or(taken);
+        let evicted = self.mmu.evicted.map(|entry| (entry.tag, entry.data));
+        prop_assert_eq!(evicted, stays);
+        let Some(evicted) = before.evicted.filter(|_| !busy) else {
+            return Ok(());
+        };
+        prop_assert!(arrays.iter().all(|event| event.op != 1));
+        prop_assert!(arrays[8..].iter().all(|event| event.op == 0));
+        for number in 0..16 {
+            let (was, is) = (
+                before.miss_queue.entry(number),
+                self.mmu.miss_queue.entry(number),
+            );
+            let keeps = was.state == crate::model::miss_queue::MissState::StlbBusy
+                && was.found.code != 4
+                && was.found.entry == evicted;
+            let right = was.right_to_fill && !keeps;
+            // Whatever was FREE, or may be looked up no more than once a cycle, got no right in this cycle.
+            prop_assert_eq!(is.right_to_fill, right);
+        }
+        Ok(())
+    }
+
     /// What the figures imply of the number of valid entries is so.
     fn check_occupancy(&self) -> Result<(), TestCaseError> {
         let statistics = self.mmu.statistics();
-        for (number, array) in self.mmu.tlb.iter().flatten().enumerate() {
-            prop_assert_eq!(statistics.tlb_occupancy(number), array.occupancy());
+        for (number, array) in self.mmu.tlb.iter().enumerate() {
+            let (implied, held) = (statistics.tlb_occupancy(number), array.occupancy());
+            let countable = self.mmu.spec.countable_entries()[number].is_some();
+            prop_assert!(implied == held || (!countable && implied > held));
         }
         for cache in 0..4 {
             prop_assert_eq!(

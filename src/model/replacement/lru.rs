@@ -1,6 +1,6 @@
-//! The least-recently-used order of the ways of each set of an array.
+//! Least recently used: the order of use of the ways of each set of an array.
 //!
-//! Contract: 1.6. Counterpart: the ranks inside `rtl/tlb.sv` and `rtl/psc.sv`.
+//! Contract: 1.6, policy 0. SDM: none. Counterpart: `rtl/policy_lru.sv`.
 //!
 //! The contract keeps a rank for each way and moves up to all of them in a touch. Here the ways of a set form a list in order of
 //! rank. Up to 16 of them are one word, nibble r holding the way of rank r: touching is a rotation of the lower nibbles, and the way
@@ -25,7 +25,7 @@ struct Links {
 ///
 /// Equal if every way of every set has the same rank.
 #[derive(Clone, Debug)]
-pub(super) struct Recency {
+pub(in crate::model) struct Lru {
     ways: usize,
     /// Up to [`WORD_WAYS`] ways: one word a set. More: the way of rank 0 of each set.
     orders: Vec<u64>,
@@ -33,17 +33,17 @@ pub(super) struct Recency {
     links: Vec<Links>,
 }
 
-impl Recency {
+impl Lru {
     /// The order after reset: way i has rank i. `ways` is 0 to 64.
     pub fn new(sets: usize, ways: usize) -> Self {
         let linked = if ways > WORD_WAYS { sets * ways } else { 0 };
-        let mut recency = Self {
+        let mut lru = Self {
             ways,
             orders: vec![0; sets],
             links: vec![Links::default(); linked],
         };
-        recency.reset();
-        recency
+        lru.reset();
+        lru
     }
 
     /// Brings back the order after reset.
@@ -103,7 +103,7 @@ impl Recency {
 
     /// The way of the greatest rank of `set`. There must be ways.
     #[inline]
-    pub fn oldest(&self, set: usize) -> usize {
+    pub fn victim(&self, set: usize) -> usize {
         let order = self.orders[set];
         if self.ways <= WORD_WAYS {
             (order >> (4 * (self.ways - 1)) & 0xf) as usize
@@ -129,7 +129,7 @@ impl Recency {
     }
 }
 
-impl PartialEq for Recency {
+impl PartialEq for Lru {
     fn eq(&self, other: &Self) -> bool {
         let sets = self.orders.len();
         self.ways == other.ways
@@ -138,7 +138,7 @@ impl PartialEq for Recency {
     }
 }
 
-impl Eq for Recency {}
+impl Eq for Lru {}
 
 #[cfg(test)]
 mod tests {
@@ -174,15 +174,15 @@ mod tests {
             ways in 1usize..=64,
             touches in prop::collection::vec((0usize..3, 0usize..64), 0..300),
         ) {
-            let mut recency = Recency::new(3, ways);
+            let mut lru = Lru::new(3, ways);
             let mut ranks = [Ranks::new(ways), Ranks::new(ways), Ranks::new(ways)];
             for (set, way) in touches {
                 let way = way % ways;
-                recency.touch(set, way);
+                lru.touch(set, way);
                 ranks[set].touch(way);
                 for (set, ranks) in ranks.iter().enumerate() {
-                    prop_assert_eq!(recency.oldest(set), ranks.greatest());
-                    for (rank, way) in recency.order(set).enumerate() {
+                    prop_assert_eq!(lru.victim(set), ranks.greatest());
+                    for (rank, way) in lru.order(set).enumerate() {
                         prop_assert_eq!(rank, ranks.0[way]);
                     }
                 }
@@ -193,7 +193,7 @@ mod tests {
     #[test]
     fn orders_that_differ_in_one_rank_are_not_equal() {
         for ways in [2, 16, 17, 64] {
-            let first = Recency::new(2, ways);
+            let first = Lru::new(2, ways);
             let mut second = first.clone();
             assert_eq!(first, second);
             second.touch(1, 1);
