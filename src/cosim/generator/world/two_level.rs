@@ -104,7 +104,7 @@ impl TwoLevel {
             return prng.pick(&self.page_tables);
         }
         let frames = (END - self.memory_bytes) >> 12;
-        self.memory_bytes + (prng.below(frames.max(1)) << 12) & 0xffff_f000
+        (self.memory_bytes + (prng.below(frames.max(1)) << 12)) & 0xffff_f000
     }
 
     /// A random entry of `level`: mostly of use, sometimes absent, reserved or pointing nowhere.
