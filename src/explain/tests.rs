@@ -10,11 +10,11 @@ use super::events::{Cause, Record};
 use super::map::MapSpec;
 use super::record::Recorder;
 use super::situation::{Controls, registers};
-use super::split::Mode;
+use super::split::mode_of;
 use super::timeline::Timeline;
-use super::walk::{Ended, explain};
+use super::walk::{Ended, Walked, explain};
 use super::{in_trace, machine, tables};
-use crate::arch::{Access, AccessKind, PhysicalAddress};
+use crate::arch::{Access, AccessKind, PageSize, PhysicalAddress};
 use crate::config::{Config, Source, load};
 use crate::cosim::requester;
 use crate::cosim::ticked::Ticked;
@@ -39,11 +39,10 @@ fn config(text: &str, set: &[&str]) -> Config {
 }
 
 fn given(config: Config, bits: u32, maps: &[&str], controls: &str) -> (Given, Controls) {
-    let mode = Mode::from_bits(bits).expect("there is one");
-    let spec = mode.paging().expect("the machine has it").spec();
-    let parse = |text: &&str| MapSpec::parse(text, mode, spec).expect(text);
+    let mode = mode_of(bits).expect("there is one");
+    let parse = |text: &&str| MapSpec::parse(text, mode).expect(text);
     let maps: Vec<_> = maps.iter().map(parse).collect();
-    let image = tables::build(&maps, spec, config.memory_size_bytes()).expect("there is room");
+    let image = tables::build(&maps, mode, config.memory_size_bytes()).expect("there is room");
     let mut read = Controls::default();
     if !controls.is_empty() {
         read.read(controls).expect(controls);
@@ -101,8 +100,55 @@ fn assert_as_measured(record: &Record, alone: &crate::model::Alone, config: &Con
     assert_eq!(last.after_cycles, latency);
 }
 
-/// Situations of every kind: maps, control bits, privilege level, accesses.
-const SITUATIONS: [(&[&str], &str, u8, &[AccessKind]); 17] = {
+/// A situation: maps, control bits, privilege level, accesses.
+type Situated = (
+    &'static [&'static str],
+    &'static str,
+    u8,
+    &'static [AccessKind],
+);
+
+/// Situations of every kind in 32-bit paging.
+const NARROW_SITUATIONS: [Situated; 12] = {
+    use AccessKind::{Fetch, Read, Write};
+    [
+        (&["0x401000=0x1234000"], "", 3, &[Read, Read, Write]),
+        (&["0x400000=0x1400000,4m"], "", 3, &[Write, Fetch, Read]),
+        (&["0x400000=0x1280000000,4m"], "", 3, &[Read, Read]),
+        (&["0x400000=0x1400000,4m,bit21=1"], "", 3, &[Read, Read]),
+        (&["0x400000=0xc00000,4m"], "pse=0", 3, &[Read, Read]),
+        (&["0x401000=0x1234000,absent"], "", 3, &[Read, Fetch]),
+        (
+            &["0x401000=0x1234000,pde.absent"],
+            "smep=1",
+            0,
+            &[Fetch, Write],
+        ),
+        (&["0x401000=0x1234000"], "smep=1", 0, &[Fetch, Read, Fetch]),
+        (&["0x401000=0x1234000"], "smap=1", 0, &[Read, Write]),
+        (
+            &["0x401000=0x1234000"],
+            "pkru=0xffffffff",
+            3,
+            &[Read, Write],
+        ),
+        (
+            &["0x401000=0x1234000,a=0,d=0,pde.a=0"],
+            "",
+            3,
+            &[Read, Write, Write],
+        ),
+        (
+            &["0x400000=0x1400000,4m,a=0,d=0"],
+            "wp=0",
+            0,
+            &[Read, Write],
+        ),
+    ]
+};
+
+/// Situations of every kind in 4-level paging.
+const SITUATIONS: [Situated; 17] = {
     use AccessKind::{Fetch, Read, Write};
     [
         (&["0x401000=0x1234000"], "", 3, &[Read, Read]),
@@ -153,9 +199,11 @@ fn the_cycles_are_those_that_the_model_measures_and_the_contracts_formula_gives(
         "preset:l1-only",
         "preset:no-psc",
     ] {
-        for (maps, controls, cpl, kinds) in SITUATIONS {
+        let wide = SITUATIONS.map(|situation| (48, situation));
+        let narrow = NARROW_SITUATIONS.map(|situation| (32, situation));
+        for (bits, (maps, controls, cpl, kinds)) in wide.into_iter().chain(narrow) {
             let config = config(machine, &["capabilities.page_1g=true"]);
-            let (given, controls) = given(config, 48, maps, controls);
+            let (given, controls) = given(config, bits, maps, controls);
             let accesses: Vec<_> = kinds
                 .iter()
                 .map(|kind| controls.access(*kind, cpl))
@@ -236,17 +284,23 @@ fn a_walk_that_began_at_a_cached_entry_and_faults_begins_again_and_the_formula_s
 }
 
 /// Whether the model answered what the manual says.
-fn is_answer(ended: &Ended, response: &Response, address: u64) -> bool {
-    match ended {
+fn is_answer(walked: &Walked, response: &Response) -> bool {
+    match &walked.outcome {
         Ended::Translated {
-            physical_address, ..
-        } => response.status == STATUS_TRANSLATED && response.pa == physical_address.0,
+            physical_address,
+            page_size,
+            ..
+        } => {
+            response.status == STATUS_TRANSLATED
+                && response.pa == physical_address.0
+                && PageSize::from_code(response.page_size).map(PageSize::name) == Some(page_size)
+        }
         Ended::PageFault {
             error_code, cr2, ..
         } => {
             response.status == STATUS_PAGE_FAULT
                 && u32::from(response.error_code) == *error_code
-                && cr2.0 == address
+                && response.va == cr2.0
         }
         Ended::GeneralProtection => response.status == STATUS_GENERAL_PROTECTION,
         Ended::BusError { .. } => response.status == STATUS_BUS_ERROR,
@@ -267,7 +321,6 @@ proptest! {
         cpl in 0_u8..4,
         kind in 0_usize..3,
     ) {
-        let on = |bit: u32| controls >> bit & 1;
         let page = ["4k", "2m", "1g"][size];
         let level = ["pde", "pdpte", "pml4e"][size];
         let map = format!(
@@ -275,26 +328,88 @@ proptest! {
             leaf & 1, leaf >> 1 & 1, leaf >> 2 & 1, leaf >> 3 & 1, leaf >> 4 & 15, leaf >> 8 & 1,
             upper & 1, upper >> 1 & 1, upper >> 2 & 63
         );
-        let text = format!(
-            "wp={},smep={},smap={},pke={},nxe={},ac={},implicit={},pkru={}",
-            on(0), on(1), on(2), on(3), on(4), on(5), on(6), u32::from(controls) << 2
-        );
         let width = if bits { 57 } else { 48 };
-        let (given, controls) = given(Config::default(), width, &[&map], &text);
-        let capabilities = given.config.arch_capabilities();
-        let registers = registers(&given.boot, &capabilities).expect("allowed");
-        let access = controls.access(AccessKind::ALL[kind], cpl);
-        let mut memory = SparseMemory::new(given.config.memory_size_bytes());
-        for (at, value) in &given.words {
-            memory.poke(PhysicalAddress::new(*at), *value).expect("memory stands there");
-        }
-        let accesses = [access, access];
-        let records = machine::run(&given.config, &given.boot, &given.words, 0xabc, &accesses).expect("it answers");
-        for record in &records {
-            let walked = explain(&registers, &capabilities, &access, 0xabc, &mut memory);
-            let (_, response) = record.responded.expect("an answer");
-            prop_assert!(is_answer(&walked.outcome, &response, 0xabc), "{map} {walked:?} {response:?}");
-        }
+        assert_answers_agree(width, &map, controls, 0xabc, (kind, cpl));
+    }
+
+    #[test]
+    fn in_32_bit_paging_too_and_whatever_the_upper_half_of_the_address(
+        large in any::<bool>(),
+        odd in any::<bool>(),
+        high in 0_u64..512,
+        entries in any::<u64>(),
+        which in (0_u32..32, 0_u32..32),
+        address in any::<u32>(),
+        controls in any::<u16>(),
+        cpl in 0_u8..4,
+        kind in 0_usize..3,
+    ) {
+        let on = |bit: u32| entries >> bit & 1;
+        // An even index, or the other half of its cell.
+        let va = u64::from(odd) << if large { 22 } else { 12 } | 0xc0c0_0000 & !(1 << 22);
+        let rights = format!("us={},rw={},a={},d={},bit{}={}", on(0), on(1), on(2), on(3), which.0, on(4));
+        let map = if large {
+            // Bit 21 is set with the odd ones; which bits of the address are reserved is for the machine's width to say.
+            format!("{va:#x}={:#x},4m,{rights},bit21={}", high >> 1 << 32 | 0x4000_0000, high & 1)
+        } else {
+            format!("{va:#x}=0x40000000,{rights},pde.us={},pde.rw={},pde.bit{}=1", on(5), on(6), which.1)
+        };
+        let va = u64::from(address) << 32 | va | 0xabc;
+        assert_answers_agree(32, &map, controls, va, (kind, cpl));
+    }
+}
+
+/// Makes an access twice, by the manual and on a machine that is `bits` wide: the answers must be the same.
+fn assert_answers_agree(
+    bits: u32,
+    map: &str,
+    controls: u16,
+    address: u64,
+    (kind, cpl): (usize, u8),
+) {
+    let on = |bit: u32| controls >> bit & 1;
+    let text = format!(
+        "wp={},smep={},smap={},pke={},nxe={},ac={},implicit={},pse={},pkru={}",
+        on(0),
+        on(1),
+        on(2),
+        on(3),
+        on(4),
+        on(5),
+        on(6),
+        on(7),
+        u32::from(controls) << 2
+    );
+    let width = if on(8) == 1 { 38 } else { 46 };
+    let width = format!("capabilities.maxphyaddr_bits={width}");
+    let config = match bits {
+        // Some of the bits that PSE-36 adds are reserved on the narrow machine.
+        32 => config("preset:default", &[&width]),
+        _ => Config::default(),
+    };
+    let (given, controls) = given(config, bits, &[map], &text);
+    let capabilities = given.config.arch_capabilities();
+    let registers = registers(&given.boot, &capabilities).expect("allowed");
+    let access = controls.access(AccessKind::ALL[kind], cpl);
+    let mut memory = SparseMemory::new(given.config.memory_size_bytes());
+    for (at, value) in &given.words {
+        memory
+            .poke(PhysicalAddress::new(*at), *value)
+            .expect("memory stands there");
+    }
+    let accesses = [access, access];
+    let records = machine::run(&given.config, &given.boot, &given.words, address, &accesses)
+        .expect("it answers");
+    for record in &records {
+        let walked = explain(&registers, &capabilities, &access, address, &mut memory);
+        let (_, response) = record.responded.expect("an answer");
+        assert!(
+            is_answer(&walked, &response),
+            "{map} {text} {walked:?} {response:?}"
+        );
+        let timeline = Timeline::of(record, &given.config).expect("an answer");
+        let formula = timeline.formula.expect("one request alone");
+        assert_eq!(formula.difference_cycles, 0, "{map} {formula:?}");
     }
 }
 
