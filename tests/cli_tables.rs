@@ -2,38 +2,22 @@
 //!
 //! Contract: none. SDM: none. Counterpart: none. The count itself is tested beside its code.
 
-use std::ffi::OsString;
+mod cli_support;
+
 use std::fs;
-use std::io::Write;
-use std::process::{Command, Output, Stdio};
-use std::sync::{Arc, Mutex};
+use std::process::{Command, Output};
 
 use proptest::prelude::*;
 use serde_json::Value as Json;
-use twinwalk::cli::{self, Context};
+
+use cli_support::{assert_one_answer, command, object_of, text};
 
 fn twinwalk(arguments: &[&str], input: &[u8]) -> Output {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_twinwalk"))
-        .arg("tables")
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the binary runs");
-    // A command that refuses its arguments does not read, and that is no failure here.
-    let _ = child.stdin.take().expect("a pipe").write_all(input);
-    child.wait_with_output().expect("it ends")
-}
-
-fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).expect("UTF-8")
+    command("tables", arguments, input)
 }
 
 fn object(arguments: &[&str], input: &[u8]) -> Json {
-    let output = twinwalk(&[arguments, &["--json"]].concat(), input);
-    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-    serde_json::from_slice(&output.stdout).expect("one JSON value")
+    object_of("tables", arguments, input)
 }
 
 /// The cost of a form at a page size.
@@ -280,21 +264,6 @@ fn help_has_examples_that_run() {
     }
 }
 
-/// A writer whose bytes can be looked at.
-#[derive(Clone, Default)]
-struct Shared(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Shared {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().expect("no panic").extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 /// An argument: likely ones, with their values near what is right, and anything.
 fn argument() -> impl Strategy<Value = Vec<String>> {
     let number = prop_oneof![
@@ -336,28 +305,6 @@ proptest! {
         arguments in prop::collection::vec(argument(), 0..5),
         json in any::<bool>(),
     ) {
-        let mut all: Vec<OsString> = vec!["twinwalk".into(), "tables".into()];
-        all.extend(arguments.iter().flatten().map(OsString::from));
-        if json {
-            all.insert(1, "--json".into());
-        }
-        let (stdout, stderr) = (Shared::default(), Shared::default());
-        let context = Context::on(json, Box::new(stdout.clone()), Box::new(stderr.clone()));
-        let code = cli::run(&all, context);
-        let (stdout, stderr) = (stdout.0.lock().expect("no panic"), stderr.0.lock().expect("no panic"));
-        match code {
-            0 => prop_assert!(!stdout.is_empty() && stderr.is_empty()),
-            2 => {
-                prop_assert!(text(&stderr).starts_with("error: "), "{}", text(&stderr));
-                prop_assert!(json || stdout.is_empty());
-            }
-            other => prop_assert!(false, "exit code {other}"),
-        }
-        let is_help = text(&stdout).contains("Usage:");
-        if json && !is_help {
-            let object: Json = serde_json::from_slice(&stdout).expect("one JSON value");
-            prop_assert!(object.is_object());
-            prop_assert_eq!(code == 2, object["error"].is_string());
-        }
+        assert_one_answer("tables", &arguments.concat(), json);
     }
 }

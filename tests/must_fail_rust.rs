@@ -65,6 +65,7 @@ fn seeded_bugs_are_spread_over_the_machine_and_over_the_comparators() {
         "walkers",
         "prefetch",
         "two data ports",
+        "32-bit paging",
     ] {
         let is_of_part = |topic: &String| topic.split(", ").any(|one| one == part);
         assert!(

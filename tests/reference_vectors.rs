@@ -10,7 +10,7 @@ use twinwalk::config::Config;
 use twinwalk::conform::{Answer, Case, Implementation, Reader, Reference, Suite, Twins};
 use twinwalk::model::Mmu;
 
-const FILES: [&str; 3] = ["qemu-m40-l4", "qemu-m40-l5", "qemu-m52-l5"];
+const FILES: [&str; 4] = ["qemu-m40-l2", "qemu-m40-l4", "qemu-m40-l5", "qemu-m52-l5"];
 
 fn sample() -> Vec<Case> {
     let mut cases = Vec::new();
@@ -44,7 +44,7 @@ fn reference_and_model_agree_with_every_case_of_the_sample() {
     let mut suite = Suite::default();
     suite.run("sample", &sample(), &mut [&mut reference, &mut model]);
     assert_eq!(suite.mismatches(), 0, "{:#?}", suite.tallies);
-    assert_eq!(suite.counts.cases, 3000);
+    assert_eq!(suite.counts.cases, 4000);
     assert!(suite.counts.steps > 4000, "{} steps", suite.counts.steps);
     assert!(suite.counts.entries > 13_000, "{}", suite.counts.entries);
 }

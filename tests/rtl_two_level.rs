@@ -257,7 +257,7 @@ fn the_frame_of_a_large_page_has_up_to_40_bits_and_bit_21_is_reserved() {
         (13, 0, 0xff_8063_4567, 3)
     );
     let dtlb = events(&bench, |m| m.tlb[DTLB_2M])[0];
-    assert_eq!(dtlb.data & 0xff_ffff_ffff, 0xff8_0400);
+    assert_eq!(dtlb.data & 0xff_ffff_ffff, 0x0ff8_0400);
     let entry = DIRECTORY + 4 * 10;
     put(&mut bench, entry, 0x0020_0000 | LARGE_LEAF);
     assert_eq!(fault(&mut bench, load(2, 0x0280_0000)), (1, 9, 0x0280_0000));

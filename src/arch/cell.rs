@@ -29,10 +29,30 @@ impl EntrySlot {
         }
     }
 
+    /// The slot that a transfer with these byte enables is about, if it is one that an entry can be in.
+    #[inline]
+    pub const fn of_byte_enables(byte_enables: u8) -> Option<Self> {
+        match byte_enables {
+            0xff => Some(Self::Whole),
+            0x0f => Some(Self::Low),
+            0xf0 => Some(Self::High),
+            _ => None,
+        }
+    }
+
     /// The address of the cell in which the entry at `address` stands.
     #[inline]
     pub const fn cell(address: PhysicalAddress) -> PhysicalAddress {
         PhysicalAddress::from_masked(address.raw() & !7)
+    }
+
+    /// Bytes of the cell before the entry: where it begins.
+    #[inline]
+    pub const fn offset_bytes(self) -> u64 {
+        match self {
+            Self::Whole | Self::Low => 0,
+            Self::High => 4,
+        }
     }
 
     /// The byte enables of a transfer of the entry, one bit a byte.
@@ -92,6 +112,13 @@ mod tests {
     }
 
     #[test]
+    fn other_byte_enables_are_of_no_slot() {
+        for enables in [0x00, 0x01, 0x3c, 0xf8, 0xfe] {
+            assert_eq!(EntrySlot::of_byte_enables(enables), None);
+        }
+    }
+
+    #[test]
     fn what_is_placed_is_extracted_again_and_touches_no_other_byte() {
         for slot in [EntrySlot::Whole, EntrySlot::Low, EntrySlot::High] {
             let entry = slot.extract(0xfedc_ba98_7654_3210);
@@ -99,6 +126,8 @@ mod tests {
             let bytes = (0..8).filter(|byte| slot.mask() >> (8 * byte) & 0xff != 0);
             let enables = bytes.fold(0, |enables, byte| enables | 1 << byte);
             assert_eq!(slot.byte_enables(), enables);
+            assert_eq!(EntrySlot::of_byte_enables(enables), Some(slot));
+            assert_eq!(slot.offset_bytes(), u64::from(enables.trailing_zeros()));
         }
     }
 }

@@ -129,6 +129,20 @@ impl Entry {
         }
     }
 
+    /// The bits in which a leaf of `size` holds `address`: what [`Entry::frame`] reads. Of 4 MiB pages those at and above bit 40 are lost.
+    #[inline]
+    pub const fn frame_bits(size: PageSize, address: u64) -> u64 {
+        match size {
+            PageSize::Size4M => {
+                let high = address >> 32 << bit::ADDRESS_4M_HIGH_SHIFT & bit::ADDRESS_4M_HIGH;
+                address & bit::ADDRESS_4M | high
+            }
+            PageSize::Size4K | PageSize::Size2M | PageSize::Size1G => {
+                address & bit::ADDRESS & !size.offset_mask()
+            }
+        }
+    }
+
     /// PAT, PCD and PWT of a leaf of `size`, as they stand.
     #[inline]
     pub const fn memory_type(self, size: PageSize) -> MemoryTypeBits {

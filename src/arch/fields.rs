@@ -204,11 +204,7 @@ static PDE32_TABLE_FIELDS: [Field; 10] = [
     PCD,
     A,
     ignored(6, 6),
-    flag(
-        "PS",
-        7,
-        "refers to a table: clear, or ignored while CR4.PSE = 0",
-    ),
+    flag("PS", 7, "page size: 0, or CR4.PSE = 0: refers to a table"),
     ignored(11, 8),
     field("address", 31, 12, Role::Address, "the table's address"),
 ];
@@ -484,6 +480,8 @@ pub struct DescribedField {
 
 /// An entry that is not present, whatever its level.
 static NOT_PRESENT_FIELDS: [Field; 2] = [P, ignored(63, 1)];
+/// The same of 4 bytes.
+static NOT_PRESENT_32_FIELDS: [Field; 2] = [P, ignored(31, 1)];
 
 /// Decodes `entry` of `level` field by field, as a machine with `capabilities` reads it under `registers`.
 ///
@@ -503,7 +501,11 @@ pub fn describe(
         .present()
         .then(|| EntryKind::of(mode, level, rules.is_leaf(level, entry)))
         .flatten();
-    let fields = kind.map_or(&NOT_PRESENT_FIELDS[..], EntryKind::fields);
+    let absent = match mode {
+        PagingMode::TwoLevel => &NOT_PRESENT_32_FIELDS[..],
+        _ => &NOT_PRESENT_FIELDS[..],
+    };
+    let fields = kind.map_or(absent, EntryKind::fields);
     let lines = fields
         .iter()
         .rev()

@@ -88,6 +88,17 @@ impl Level {
         Self::from_number(self as u8 - 1)
     }
 
+    /// The manual's name of a table of this level.
+    pub const fn table_name(self) -> &'static str {
+        match self {
+            Self::Pt => "PT",
+            Self::Pd => "PD",
+            Self::Pdpt => "PDPT",
+            Self::Pml4 => "PML4",
+            Self::Pml5 => "PML5",
+        }
+    }
+
     /// The manual's name of an entry of this level.
     pub const fn entry_name(self) -> &'static str {
         match self {

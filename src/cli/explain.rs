@@ -15,13 +15,13 @@ use super::config::ConfigArgs;
 use super::error::CliError;
 use super::output::{Context, grouped};
 use super::trace::{FormatArgs, open};
-use crate::arch::{Access, AccessKind, Capabilities, PhysicalAddress, Registers};
+use crate::arch::{Access, AccessKind, Capabilities, PagingMode, PhysicalAddress, Registers};
 use crate::config::{Config, Loaded};
 use crate::cosim::ticked::Hang;
 use crate::explain::in_trace::{self, InTraceError};
 use crate::explain::map::MapSpec;
 use crate::explain::situation::{Controls, Situation, registers};
-use crate::explain::split::{Mode, split};
+use crate::explain::split::{mode_of, split};
 use crate::explain::tables::{Image, build};
 use crate::explain::timeline::Timeline;
 use crate::explain::walk::{Walked, explain};
@@ -76,10 +76,10 @@ pub struct Args {
 
 const AFTER_HELP: &str = "\
 Attributes of --map, in any order; without any, a 4k page that is present, writable, for user mode, accessed and dirty:
-  4k 2m 1g                        the page's size
+  4k 2m 1g; with --mode 32: 4k 4m the page's size
   user super rw ro x nx global    U/S, R/W, XD and G of the entry that maps the page
   present absent                  its P
-  FIELD=VALUE                     a field by the manual's name: p rw us pwt pcd a d pat g key xd, or address
+  FIELD=VALUE                     a field by the manual's name: p rw us pwt pcd a d pat g key xd, address, addr_high
   bitN=0|1, raw=VALUE             one bit (a reserved one, say), or the whole entry
   LEVEL.ATTR                      the same in an entry above it: pml5e, pml4e, pdpte or pde, as in pde.us=0
 Control bits of --cr: pg=1 wp=1 pse=1 pge=1 smep=0 smap=0 pke=1 nxe=1 pkru=0 ac=0 implicit=0 pcid=0, which are these unless given.
@@ -90,6 +90,7 @@ Examples: twinwalk explain 0x7fff12340abc
           twinwalk explain 0x401000 --map 0x401000=0x1234000,d=0 --access read,write
           twinwalk explain 0x401000 --map 0x401000=0x1234000,pde.absent
           twinwalk explain 0x401000 --map 0x401000=0x1234000,key=2 --cr pkru=0x10
+          twinwalk explain 0x401abc --mode 32 --map 0x400000=0x1280000000,4m
           twinwalk explain 0x4035abc --trace traces/gcc10m.twt.zst --occurrence 3";
 
 fn parse_mode(text: &str) -> Result<u32, String> {
@@ -129,24 +130,15 @@ pub fn run(mut args: Args, context: &mut Context) -> Result<Outcome, CliError> {
     }
     let raw = address(&args.address)?;
     if let (Some(bits), true) = (args.mode, args.trace.is_some()) {
-        let paging = mode(bits)?.paging().ok_or_else(|| no_paging(bits))?;
-        let levels = paging.spec().levels.len();
+        let levels = mapped_levels(mode(bits)?)?;
         args.machine.set.push(format!("mapping.levels={levels}"));
     }
     let loaded = args.machine.load()?;
-    let bits = match (&args.trace, loaded.config.mapping.mode()) {
-        (Some(_), Some(mode)) => mode.address_bits(),
-        _ => args.mode.unwrap_or(DEFAULT_MODE),
+    let mode = match (&args.trace, loaded.config.mapping.mode()) {
+        (Some(_), Some(mode)) => mode,
+        _ => mode(args.mode.unwrap_or(DEFAULT_MODE))?,
     };
-    let mode = mode(bits)?;
-    let split = split(raw, mode);
-    if !mode.has_canonical_rule() && !split.canonical {
-        return Err(CliError::new(
-            format_args!("ADDRESS {raw:#x} has more than {bits} bits"),
-            format_args!("give one below {:#x}, or --mode 48 or 57", 1_u64 << bits),
-        ));
-    }
-    let mut report = Report::new(split, &loaded);
+    let mut report = Report::new(split(raw, mode), &loaded);
     if args.trace.is_some() {
         report.trace = Some(in_trace(&args, raw, &loaded, context)?);
     } else if args.has_access() {
@@ -169,18 +161,19 @@ fn address(text: &str) -> Result<u64, CliError> {
     })
 }
 
-fn mode(bits: u32) -> Result<Mode, CliError> {
-    Mode::from_bits(bits)
-        .ok_or_else(|| CliError::new(format_args!("--mode {bits}"), "give 32, 48 or 57"))
+fn mode(bits: u32) -> Result<PagingMode, CliError> {
+    mode_of(bits).ok_or_else(|| CliError::new(format_args!("--mode {bits}"), "give 32, 48 or 57"))
 }
 
-fn no_paging(bits: u32) -> CliError {
-    CliError::new(
-        format_args!(
-            "--mode {bits}: the machine has no {bits}-bit paging, so that no access can be made"
-        ),
-        "give --mode 48 or 57, or the address alone, which is split",
-    )
+/// The levels of the tables of `mode` in which a trace is mapped.
+fn mapped_levels(mode: PagingMode) -> Result<usize, CliError> {
+    if mode == PagingMode::TwoLevel {
+        return Err(CliError::new(
+            "--mode 32 with --trace: traces are mapped in 4- or 5-level tables only",
+            "give --mode 48 or 57; or, in 32-bit paging, --map VA=PA in place of the trace",
+        ));
+    }
+    Ok(mode.spec().levels.len())
 }
 
 /// The accesses of `--access`.
@@ -213,17 +206,20 @@ fn kinds(text: &str) -> Result<Vec<AccessKind>, CliError> {
 }
 
 /// An access in a situation that the arguments give.
-fn situated(args: &Args, raw: u64, mode: Mode, loaded: &Loaded) -> Result<Situated, CliError> {
+fn situated(
+    args: &Args,
+    raw: u64,
+    mode: PagingMode,
+    loaded: &Loaded,
+) -> Result<Situated, CliError> {
     let config = &loaded.config;
     let capabilities = config.arch_capabilities();
-    let paging = mode.paging().ok_or_else(|| no_paging(mode.bits()))?;
-    let spec = paging.spec();
-    let parse = |text: &String| MapSpec::parse(text, mode, spec);
+    let parse = |text: &String| MapSpec::parse(text, mode);
     let maps: Vec<MapSpec> = args.map.iter().map(parse).collect::<Result<_, _>>()?;
     let memory_bytes = config
         .memory_size_bytes()
         .min(capabilities.maxphyaddr.mask() + 1);
-    let image = build(&maps, spec, memory_bytes)?;
+    let image = build(&maps, mode, memory_bytes)?;
     let mut controls = Controls::default();
     for text in &args.cr {
         controls.read(text)?;

@@ -53,13 +53,6 @@ pub const fn paging_mode(shown: &ControlOut) -> PagingMode {
     }
 }
 
-/// The part of a cell that a transfer with these byte enables is about, if it is one that an entry can be in.
-fn slot(byte_enables: u8) -> Option<EntrySlot> {
-    [EntrySlot::Whole, EntrySlot::Low, EntrySlot::High]
-        .into_iter()
-        .find(|slot| slot.byte_enables() == byte_enables)
-}
-
 /// Writes the lines of one cycle after another.
 ///
 /// It remembers what it needs of the cycles before: the registers and the queues, to show what of them changes, and which half of a cell an
@@ -152,7 +145,7 @@ impl EventLog {
         if shown.req_valid == 0 || pins.req_ready == 0 {
             return;
         }
-        let slot = slot(shown.req_be);
+        let slot = EntrySlot::of_byte_enables(shown.req_be);
         if let Some(half @ (EntrySlot::Low | EntrySlot::High)) = slot {
             self.halves.push((shown.req_id, half));
         }

@@ -4,7 +4,7 @@
 
 use serde::Serialize;
 
-use crate::arch::Access;
+use crate::arch::{Access, Entry, EntrySlot, PagingMode};
 use crate::model::mmu_pkg::{
     LOOKUP_NONE, MISS_RETRY, MISS_STLB_BUSY, MISS_STLB_WAIT, MISS_WAITING, MISS_WALK_WAIT,
     MISS_WALKING,
@@ -139,10 +139,12 @@ pub enum What {
         walker: usize,
         /// The level of the entry.
         level: u8,
-        /// Its address.
-        address: u64,
-        /// Of a compare-and-set: expected and new value.
-        compare_and_set: Option<(u64, u64)>,
+        /// The address of its cell.
+        cell: u64,
+        /// The part of the cell that it takes.
+        slot: EntrySlot,
+        /// Of a compare-and-set: expected and new entry.
+        compare_and_set: Option<(Entry, Entry)>,
     },
     /// Memory answered.
     Answered {
@@ -150,8 +152,8 @@ pub enum What {
         walker: usize,
         /// The level of the entry.
         level: u8,
-        /// What stood there; none with a bus error.
-        data: Option<u64>,
+        /// The entry that stood there; none with a bus error.
+        entry: Option<Entry>,
         /// Cycles since the accept.
         delay_cycles: u64,
         /// Of a compare-and-set: whether it took place.
@@ -228,6 +230,8 @@ pub struct Record {
     pub port: usize,
     /// What was asked.
     pub request: Request,
+    /// The mode in which it was accepted, and is translated: registers are written only while nothing is outstanding.
+    pub mode: PagingMode,
     /// The cycle of its accept.
     pub accepted_at: u64,
     /// The cycle in which its answer was valid, and the answer.
@@ -252,18 +256,26 @@ pub struct Record {
     pub(super) entry: Option<usize>,
     /// Its answer is in the response queue.
     pub(super) answered: bool,
-    /// The cycle in which memory accepted the access under way, and what a compare-and-set expects.
+    /// The cycle in which memory accepted the access under way, the part of the cell that it is about, and what a compare-and-set expects.
     pub(super) requested_at: u64,
-    pub(super) expected: Option<u64>,
+    pub(super) slot: EntrySlot,
+    pub(super) expected: Option<Entry>,
 }
 
 impl Record {
-    /// The record of a request that was accepted in `cycle`.
-    pub(super) fn accepted(number: u64, port: usize, request: Request, cycle: u64) -> Self {
+    /// The record of a request that was accepted in `cycle`, in `mode`.
+    pub(super) fn accepted(
+        number: u64,
+        port: usize,
+        request: Request,
+        mode: PagingMode,
+        cycle: u64,
+    ) -> Self {
         let mut record = Self {
             number,
             port,
             request,
+            mode,
             accepted_at: cycle,
             responded: None,
             first_level: LOOKUP_NONE,
@@ -277,6 +289,7 @@ impl Record {
             entry: None,
             answered: false,
             requested_at: 0,
+            slot: EntrySlot::Whole,
             expected: None,
         };
         record.add(cycle, What::Accepted(request));

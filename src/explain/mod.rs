@@ -16,12 +16,14 @@
 //! | [`rules`] | every rule that may deny an access, and the bits of an error code, with their reasons |
 //! | [`events`] | what is recorded of a request |
 //! | [`record`] | the model with its monitor looked at: what was done for a request, by cycle |
-//! | [`timeline`] | that as lines, causes and a formula |
+//! | [`lines`] | each of that as a line |
+//! | [`timeline`] | lines, causes and a formula |
 //! | [`machine`] | a situation run on the model |
 //! | [`in_trace`] | a reference of a trace, with all that ran before it |
 
 pub mod events;
 pub mod in_trace;
+pub mod lines;
 pub mod machine;
 pub mod map;
 pub mod record;

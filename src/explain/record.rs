@@ -11,8 +11,9 @@ use std::cell::Cell;
 use std::collections::VecDeque;
 
 use super::events::{Cause, Next, Record, What, walker_state};
+use crate::arch::EntrySlot;
 use crate::config::Config;
-use crate::cosim::events::{ArrayNames, PscEntry, TlbEntry};
+use crate::cosim::events::{ArrayNames, PscEntry, TlbEntry, paging_mode};
 use crate::cosim::twin::Twin;
 use crate::model::mmu_pkg::{
     ARRAY_FILL, ARRAY_NONE, ArrayEvent, Inputs, LOOKUP_BYPASS, LOOKUP_MERGED, LOOKUP_MISS,
@@ -259,13 +260,13 @@ impl Recorder {
             let (walker, entry, level) = self.walker(outputs, pins.resp_id);
             if let Some(record) = self.owner(entry) {
                 let expected = record.expected.take();
-                let data = (pins.resp_error == 0).then_some(pins.resp_data);
+                let entry = (pins.resp_error == 0).then(|| record.slot.extract(pins.resp_data));
                 let what = What::Answered {
                     walker,
                     level,
-                    data,
+                    entry,
                     delay_cycles: cycle - record.requested_at,
-                    took_place: expected.map(|expected| data == Some(expected)),
+                    took_place: expected.map(|expected| entry == Some(expected)),
                 };
                 record.add(cycle, what);
             }
@@ -277,12 +278,17 @@ impl Recorder {
                 record.accesses.reads += u32::from(!sets);
                 record.accesses.compare_and_sets += u32::from(sets);
                 record.requested_at = cycle;
-                record.expected = sets.then_some(shown.req_expected);
+                let slot = EntrySlot::of_byte_enables(shown.req_be);
+                record.slot = slot.unwrap_or(EntrySlot::Whole);
+                let of = |data| record.slot.extract(data);
+                let compare_and_set = sets.then(|| (of(shown.req_expected), of(shown.req_wdata)));
+                record.expected = compare_and_set.map(|(expected, _)| expected);
                 let what = What::Requested {
                     walker,
                     level,
-                    address: shown.req_addr,
-                    compare_and_set: sets.then_some((shown.req_expected, shown.req_wdata)),
+                    cell: shown.req_addr,
+                    slot: record.slot,
+                    compare_and_set,
                 };
                 record.add(cycle, what);
             }
@@ -336,7 +342,8 @@ impl Recorder {
                 continue;
             }
             let request = Request::captured(pins);
-            let record = Record::accepted(number, port, request, self.cycle);
+            let mode = paging_mode(&outputs.control);
+            let record = Record::accepted(number, port, request, mode, self.cycle);
             self.records.push(record);
         }
     }

@@ -104,6 +104,8 @@ fn write(page: PageRights, access: &Access, registers: &Registers) -> String {
 fn execute(page: PageRights, access: &Access, registers: &Registers) -> String {
     if !access.is_fetch() {
         "not a fetch".to_owned()
+    } else if !registers.lma() {
+        "entries of 32-bit paging have no XD".to_owned()
     } else if !page.execute_disable {
         "XD = 0 in every entry".to_owned()
     } else if registers.nxe() {
@@ -154,6 +156,9 @@ fn protection_key(page: PageRights, access: &Access, registers: &Registers) -> S
     if !page.user {
         return "not a user page".to_owned();
     }
+    if !registers.lma() {
+        return "32-bit paging has no protection keys".to_owned();
+    }
     if !registers.pke() {
         return "CR4.PKE = 0".to_owned();
     }
@@ -194,10 +199,18 @@ pub fn code_bits(code: PageFaultCode, access: &Access, registers: &Registers) ->
     } else {
         "no reserved bit is the reason"
     };
-    let fetch = match (access.is_fetch(), registers.reports_fetch()) {
-        (false, _) => "not a fetch",
-        (true, true) => "a fetch, told apart because EFER.NXE = 1 or CR4.SMEP = 1",
-        (true, false) => "a fetch, not told apart: EFER.NXE = 0 and CR4.SMEP = 0",
+    let fetch = match (
+        access.is_fetch(),
+        registers.reports_fetch(),
+        registers.lma(),
+    ) {
+        (false, _, _) => "not a fetch",
+        (true, true, true) => "a fetch, told apart because EFER.NXE = 1 or CR4.SMEP = 1",
+        (true, false, true) => "a fetch, not told apart: EFER.NXE = 0 and CR4.SMEP = 0",
+        (true, true, false) => "a fetch, told apart because CR4.SMEP = 1",
+        (true, false, false) => {
+            "a fetch, not told apart: CR4.SMEP = 0, and EFER.NXE counts with CR4.PAE = 1 only"
+        }
     };
     let key = if code.has(PageFaultCode::PK) {
         "the protection key forbids it"
@@ -226,25 +239,27 @@ mod tests {
     use crate::arch::Capabilities;
     use crate::arch::registers::{cr0, cr4, efer};
 
-    /// Every combination of what a rule looks at, with key 1.
+    /// Every combination of what a rule looks at, with key 1; in 32-bit paging without XD and key.
     fn situations() -> Vec<(PageRights, Access, Registers)> {
         let mut all = Vec::new();
         let capabilities = Capabilities::new(46, true, true).expect("in range");
-        for bits in 0..1_u32 << 11 {
+        for bits in 0..1_u32 << 12 {
             let on = |bit: u32| bits >> bit & 1 != 0;
             let when = |bit, mask| if on(bit) { mask } else { 0 };
+            let long = on(11);
             let page = PageRights {
                 writable: on(0),
                 user: on(1),
-                execute_disable: on(2),
-                protection_key: 1,
+                execute_disable: long && on(2),
+                protection_key: u8::from(long),
             };
-            let cr4 = cr4::PAE | when(3, cr4::SMEP) | when(4, cr4::SMAP) | when(5, cr4::PKE);
+            let (lme, pae) = if long { (efer::LME, cr4::PAE) } else { (0, 0) };
+            let cr4 = pae | when(3, cr4::SMEP) | when(4, cr4::SMAP) | when(5, cr4::PKE);
             let registers = Registers::load(
                 cr0::PE | cr0::PG | when(6, cr0::WP),
                 0,
                 cr4,
-                efer::LME | when(7, efer::NXE),
+                lme | when(7, efer::NXE),
                 &capabilities,
             )
             .expect("allowed");

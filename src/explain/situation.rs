@@ -4,10 +4,9 @@
 
 use serde::Serialize;
 
-use super::split::Mode;
 use super::{ExplainError, Hex, number, parts};
 use crate::arch::registers::{cr0, cr4, efer};
-use crate::arch::{Access, AccessKind, Capabilities, GeneralProtection, Registers};
+use crate::arch::{Access, AccessKind, Capabilities, GeneralProtection, PagingMode, Registers};
 use crate::model::Operation;
 use crate::model::mmu_pkg::{CTRL_MOV_CR0, CTRL_MOV_CR3, CTRL_MOV_CR4, CTRL_WRMSR_EFER};
 
@@ -160,23 +159,22 @@ impl Controls {
     }
 
     /// The operations that bring a machine out of reset into this state, in `mode`, with the root table at `root`.
-    pub fn boot(&self, mode: Mode, root: u64) -> Vec<Operation> {
+    pub fn boot(&self, mode: PagingMode, root: u64) -> Vec<Operation> {
         let bit = |name, mask| if self.is_set(name) { mask } else { 0 };
-        let long_mode = mode.entry_bytes() == 8;
-        let five_level = mode.bits() == 57;
-        let when = |condition, mask| if condition { mask } else { 0 };
-        let cr4 = when(long_mode, cr4::PAE)
-            | when(five_level, cr4::LA57)
+        // PAE and LME go together: 32-bit paging is what there is without them.
+        let (lme, of_mode) = match mode {
+            PagingMode::Off | PagingMode::TwoLevel => (0, 0),
+            PagingMode::FourLevel => (efer::LME, cr4::PAE),
+            PagingMode::FiveLevel => (efer::LME, cr4::PAE | cr4::LA57),
+        };
+        let cr4 = of_mode
             | bit("pse", cr4::PSE)
             | bit("pge", cr4::PGE)
             | bit("smep", cr4::SMEP)
             | bit("smap", cr4::SMAP)
-            | bit("pke", when(long_mode, cr4::PKE));
+            | bit("pke", cr4::PKE);
         let mut operations = vec![
-            Operation::new(
-                CTRL_WRMSR_EFER,
-                when(long_mode, efer::LME) | bit("nxe", when(long_mode, efer::NXE)),
-            ),
+            Operation::new(CTRL_WRMSR_EFER, lme | bit("nxe", efer::NXE)),
             Operation::new(CTRL_MOV_CR4, cr4),
             Operation::new(CTRL_MOV_CR3, root),
             Operation::new(
@@ -284,11 +282,12 @@ mod tests {
 
     use super::*;
     use crate::config::Config;
+    use crate::explain::split::mode_of;
 
     fn after(text: &str, bits: u32) -> Result<Registers, ExplainError> {
         let mut controls = Controls::default();
         controls.read(text)?;
-        let mode = Mode::from_bits(bits).expect("there is one");
+        let mode = mode_of(bits).expect("there is one");
         let capabilities = Config::default().arch_capabilities();
         registers(&controls.boot(mode, 0x1000), &capabilities)
     }
@@ -307,6 +306,16 @@ mod tests {
             let concerns_access = controls.access(AccessKind::Read, 0) != access;
             assert!(changed != concerns_access, "{text}");
         }
+    }
+
+    #[test]
+    fn in_32_bit_paging_pke_and_nxe_are_set_and_without_effect() {
+        let registers = after("wp=1", 32).expect("it is allowed");
+        assert_eq!(registers.paging_mode(), PagingMode::TwoLevel);
+        assert!(registers.pke() && !registers.protection_keys());
+        assert!(registers.nxe() && !registers.reports_fetch());
+        let error = after("pcid=5", 32).expect_err("PCIDE needs long mode");
+        assert!(error.remedy.contains("--mode 48 or 57"), "{error:?}");
     }
 
     #[test]

@@ -3,71 +3,17 @@
 //! Contract: 6 (canonical), 8.3 (indices). SDM vol. 3A, 4.3 (32-bit paging), 4.5 (4-level and 5-level paging); vol. 1, 3.3.7.1.
 //! Counterpart: none.
 //!
-//! Everything is read from the table of levels of a mode, whatever its number of levels, index bits and entry bytes.
+//! Everything is read from the table of modes in [`crate::arch`], whatever their number of levels, index bits and entry bytes.
 
 use serde::Serialize;
 
 use super::Hex;
-use crate::arch::PagingMode;
-use crate::tables::{LevelShape, PageUnit, TableMode};
+use crate::arch::{LevelSpec, ModeSpec, PagingMode};
 
-/// Lowest bit of a 4 KiB page's number: where the indices end.
-const PAGE_SHIFT: u32 = 12;
-
-/// A form of linear addresses: 32, 48 or 57 bits, and the levels that translate them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Mode {
-    tables: TableMode,
-}
-
-impl Mode {
-    /// The mode whose linear addresses have that many bits, if there is one.
-    pub fn from_bits(bits: u32) -> Option<Self> {
-        let fits = |tables: &TableMode| tables.address_bits() == bits && tree(*tables).len() > 1;
-        let tables = TableMode::ALL.into_iter().find(fits)?;
-        Some(Self { tables })
-    }
-
-    /// Bits of a linear address.
-    pub fn bits(self) -> u32 {
-        self.tables.address_bits()
-    }
-
-    /// The paging mode of the machine that translates such addresses; `None` if the machine has none.
-    pub fn paging(self) -> Option<PagingMode> {
-        let fits = |mode: &PagingMode| {
-            let spec = mode.spec();
-            spec.address_bits == self.bits() && !spec.levels.is_empty()
-        };
-        PagingMode::ALL.into_iter().find(fits)
-    }
-
-    /// Size of an entry in bytes.
-    pub fn entry_bytes(self) -> u64 {
-        self.tables.entry_bytes()
-    }
-
-    /// Whether the bits above the translated ones must repeat the highest of those.
-    pub fn has_canonical_rule(self) -> bool {
-        match self.paging() {
-            Some(mode) => mode.spec().canonical,
-            // What is narrower than 48 bits has the address space of a 32-bit program: nothing stands above.
-            None => self.bits() > 32,
-        }
-    }
-
-    /// The manual's name.
-    pub fn name(self) -> String {
-        self.paging().map_or_else(
-            || format!("{}-bit paging", self.bits()),
-            |mode| mode.spec().name.to_owned(),
-        )
-    }
-}
-
-/// The levels down to pages of 4 KiB, from the root on.
-fn tree(tables: TableMode) -> Vec<LevelShape> {
-    tables.levels(PageUnit::Size4K).unwrap_or_default()
+/// The mode whose tables translate linear addresses of that many bits, 32, 48 or 57, if there is one.
+pub fn mode_of(bits: u32) -> Option<PagingMode> {
+    let fits = |mode: &PagingMode| mode.address_bits() == bits && mode.root().is_some();
+    PagingMode::ALL.into_iter().find(fits)
 }
 
 /// An address, taken apart.
@@ -78,13 +24,13 @@ pub struct Split {
     /// Bits of a linear address: 32, 48 or 57.
     pub mode: u32,
     /// The manual's name of the mode.
-    pub mode_name: String,
+    pub mode_name: &'static str,
     /// Whether it may be used.
     pub canonical: bool,
     /// Why, or why not.
     pub because: String,
-    /// Its translated bits, sign-extended: the canonical address with the same indices.
-    pub sign_extended: Hex,
+    /// The address that the mode takes it for: above its translated bits copies of the highest of them, in 32-bit paging zeros.
+    pub extended: Hex,
     /// Its index into a table of each level, from the root down.
     pub indices: Vec<Index>,
     /// Page number and offset for each page size.
@@ -97,7 +43,7 @@ pub struct Index {
     /// What the table is called: `PML4`.
     pub table: &'static str,
     /// What its entries are called: `PML4E`.
-    pub entry: String,
+    pub entry: &'static str,
     /// Its highest address bit.
     pub high_bit: u32,
     /// Its lowest address bit.
@@ -111,7 +57,7 @@ pub struct Index {
     /// Where the entry stands from the start of its table on, in bytes.
     pub offset_bytes: Hex,
     /// Which holds the address of the table: `CR3`, or the entry above.
-    pub table_from: String,
+    pub table_from: &'static str,
     /// Bytes of the address space that one entry covers.
     pub covers_bytes: u64,
 }
@@ -124,7 +70,7 @@ pub struct PagePart {
     /// In bytes.
     pub size_bytes: u64,
     /// The entry that maps such a page.
-    pub mapped_by: String,
+    pub mapped_by: &'static str,
     /// The page's number: the address shifted down, with the bits above the translated ones.
     pub page_number: Hex,
     /// Bits of the offset.
@@ -136,103 +82,91 @@ pub struct PagePart {
 }
 
 /// Takes `address` apart as one of `mode`.
-pub fn split(address: u64, mode: Mode) -> Split {
-    let bits = mode.bits();
-    let (sign_extended, canonical, because) = canonical(address, mode);
+pub fn split(address: u64, mode: PagingMode) -> Split {
+    let spec = mode.spec();
+    let extended = mode.extend(address);
+    let taken = meant(address, mode);
     Split {
         address: Hex(address),
-        mode: bits,
-        mode_name: mode.name(),
-        canonical,
-        because,
-        sign_extended: Hex(sign_extended),
-        indices: indices(address, mode),
-        pages: pages(address, mode),
+        mode: spec.address_bits,
+        mode_name: spec.name,
+        canonical: mode.is_canonical(address),
+        because: because(address, spec, extended),
+        extended: Hex(extended),
+        indices: indices(taken, spec),
+        pages: pages(taken, spec),
     }
 }
 
-/// The canonical form, whether the address is it, and why.
-fn canonical(address: u64, mode: Mode) -> (u64, bool, String) {
-    let bits = mode.bits();
-    let unused = 64 - bits;
-    if !mode.has_canonical_rule() {
-        let lower = address << unused >> unused;
-        let because = format!(
-            "{bits}-bit linear addresses have no bits above {}",
-            bits - 1
-        );
-        return (lower, lower == address, because);
+/// The linear address that `address` stands for in `mode`: itself, but for upper bits that are ignored.
+pub fn meant(address: u64, mode: PagingMode) -> u64 {
+    if mode.spec().canonical {
+        address
+    } else {
+        mode.extend(address)
     }
-    let top = bits - 1;
-    let extended = ((address << unused) as i64 >> unused) as u64;
+}
+
+/// Why an address is canonical, or why not.
+fn because(address: u64, spec: &ModeSpec, extended: u64) -> String {
+    let bits = spec.address_bits;
     let upper = address >> bits;
+    let top = bits - 1;
     let sign = address >> top & 1;
     let all = if sign == 1 { u64::MAX >> bits } else { 0 };
-    let because = if extended == address {
-        let half = if sign == 1 { "upper" } else { "lower" };
-        format!("bits 63:{bits} repeat bit {top}, which is {sign}: the {half} half")
-    } else {
-        format!(
+    match (spec.canonical, extended == address) {
+        (false, true) => format!("bits 63:{bits} are ignored; here they are 0"),
+        (false, false) => {
+            format!("bits 63:{bits} are {upper:#x}, and are ignored: it is taken for {extended:#x}")
+        }
+        (true, true) => {
+            let half = if sign == 1 { "upper" } else { "lower" };
+            format!("bits 63:{bits} repeat bit {top}, which is {sign}: the {half} half")
+        }
+        (true, false) => format!(
             "bits 63:{bits} are {upper:#x}, and must repeat bit {top}, which is {sign}: {all:#x}"
-        )
+        ),
+    }
+}
+
+fn indices(address: u64, spec: &ModeSpec) -> Vec<Index> {
+    let mut above = "CR3";
+    let entry_bytes = u64::from(spec.entry_bytes);
+    let index = |row: &LevelSpec| {
+        let width = row.index_bits;
+        let index = address >> row.index_shift & ((1 << width) - 1);
+        let entry = row.level.entry_name();
+        Index {
+            table: row.level.table_name(),
+            entry,
+            high_bit: row.index_shift + width - 1,
+            low_bit: row.index_shift,
+            index,
+            binary: format!("{index:0width$b}", width = width as usize),
+            entry_bytes,
+            offset_bytes: Hex(index * entry_bytes),
+            table_from: std::mem::replace(&mut above, entry),
+            covers_bytes: 1 << row.index_shift,
+        }
     };
-    (extended, extended == address, because)
+    spec.levels.iter().map(index).collect()
 }
 
-fn indices(address: u64, mode: Mode) -> Vec<Index> {
-    let mut above: Option<String> = None;
-    tree(mode.tables)
-        .iter()
-        .map(|level| {
-            let width = level.index_bits;
-            let index = address >> level.index_shift & ((1 << width) - 1);
-            let entry = entry_name(level);
-            let table_from = match above.replace(entry.clone()) {
-                None => "CR3".to_owned(),
-                Some(above) => above,
-            };
-            Index {
-                table: level.name,
-                entry,
-                high_bit: level.index_shift + width - 1,
-                low_bit: level.index_shift,
-                index,
-                binary: format!("{index:0width$b}", width = width as usize),
-                entry_bytes: mode.entry_bytes(),
-                offset_bytes: Hex(index * mode.entry_bytes()),
-                table_from,
-                covers_bytes: 1 << level.index_shift,
-            }
-        })
-        .collect()
-}
-
-/// The manual's name of an entry: that of the table with an E.
-fn entry_name(level: &LevelShape) -> String {
-    format!("{}E", level.name)
-}
-
-fn pages(address: u64, mode: Mode) -> Vec<PagePart> {
-    let levels = tree(mode.tables);
-    let units = mode.tables.units();
-    let part = |unit: PageUnit| {
-        let size_bytes = mode.tables.unit_bytes(unit);
-        let shift = size_bytes.ilog2();
-        let level = levels.iter().find(|level| level.index_shift == shift)?;
+/// The pages that entries of the mode map, smallest first.
+fn pages(address: u64, spec: &ModeSpec) -> Vec<PagePart> {
+    let part = |row: &LevelSpec| {
+        let size = row.page_size?;
         Some(PagePart {
-            size: unit.name(),
-            size_bytes,
-            mapped_by: entry_name(level),
-            page_number: Hex(address >> shift),
-            offset_bits: shift,
-            offset: Hex(address & (size_bytes - 1)),
-            first_address: Hex(address & !(size_bytes - 1)),
+            size: size.name(),
+            size_bytes: size.bytes(),
+            mapped_by: row.level.entry_name(),
+            page_number: Hex(address >> size.shift()),
+            offset_bits: size.shift(),
+            offset: Hex(address & size.offset_mask()),
+            first_address: Hex(address & !size.offset_mask()),
         })
     };
-    let parts = units.into_iter().filter_map(part);
-    parts
-        .filter(|part| part.offset_bits >= PAGE_SHIFT)
-        .collect()
+    spec.levels.iter().rev().filter_map(part).collect()
 }
 
 #[cfg(test)]
@@ -240,10 +174,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::arch::{Level, PageSize, VirtualAddress};
+    use crate::arch::{Level, VirtualAddress};
 
     fn of(address: u64, bits: u32) -> Split {
-        split(address, Mode::from_bits(bits).expect("there is one"))
+        split(address, mode_of(bits).expect("there is one"))
     }
 
     #[test]
@@ -281,26 +215,44 @@ mod tests {
             split.because,
             "bits 63:48 are 0x0, and must repeat bit 47, which is 1: 0xffff"
         );
-        assert_eq!(split.sign_extended, Hex(0xffff_8000_0000_0000));
+        assert_eq!(split.extended, Hex(0xffff_8000_0000_0000));
         assert!(of(0x0000_8000_0000_0000, 57).canonical);
+    }
+
+    #[test]
+    fn the_upper_half_of_an_address_of_32_bit_paging_is_ignored_and_said() {
+        let (narrow, wide) = (of(0xc0de_1234, 32), of(0xffff_0001_c0de_1234, 32));
+        assert_eq!(
+            wide.because,
+            "bits 63:32 are 0xffff0001, and are ignored: it is taken for 0xc0de1234"
+        );
+        assert!(wide.canonical && narrow.canonical);
+        assert_eq!(wide.indices, narrow.indices);
+        assert_eq!(wide.pages, narrow.pages);
     }
 
     proptest! {
         #[test]
-        fn it_says_what_the_architecture_says(raw in any::<u64>(), wide in any::<bool>()) {
-            let (bits, mode) = if wide { (57, PagingMode::FiveLevel) } else { (48, PagingMode::FourLevel) };
+        fn it_says_what_the_architecture_says(raw in any::<u64>(), width in 0_usize..3) {
+            let bits = [32, 48, 57][width];
+            let mode = mode_of(bits).expect("there is one");
             let split = of(raw, bits);
             prop_assert_eq!(split.canonical, mode.is_canonical(raw));
-            prop_assert_eq!(split.sign_extended.0, mode.extend(raw));
+            prop_assert_eq!(split.extended.0, mode.extend(raw));
             let address = VirtualAddress::new_truncate(raw, mode);
             for (index, row) in split.indices.iter().zip(mode.spec().levels) {
                 prop_assert_eq!(index.index, address.index(row.level));
-                prop_assert_eq!(&index.entry, row.level.entry_name());
+                prop_assert_eq!(index.entry, row.level.entry_name());
             }
             prop_assert_eq!(split.indices.last().map(|index| index.index), Some(address.index(Level::Pt)));
-            for (page, size) in split.pages.iter().zip(PageSize::ARRAYS) {
+            let sizes: Vec<_> = mode.spec().levels.iter().rev().filter_map(|row| row.page_size).collect();
+            prop_assert_eq!(split.pages.len(), sizes.len());
+            for (page, size) in split.pages.iter().zip(sizes) {
                 prop_assert_eq!(page.size_bytes, size.bytes());
                 prop_assert_eq!(page.offset.0, address.offset(size));
+                if split.canonical {
+                    prop_assert_eq!(page.first_address.0, address.align_down(size).raw());
+                }
             }
         }
     }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use super::ExplainError;
 use super::map::MapSpec;
-use crate::arch::ModeSpec;
+use crate::arch::{Entry, EntrySlot, LevelSpec, PagingMode, PhysicalAddress};
 
 /// Size of a table's frame.
 const FRAME_BYTES: u64 = 4096;
@@ -38,7 +38,7 @@ struct Given {
 /// Builds the tables of `maps`.
 struct Builder<'a> {
     maps: &'a [MapSpec],
-    spec: &'a ModeSpec,
+    mode: PagingMode,
     /// The first address that tables cannot have.
     limit: u64,
     next: u64,
@@ -47,18 +47,19 @@ struct Builder<'a> {
     entries: BTreeMap<u64, Given>,
 }
 
-/// The tables of `maps`, which are of the mode that `spec` describes, in a memory of `memory_bytes`.
+/// The tables of `maps`, which are of `mode`, in a memory of `memory_bytes`.
 ///
 /// # Errors
 /// Two mappings want different entries in one place; there is no room.
-pub fn build(maps: &[MapSpec], spec: &ModeSpec, memory_bytes: u64) -> Result<Image, ExplainError> {
-    let reach = match spec.entry_bytes {
-        4 => 1 << 32,
+pub fn build(maps: &[MapSpec], mode: PagingMode, memory_bytes: u64) -> Result<Image, ExplainError> {
+    // What an entry of 4 bytes, and CR3 in that mode, can refer to.
+    let reach = match mode {
+        PagingMode::TwoLevel => 1 << 32,
         _ => u64::MAX,
     };
     let mut builder = Builder {
         maps,
-        spec,
+        mode,
         limit: memory_bytes.min(reach),
         next: FRAME_BYTES,
         tables: BTreeMap::new(),
@@ -81,9 +82,9 @@ impl Builder<'_> {
     fn frame(&mut self) -> Result<u64, ExplainError> {
         loop {
             let frame = self.next;
-            let page = |map: &&MapSpec| frame >> map.shift == map.pa >> map.shift;
+            let page = |map: &&MapSpec| frame >> map.size.shift() == map.pa >> map.size.shift();
             match self.maps.iter().find(page) {
-                Some(map) => self.next = (map.pa >> map.shift).saturating_add(1) << map.shift,
+                Some(map) => self.next = map.pa.saturating_add(map.size.bytes()),
                 None if frame >= self.limit => {
                     return Err(ExplainError::new(
                         "--map",
@@ -101,51 +102,44 @@ impl Builder<'_> {
 
     fn add(&mut self, number: usize) -> Result<(), ExplainError> {
         let map = &self.maps[number];
-        let spec = self.spec;
-        let translated = map.va & (u64::MAX >> (64 - spec.address_bits));
         let mut table = self.tables[&(0, 0)];
-        for (depth, row) in spec.levels.iter().enumerate() {
-            let index = translated >> row.index_shift & ((1 << row.index_bits) - 1);
-            let at = table + u64::from(spec.entry_bytes) * index;
+        for (depth, row) in self.mode.spec().levels.iter().enumerate() {
+            let start = PhysicalAddress::from_masked(table);
+            let at = self.mode.entry_address(start, row.level, map.va).raw();
             if row.level == map.leaf {
-                let value = map.leaf_entry(row);
-                return self.give(
-                    at,
-                    row.level.entry_name(),
-                    Given {
-                        value,
-                        fixed: true,
-                        leaf: true,
-                        by: number,
-                    },
-                );
-            }
-            let below = (depth + 1, translated >> row.index_shift);
-            table = match self.tables.get(&below) {
-                Some(table) => *table,
-                None => {
-                    let table = self.frame()?;
-                    self.tables.insert(below, table);
-                    table
-                }
-            };
-            let (value, fixed) = map.table_entry(row, table);
-            self.give(
-                at,
-                row.level.entry_name(),
-                Given {
-                    value,
-                    fixed,
-                    leaf: false,
+                let entry = Given {
+                    value: map.leaf_entry(),
+                    fixed: true,
+                    leaf: true,
                     by: number,
-                },
-            )?;
+                };
+                return self.give(at, row, entry);
+            }
+            table = self.below((depth + 1, map.va >> row.index_shift))?;
+            let (value, fixed) = map.table_entry(row.level, table);
+            let entry = Given {
+                value,
+                fixed,
+                leaf: false,
+                by: number,
+            };
+            self.give(at, row, entry)?;
         }
         Ok(())
     }
 
+    /// The table of that depth for these address bits.
+    fn below(&mut self, key: (usize, u64)) -> Result<u64, ExplainError> {
+        if let Some(table) = self.tables.get(&key) {
+            return Ok(*table);
+        }
+        let table = self.frame()?;
+        self.tables.insert(key, table);
+        Ok(table)
+    }
+
     /// Puts an entry in its place, unless somebody else wants another there.
-    fn give(&mut self, at: u64, name: &str, new: Given) -> Result<(), ExplainError> {
+    fn give(&mut self, at: u64, row: &LevelSpec, new: Given) -> Result<(), ExplainError> {
         let Some(old) = self.entries.get_mut(&at) else {
             self.entries.insert(at, new);
             return Ok(());
@@ -162,8 +156,8 @@ impl Builder<'_> {
         Err(ExplainError::new(
             format_args!("--map {:?}", self.maps[new.by].text),
             format_args!(
-                "it wants another {name} than --map {:?}: {:#x} against {:#x}",
-                self.maps[old.by].text, new.value, old.value
+                "it wants another {} than --map {:?}: {:#x} against {:#x}",
+                row.level, self.maps[old.by].text, new.value, old.value
             ),
             "map each page once, and give what differs in an entry that two pages share to one of them only",
         ))
@@ -173,7 +167,9 @@ impl Builder<'_> {
     fn words(&self) -> BTreeMap<u64, u64> {
         let mut words = BTreeMap::new();
         for (at, given) in &self.entries {
-            *words.entry(at & !7).or_insert(0) |= given.value << (8 * (at & 7));
+            let at = PhysicalAddress::from_masked(*at);
+            let placed = EntrySlot::of(self.mode, at).place(Entry(given.value));
+            *words.entry(EntrySlot::cell(at).raw()).or_insert(0) |= placed;
         }
         words
     }
@@ -182,16 +178,15 @@ impl Builder<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::explain::split::Mode;
+
+    fn built_in(mode: PagingMode, maps: &[&str]) -> Result<Image, ExplainError> {
+        let parse = |text: &&str| MapSpec::parse(text, mode).expect(text);
+        let maps: Vec<_> = maps.iter().map(parse).collect();
+        build(&maps, mode, 1 << 46)
+    }
 
     fn built(maps: &[&str]) -> Result<Image, ExplainError> {
-        let mode = Mode::from_bits(48).expect("there is one");
-        let spec = mode.paging().expect("the machine has it").spec();
-        let maps: Vec<_> = maps
-            .iter()
-            .map(|text| MapSpec::parse(text, mode, spec).expect(text))
-            .collect();
-        build(&maps, spec, 1 << 46)
+        built_in(PagingMode::FourLevel, maps)
     }
 
     #[test]
@@ -215,6 +210,23 @@ mod tests {
     #[test]
     fn a_large_page_at_address_0_pushes_tables_behind_it() {
         assert_eq!(built(&["0=0,1g"]).expect("it can be built").root, 1 << 30);
+    }
+
+    #[test]
+    fn entries_of_4_bytes_share_their_cells() {
+        let maps = [
+            "0xc0de0000=0x10000",
+            "0xc0de1000=0x11000,ro",
+            "0xc0800000=0x1280000000,4m",
+        ];
+        let image = built_in(PagingMode::TwoLevel, &maps).expect("it can be built");
+        assert_eq!((image.root, image.tables), (0x1000, 2));
+        let words: Vec<_> = image.words.into_iter().collect();
+        // PDEs 0x302 and 0x303; PTEs 0x1e0 and 0x1e1.
+        assert_eq!(
+            words,
+            [(0x1c08, 0x2027_8002_40e7), (0x2780, 0x1_1065_0001_0067)]
+        );
     }
 
     #[test]
@@ -242,10 +254,9 @@ mod tests {
 
     #[test]
     fn where_pages_fill_memory_there_is_no_room() {
-        let mode = Mode::from_bits(48).expect("there is one");
-        let spec = mode.paging().expect("the machine has it").spec();
-        let map = MapSpec::parse("0=0,1g", mode, spec).expect("right");
-        let error = build(&[map], spec, 1 << 30).expect_err("no room");
+        let mode = PagingMode::FourLevel;
+        let map = MapSpec::parse("0=0,1g", mode).expect("right");
+        let error = build(&[map], mode, 1 << 30).expect_err("no room");
         assert!(error.problem.contains("no room is left"), "{error}");
     }
 }

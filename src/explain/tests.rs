@@ -1,6 +1,8 @@
-//! What is explained is what happens: the walk against the model, the timeline against the model by arithmetic, a trace against `run`.
+//! What is explained is what happens: the walk against the model, the timeline against the model by arithmetic.
 //!
-//! Contract: 12 and 13.1. SDM: none. Counterpart: none.
+//! Contract: 12. SDM: none. Counterpart: none.
+
+mod traces;
 
 use std::collections::BTreeMap;
 
@@ -10,20 +12,18 @@ use super::events::{Cause, Record};
 use super::map::MapSpec;
 use super::record::Recorder;
 use super::situation::{Controls, registers};
-use super::split::Mode;
+use super::split::mode_of;
 use super::timeline::Timeline;
-use super::walk::{Ended, explain};
-use super::{in_trace, machine, tables};
-use crate::arch::{Access, AccessKind, PhysicalAddress};
+use super::walk::{Ended, Walked, explain};
+use super::{machine, tables};
+use crate::arch::{Access, AccessKind, PageSize, PhysicalAddress};
 use crate::config::{Config, Source, load};
-use crate::cosim::requester;
 use crate::cosim::ticked::Ticked;
 use crate::model::mmu_pkg::{
     STATUS_BUS_ERROR, STATUS_GENERAL_PROTECTION, STATUS_PAGE_FAULT, STATUS_TRANSLATED,
 };
-use crate::model::{Answered, FrontEnd, Memory, OneAtATime, Operation, Request, Response};
+use crate::model::{Memory, OneAtATime, Operation, Request, Response};
 use crate::reference::SparseMemory;
-use crate::trace::{LazyTables, MemoryReference, ReferenceKind};
 
 /// A situation, as the options give it.
 struct Given {
@@ -39,11 +39,10 @@ fn config(text: &str, set: &[&str]) -> Config {
 }
 
 fn given(config: Config, bits: u32, maps: &[&str], controls: &str) -> (Given, Controls) {
-    let mode = Mode::from_bits(bits).expect("there is one");
-    let spec = mode.paging().expect("the machine has it").spec();
-    let parse = |text: &&str| MapSpec::parse(text, mode, spec).expect(text);
+    let mode = mode_of(bits).expect("there is one");
+    let parse = |text: &&str| MapSpec::parse(text, mode).expect(text);
     let maps: Vec<_> = maps.iter().map(parse).collect();
-    let image = tables::build(&maps, spec, config.memory_size_bytes()).expect("there is room");
+    let image = tables::build(&maps, mode, config.memory_size_bytes()).expect("there is room");
     let mut read = Controls::default();
     if !controls.is_empty() {
         read.read(controls).expect(controls);
@@ -101,8 +100,55 @@ fn assert_as_measured(record: &Record, alone: &crate::model::Alone, config: &Con
     assert_eq!(last.after_cycles, latency);
 }
 
-/// Situations of every kind: maps, control bits, privilege level, accesses.
-const SITUATIONS: [(&[&str], &str, u8, &[AccessKind]); 17] = {
+/// A situation: maps, control bits, privilege level, accesses.
+type Situated = (
+    &'static [&'static str],
+    &'static str,
+    u8,
+    &'static [AccessKind],
+);
+
+/// Situations of every kind in 32-bit paging.
+const NARROW_SITUATIONS: [Situated; 12] = {
+    use AccessKind::{Fetch, Read, Write};
+    [
+        (&["0x401000=0x1234000"], "", 3, &[Read, Read, Write]),
+        (&["0x400000=0x1400000,4m"], "", 3, &[Write, Fetch, Read]),
+        (&["0x400000=0x1280000000,4m"], "", 3, &[Read, Read]),
+        (&["0x400000=0x1400000,4m,bit21=1"], "", 3, &[Read, Read]),
+        (&["0x400000=0xc00000,4m"], "pse=0", 3, &[Read, Read]),
+        (&["0x401000=0x1234000,absent"], "", 3, &[Read, Fetch]),
+        (
+            &["0x401000=0x1234000,pde.absent"],
+            "smep=1",
+            0,
+            &[Fetch, Write],
+        ),
+        (&["0x401000=0x1234000"], "smep=1", 0, &[Fetch, Read, Fetch]),
+        (&["0x401000=0x1234000"], "smap=1", 0, &[Read, Write]),
+        (
+            &["0x401000=0x1234000"],
+            "pkru=0xffffffff",
+            3,
+            &[Read, Write],
+        ),
+        (
+            &["0x401000=0x1234000,a=0,d=0,pde.a=0"],
+            "",
+            3,
+            &[Read, Write, Write],
+        ),
+        (
+            &["0x400000=0x1400000,4m,a=0,d=0"],
+            "wp=0",
+            0,
+            &[Read, Write],
+        ),
+    ]
+};
+
+/// Situations of every kind in 4-level paging.
+const SITUATIONS: [Situated; 17] = {
     use AccessKind::{Fetch, Read, Write};
     [
         (&["0x401000=0x1234000"], "", 3, &[Read, Read]),
@@ -153,9 +199,11 @@ fn the_cycles_are_those_that_the_model_measures_and_the_contracts_formula_gives(
         "preset:l1-only",
         "preset:no-psc",
     ] {
-        for (maps, controls, cpl, kinds) in SITUATIONS {
+        let wide = SITUATIONS.map(|situation| (48, situation));
+        let narrow = NARROW_SITUATIONS.map(|situation| (32, situation));
+        for (bits, (maps, controls, cpl, kinds)) in wide.into_iter().chain(narrow) {
             let config = config(machine, &["capabilities.page_1g=true"]);
-            let (given, controls) = given(config, 48, maps, controls);
+            let (given, controls) = given(config, bits, maps, controls);
             let accesses: Vec<_> = kinds
                 .iter()
                 .map(|kind| controls.access(*kind, cpl))
@@ -236,17 +284,23 @@ fn a_walk_that_began_at_a_cached_entry_and_faults_begins_again_and_the_formula_s
 }
 
 /// Whether the model answered what the manual says.
-fn is_answer(ended: &Ended, response: &Response, address: u64) -> bool {
-    match ended {
+fn is_answer(walked: &Walked, response: &Response) -> bool {
+    match &walked.outcome {
         Ended::Translated {
-            physical_address, ..
-        } => response.status == STATUS_TRANSLATED && response.pa == physical_address.0,
+            physical_address,
+            page_size,
+            ..
+        } => {
+            response.status == STATUS_TRANSLATED
+                && response.pa == physical_address.0
+                && PageSize::from_code(response.page_size).map(PageSize::name) == Some(page_size)
+        }
         Ended::PageFault {
             error_code, cr2, ..
         } => {
             response.status == STATUS_PAGE_FAULT
                 && u32::from(response.error_code) == *error_code
-                && cr2.0 == address
+                && response.va == cr2.0
         }
         Ended::GeneralProtection => response.status == STATUS_GENERAL_PROTECTION,
         Ended::BusError { .. } => response.status == STATUS_BUS_ERROR,
@@ -267,7 +321,6 @@ proptest! {
         cpl in 0_u8..4,
         kind in 0_usize..3,
     ) {
-        let on = |bit: u32| controls >> bit & 1;
         let page = ["4k", "2m", "1g"][size];
         let level = ["pde", "pdpte", "pml4e"][size];
         let map = format!(
@@ -275,161 +328,87 @@ proptest! {
             leaf & 1, leaf >> 1 & 1, leaf >> 2 & 1, leaf >> 3 & 1, leaf >> 4 & 15, leaf >> 8 & 1,
             upper & 1, upper >> 1 & 1, upper >> 2 & 63
         );
-        let text = format!(
-            "wp={},smep={},smap={},pke={},nxe={},ac={},implicit={},pkru={}",
-            on(0), on(1), on(2), on(3), on(4), on(5), on(6), u32::from(controls) << 2
-        );
         let width = if bits { 57 } else { 48 };
-        let (given, controls) = given(Config::default(), width, &[&map], &text);
-        let capabilities = given.config.arch_capabilities();
-        let registers = registers(&given.boot, &capabilities).expect("allowed");
-        let access = controls.access(AccessKind::ALL[kind], cpl);
-        let mut memory = SparseMemory::new(given.config.memory_size_bytes());
-        for (at, value) in &given.words {
-            memory.poke(PhysicalAddress::new(*at), *value).expect("memory stands there");
-        }
-        let accesses = [access, access];
-        let records = machine::run(&given.config, &given.boot, &given.words, 0xabc, &accesses).expect("it answers");
-        for record in &records {
-            let walked = explain(&registers, &capabilities, &access, 0xabc, &mut memory);
-            let (_, response) = record.responded.expect("an answer");
-            prop_assert!(is_answer(&walked.outcome, &response, 0xabc), "{map} {walked:?} {response:?}");
-        }
+        assert_answers_agree(width, &map, controls, 0xabc, (kind, cpl));
+    }
+
+    #[test]
+    fn in_32_bit_paging_too_and_whatever_the_upper_half_of_the_address(
+        large in any::<bool>(),
+        odd in any::<bool>(),
+        high in 0_u64..512,
+        entries in any::<u64>(),
+        which in (0_u32..32, 0_u32..32),
+        address in any::<u32>(),
+        controls in any::<u16>(),
+        cpl in 0_u8..4,
+        kind in 0_usize..3,
+    ) {
+        let on = |bit: u32| entries >> bit & 1;
+        // An even index, or the other half of its cell.
+        let va = u64::from(odd) << if large { 22 } else { 12 } | 0xc0c0_0000 & !(1 << 22);
+        let rights = format!("us={},rw={},a={},d={},bit{}={}", on(0), on(1), on(2), on(3), which.0, on(4));
+        let map = if large {
+            // Bit 21 is set with the odd ones; which bits of the address are reserved is for the machine's width to say.
+            format!("{va:#x}={:#x},4m,{rights},bit21={}", high >> 1 << 32 | 0x4000_0000, high & 1)
+        } else {
+            format!("{va:#x}=0x40000000,{rights},pde.us={},pde.rw={},pde.bit{}=1", on(5), on(6), which.1)
+        };
+        let va = u64::from(address) << 32 | va | 0xabc;
+        assert_answers_agree(32, &map, controls, va, (kind, cpl));
     }
 }
 
-/// References over few pages, some of which cross from one to the next.
-fn references(count: u64) -> Vec<MemoryReference> {
-    let reference = |number: u64| {
-        let random = number.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23) ^ number;
-        let kind = ReferenceKind::ALL[(random % 3) as usize];
-        let page = 0x40_0000 + (random >> 8) % 40 * 4096 + (random >> 20) % 3 * (1 << 21);
-        MemoryReference::new(
-            kind,
-            page + (random >> 32) % 4096,
-            1 + (random >> 50) as u16 % 16,
-        )
-        .expect("in range")
+/// Makes an access twice, by the manual and on a machine that is `bits` wide: the answers must be the same.
+fn assert_answers_agree(
+    bits: u32,
+    map: &str,
+    controls: u16,
+    address: u64,
+    (kind, cpl): (usize, u8),
+) {
+    let on = |bit: u32| controls >> bit & 1;
+    let text = format!(
+        "wp={},smep={},smap={},pke={},nxe={},ac={},implicit={},pse={},pkru={}",
+        on(0),
+        on(1),
+        on(2),
+        on(3),
+        on(4),
+        on(5),
+        on(6),
+        on(7),
+        u32::from(controls) << 2
+    );
+    let width = if on(8) == 1 { 38 } else { 46 };
+    let width = format!("capabilities.maxphyaddr_bits={width}");
+    let config = match bits {
+        // Some of the bits that PSE-36 adds are reserved on the narrow machine.
+        32 => config("preset:default", &[&width]),
+        _ => Config::default(),
     };
-    (0..count).map(reference).collect()
-}
-
-/// Every part of a reference with its answer, as `run` has it.
-fn as_run_has_it(
-    config: &Config,
-    references: &[MemoryReference],
-) -> Vec<(MemoryReference, Answered)> {
-    let mapping = requester::mapping(config).expect("it is possible");
-    let mut front_end = FrontEnd::new(config, Memory::new(&config.memory, config.mapping.seed));
-    for control in requester::boot(config, &mapping) {
-        front_end.control(
-            &Operation::new(control.kind as u8, control.data),
-            &mut |_: &Answered| {},
+    let (given, controls) = given(config, bits, &[map], &text);
+    let capabilities = given.config.arch_capabilities();
+    let registers = registers(&given.boot, &capabilities).expect("allowed");
+    let access = controls.access(AccessKind::ALL[kind], cpl);
+    let mut memory = SparseMemory::new(given.config.memory_size_bytes());
+    for (at, value) in &given.words {
+        memory
+            .poke(PhysicalAddress::new(*at), *value)
+            .expect("memory stands there");
+    }
+    let accesses = [access, access];
+    let records = machine::run(&given.config, &given.boot, &given.words, address, &accesses)
+        .expect("it answers");
+    for record in &records {
+        let walked = explain(&registers, &capabilities, &access, address, &mut memory);
+        let (_, response) = record.responded.expect("an answer");
+        assert!(
+            is_answer(&walked, &response),
+            "{map} {text} {walked:?} {response:?}"
         );
+        let timeline = Timeline::of(record, &given.config).expect("an answer");
+        let formula = timeline.formula.expect("one request alone");
+        assert_eq!(formula.difference_cycles, 0, "{map} {formula:?}");
     }
-    let mut tables = LazyTables::new(mapping);
-    let mut parts = Vec::new();
-    let mut answers = Vec::new();
-    for reference in references {
-        let (first, second) = reference.split();
-        for part in [Some(first), second].into_iter().flatten() {
-            if let Some(path) = tables.touch(part.address()).expect("no conflict") {
-                for entry in path.iter() {
-                    front_end
-                        .store(entry.address.raw(), entry.value)
-                        .expect("memory stands there");
-                }
-            }
-            let (_, access) = requester::access(&part, requester::privilege(config));
-            let request = Request {
-                va: part.address(),
-                access,
-                id: 0,
-            };
-            parts.push(part);
-            front_end.translate(&request, &mut |answered: &Answered| answers.push(*answered));
-        }
-    }
-    front_end.finish(&mut |answered: &Answered| answers.push(*answered));
-    parts.into_iter().zip(answers).collect()
-}
-
-#[test]
-fn a_reference_of_a_trace_has_the_cycles_that_it_has_in_run() {
-    for set in [
-        &[][..],
-        &["front_end.window=8", "ports.data_ports=2"],
-        &[
-            "front_end.window=16",
-            "front_end.issue_gap_cycles=2",
-            "mapping.pages=\"mixed\"",
-        ],
-        &["prefetch.next_page=true", "mapping.levels=5"],
-        &[
-            "mapping.pages=\"2m\"",
-            "memory.jitter_cycles=5",
-            "front_end.window=4",
-        ],
-    ] {
-        for machine in ["preset:default", "preset:tiny"] {
-            let config = config(machine, set);
-            let references = references(400);
-            let expected = as_run_has_it(&config, &references);
-            let address = 0x40_3000;
-            let shift = requester::mapping(&config)
-                .expect("it is possible")
-                .translate(address)
-                .expect("canonical")
-                .size
-                .shift();
-            let wanted: Vec<_> = expected
-                .iter()
-                .filter(|(part, _)| part.address() >> shift == address >> shift)
-                .collect();
-            for occurrence in [1, 2, 3, wanted.len() as u64] {
-                let (part, answered) = wanted[occurrence as usize - 1];
-                let found = in_trace::find(
-                    &config,
-                    references.iter().map(|reference| Ok(*reference)),
-                    address,
-                    occurrence,
-                )
-                .expect("it is there");
-                assert_eq!(found.found.address.0, part.address());
-                assert_eq!(found.record.number, answered.number);
-                assert_eq!(found.record.port, usize::from(answered.port));
-                assert_eq!(found.record.retried, answered.retried);
-                assert_as_measured(&found.record, &answered.what, &config);
-            }
-        }
-    }
-}
-
-#[test]
-fn a_page_that_a_trace_does_not_touch_is_refused_with_the_pages_nearest_to_it() {
-    let config = Config::default();
-    let find = |address, occurrence| {
-        let references = references(50).into_iter().map(Ok);
-        in_trace::find(&config, references, address, occurrence).expect_err("not there")
-    };
-    let in_trace::InTraceError::Absent {
-        found,
-        references,
-        nearest,
-        ..
-    } = find(0x50_0000, 1)
-    else {
-        panic!("it is absent");
-    };
-    assert_eq!((found, references), (0, 50));
-    assert_eq!(nearest.len(), 2);
-    assert!(
-        nearest[0] < 0x50_0000 && nearest[1] > 0x50_0000,
-        "{nearest:x?}"
-    );
-    let error = find(0x40_0000 + 4096 * 3, 10_000);
-    assert!(
-        error.to_string().contains("times only, not 10000"),
-        "{error}"
-    );
 }

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::Hex;
 use super::rules::{CodeBit, Rule, code_bits, rules};
+use super::split::meant;
 use crate::arch::{
     Access, Capabilities, Decoded, Entry, Level, Outcome, PageFaultCode, PageRights, Registers,
     describe,
@@ -188,8 +189,9 @@ pub fn explain<M: PhysicalMemory>(
     memory: &mut M,
 ) -> Walked {
     let walk = trace(registers, capabilities, access, address, memory);
+    let taken = meant(address, registers.paging_mode());
     let mut walked = Walked {
-        access: Asked::new(address, access),
+        access: Asked::new(taken, access),
         entries: Vec::new(),
         rules: Vec::new(),
         outcome: Ended::GeneralProtection,
@@ -208,7 +210,7 @@ pub fn explain<M: PhysicalMemory>(
     let bus_error_at = teller.bus_error_at;
     walked.outcome = match walk.outcome {
         Outcome::Translated(translation) => translated(&translation, registers),
-        Outcome::PageFault(code) => page_fault(code, access, registers, address, &walked),
+        Outcome::PageFault(code) => page_fault(code, access, registers, taken, &walked),
         Outcome::GeneralProtection => Ended::GeneralProtection,
         Outcome::BusError => Ended::BusError {
             address: Hex(bus_error_at),
@@ -296,7 +298,7 @@ impl Teller<'_> {
 
     fn read(&mut self, level: Level, index: u64, address: u64, entry: Entry) {
         let description = describe(level, entry, self.registers, self.capabilities);
-        let entry_bytes = u64::from(self.registers.paging_mode().spec().entry_bytes);
+        let entry_bytes = self.registers.paging_mode().entry_bytes();
         let fields = description.lines.iter().map(|line| FieldRead {
             name: line.field.name,
             high_bit: line.field.high,

@@ -284,7 +284,7 @@ impl Staleness {
         let mode = self.observer.registers().paging_mode();
         let changed = change.before ^ change.after;
         let high = u64::from(changed & 0xffff_ffff == 0);
-        let at = PhysicalAddress::new(change.address | (high << 2));
+        let at = PhysicalAddress::new(change.address | (4 * high));
         match EntrySlot::of(mode, at) {
             slot if slot != EntrySlot::Whole && changed & !slot.mask() == 0 => Change {
                 address: at.raw(),

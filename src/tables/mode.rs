@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 
 use super::ranges::{AddressRange, Ranges};
 use super::units::binary_size;
-use crate::arch::{LeafRule, Level, ModeSpec, PagingMode};
+use crate::arch::{LevelSpec, ModeSpec, PageSize, PagingMode};
 
 /// A form of page tables.
 ///
@@ -95,26 +95,16 @@ pub struct LevelShape {
     may_map: bool,
 }
 
-/// 32-bit paging; a page directory maps pages of 4 MiB.
-static TWO_LEVELS: [LevelShape; 2] = [
-    LevelShape {
-        name: "PD",
-        index_shift: 22,
-        index_bits: 10,
-        may_map: true,
-    },
-    LevelShape {
-        name: "PT",
-        index_shift: 12,
-        index_bits: 10,
-        may_map: true,
-    },
-];
-
-/// Address bits of 32-bit paging.
-const TWO_LEVEL_ADDRESS_BITS: u32 = 32;
-/// Size of an entry of 32-bit paging in bytes.
-const TWO_LEVEL_ENTRY_BYTES: u64 = 4;
+impl From<&LevelSpec> for LevelShape {
+    fn from(row: &LevelSpec) -> Self {
+        Self {
+            name: row.level.table_name(),
+            index_shift: row.index_shift,
+            index_bits: row.index_bits,
+            may_map: row.page_size.is_some(),
+        }
+    }
+}
 
 impl TableMode {
     /// Every form.
@@ -150,23 +140,19 @@ impl TableMode {
         Self::ALL.into_iter().find(|mode| mode.name() == name)
     }
 
-    /// The paging mode with as many address bits; `None` with 32 bits.
-    fn long_mode(self) -> Option<&'static ModeSpec> {
-        match self {
-            Self::FlatByWord32 | Self::FlatByPage32 | Self::TwoLevel => None,
-            Self::FlatByWord48 | Self::FlatByPage48 | Self::FourLevel => {
-                Some(PagingMode::FourLevel.spec())
-            }
-            Self::FlatByWord57 | Self::FlatByPage57 | Self::FiveLevel => {
-                Some(PagingMode::FiveLevel.spec())
-            }
-        }
+    /// The paging mode with as many address bits: of a tree, the one whose tables it is.
+    fn paging(self) -> &'static ModeSpec {
+        let mode = match self {
+            Self::FlatByWord32 | Self::FlatByPage32 | Self::TwoLevel => PagingMode::TwoLevel,
+            Self::FlatByWord48 | Self::FlatByPage48 | Self::FourLevel => PagingMode::FourLevel,
+            Self::FlatByWord57 | Self::FlatByPage57 | Self::FiveLevel => PagingMode::FiveLevel,
+        };
+        mode.spec()
     }
 
     /// Address bits that the tables translate, with those of the offset: 32, 48 or 57.
     pub fn address_bits(self) -> u32 {
-        self.long_mode()
-            .map_or(TWO_LEVEL_ADDRESS_BITS, |spec| spec.address_bits)
+        self.paging().address_bits
     }
 
     /// Bytes of the address space that the tables can map.
@@ -176,38 +162,23 @@ impl TableMode {
 
     /// Size of an entry in bytes: 4 with 32-bit addresses, else 8.
     pub fn entry_bytes(self) -> u64 {
-        self.long_mode()
-            .map_or(TWO_LEVEL_ENTRY_BYTES, |spec| u64::from(spec.entry_bytes))
+        u64::from(self.paging().entry_bytes)
     }
 
     /// log2 of the bytes that a unit has in this form.
     fn unit_shift(self, unit: PageUnit) -> u32 {
         match unit {
             PageUnit::Word => self.entry_bytes().ilog2(),
-            PageUnit::Size4K => 12,
-            PageUnit::Size2M => 21,
-            PageUnit::Size4M => 22,
-            PageUnit::Size1G => 30,
+            PageUnit::Size4K => PageSize::Size4K.shift(),
+            PageUnit::Size2M => PageSize::Size2M.shift(),
+            PageUnit::Size4M => PageSize::Size4M.shift(),
+            PageUnit::Size1G => PageSize::Size1G.shift(),
         }
     }
 
     /// Bytes that a unit has in this form: of a word as many as of an entry.
     pub fn unit_bytes(self, unit: PageUnit) -> u64 {
         1 << self.unit_shift(unit)
-    }
-
-    /// The levels of the tree of the same address width, down to 4 KiB.
-    fn tree(self) -> Vec<LevelShape> {
-        let Some(spec) = self.long_mode() else {
-            return TWO_LEVELS.to_vec();
-        };
-        let shape = |row: &crate::arch::LevelSpec| LevelShape {
-            name: table_name(row.level),
-            index_shift: row.index_shift,
-            index_bits: row.index_bits,
-            may_map: row.leaf != LeafRule::Never,
-        };
-        spec.levels.iter().map(shape).collect()
     }
 
     /// The units that an entry of this form may map, smallest first.
@@ -240,7 +211,8 @@ impl TableMode {
     }
 
     fn tree_down_to(self, shift: u32) -> Option<Vec<LevelShape>> {
-        let mut levels = self.tree();
+        let rows = self.paging().levels.iter();
+        let mut levels: Vec<LevelShape> = rows.map(LevelShape::from).collect();
         let maps = |level: &LevelShape| level.index_shift == shift && level.may_map;
         let leaf = levels.iter().position(maps)?;
         levels.truncate(leaf + 1);
@@ -249,14 +221,15 @@ impl TableMode {
 
     /// The first range that is not in reach: whose addresses have more bits, or are not canonical.
     pub fn beyond_reach(self, ranges: &Ranges) -> Option<AddressRange> {
-        let in_reach = |range: &&AddressRange| match self.long_mode() {
-            None => range.last() < self.reach_bytes(),
-            Some(spec) => {
-                // The top translated bit and all above: the same in every address of a range that does not cross the gap.
-                let upper = |address: u64| address as i64 >> (spec.address_bits - 1);
-                let (first, last) = (upper(range.first()), upper(range.last()));
-                first == last && (first == 0 || first == -1)
+        let spec = self.paging();
+        let in_reach = |range: &&AddressRange| {
+            if !spec.canonical {
+                return range.last() < self.reach_bytes();
             }
+            // The top translated bit and all above: the same in every address of a range that does not cross the gap.
+            let upper = |address: u64| address as i64 >> (spec.address_bits - 1);
+            let (first, last) = (upper(range.first()), upper(range.last()));
+            first == last && (first == 0 || first == -1)
         };
         ranges
             .as_slice()
@@ -268,7 +241,7 @@ impl TableMode {
     /// The addresses in reach, in words.
     pub fn reach(self) -> String {
         let bits = self.address_bits();
-        if self.long_mode().is_none() {
+        if !self.paging().canonical {
             return format!("addresses below {:#x}", self.reach_bytes());
         }
         let half = binary_size(u128::from(self.reach_bytes() / 2));
@@ -280,16 +253,5 @@ impl TableMode {
 impl Serialize for TableMode {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.name())
-    }
-}
-
-/// What a table is called, after the manual.
-const fn table_name(level: Level) -> &'static str {
-    match level {
-        Level::Pt => "PT",
-        Level::Pd => "PD",
-        Level::Pdpt => "PDPT",
-        Level::Pml4 => "PML4",
-        Level::Pml5 => "PML5",
     }
 }

@@ -183,6 +183,7 @@ fn trees() -> Result<Vec<Figure>, TablesError> {
         minimal(TableMode::FourLevel)?,
         minimal(TableMode::FiveLevel)?,
     );
+    let directory = cost(TableMode::TwoLevel, PageUnit::Size4M, &minimal_process())?;
     let tables = |figure, cost: &Cost| Figure {
         figure,
         amount: Amount::SizeBytes(cost.size_bytes),
@@ -200,6 +201,11 @@ fn trees() -> Result<Vec<Figure>, TablesError> {
     };
     Ok(vec![
         tables("two-level tables of one page", &two),
+        Figure {
+            figure: "page directory alone, pages of 4 MiB",
+            amount: Amount::SizeBytes(directory.size_bytes),
+            because: each_entry(&directory, "pages"),
+        },
         tables("four-level tables of one page", &four),
         with_page("minimal four-level process, with its page", &four),
         with_page("minimal five-level process, with its page", &five),
@@ -355,6 +361,10 @@ mod tests {
                 Amount::SizeBytes(512 << 30),
             ),
             ("frames in 16 GiB of memory", Amount::Frames(1 << 22)),
+            (
+                "page directory alone, pages of 4 MiB",
+                Amount::SizeBytes(4 << 10),
+            ),
             (
                 "minimal four-level process, with its page",
                 Amount::SizeBytes(20 << 10),

@@ -43,6 +43,7 @@ const CAUGHT: &[(&str, &str)] = &[
         "tlb-huge-page-merge",
         "walk::the_frame_of_a_huge_page_is_merged_at_its_own_size_on_every_path",
     ),
+    ("page-fault-fills", "walk::a_walk_that_faults_fills_no_tlb"),
     (
         "tlb-rights-frozen",
         "rights::a_right_that_is_given_back_needs_no_walk",
@@ -58,6 +59,10 @@ const CAUGHT: &[(&str, &str)] = &[
     (
         "pcide-with-a-pcid-set",
         "modes::pcide_is_not_set_while_cr3_has_low_bits",
+    ),
+    (
+        "access-that-ends-with-its-page",
+        "modes::an_access_that_crosses_a_page_reports_the_page_that_is_missing",
     ),
 ];
 

@@ -117,13 +117,17 @@ fn toml_files<T>(directory: &str, read: impl Fn(String, &str) -> T) -> Vec<T> {
         .collect()
 }
 
+/// Whether `TWINWALK_SEEDED` names part of `name`, or is not set.
+fn is_wanted(name: &str) -> bool {
+    let wanted = std::env::var("TWINWALK_SEEDED").unwrap_or_default();
+    wanted.split(',').any(|part| name.contains(part))
+}
+
 /// The bugs of `kinds`, those alone that `TWINWALK_SEEDED` names part of, if it is set.
 pub fn chosen(kinds: &[SeededIn]) -> Vec<Bug> {
-    let wanted = std::env::var("TWINWALK_SEEDED").unwrap_or_default();
-    let is_wanted = |bug: &Bug| wanted.split(',').any(|part| bug.name.contains(part));
     bugs()
         .into_iter()
-        .filter(|bug| kinds.contains(&bug.seeded_in) && is_wanted(bug))
+        .filter(|bug| kinds.contains(&bug.seeded_in) && is_wanted(&bug.name))
         .collect()
 }
 
@@ -136,6 +140,8 @@ pub struct Misreading {
     pub name: String,
     pub what: String,
     pub topic: String,
+    /// The machine whose vectors find it: levels and MAXPHYADDR, as `tests/qemu/run` has them.
+    pub machine: String,
     pub edit: Vec<Edit>,
 }
 
@@ -146,6 +152,12 @@ pub fn misreadings() -> Vec<Misreading> {
         let misreading: Misreading = found.unwrap_or_else(|error| panic!("{name}: {error}"));
         Misreading { name, ..misreading }
     })
+}
+
+/// Those of [`misreadings`] that `TWINWALK_SEEDED` names part of, if it is set.
+pub fn chosen_misreadings() -> Vec<Misreading> {
+    let is_chosen = |misreading: &Misreading| is_wanted(&misreading.name);
+    misreadings().into_iter().filter(is_chosen).collect()
 }
 
 /// A line of the table that a run prints.

@@ -281,12 +281,27 @@ fn a_4_mib_page_may_lie_above_4_gib() {
     let leaf = Entry(bit::P | bit::PS | 0x12 << 13 | 0x8040_0000 | bit::PAT_LARGE);
     assert_eq!(leaf.frame(PageSize::Size4M).raw(), 0x12_8040_0000);
     assert_eq!(leaf.memory_type(PageSize::Size4M).pat_index(), 4);
+    let placed = Entry(Entry::frame_bits(PageSize::Size4M, 0x12_8040_0000));
+    assert_eq!(placed.raw(), 0x12 << 13 | 0x8040_0000);
     let narrow = Capabilities::new(36, false, false).expect("a width in range");
     let decode = |entry| hot_path_32(&narrow, true, Level::Pd, Entry(entry));
     let inside = leaf.raw() & !(0x10 << 13);
     assert_eq!(decode(inside), Decoded::Leaf(PageSize::Size4M));
     let bits = 0x10 << 13;
     assert_eq!(decode(leaf.raw()), Decoded::Reserved { bits });
+}
+
+#[test]
+fn the_bits_of_an_address_are_read_back_as_it() {
+    for size in PageSize::ALL {
+        let width = if size == PageSize::Size4M { 40 } else { 52 };
+        for shift in size.shift()..width {
+            let address = 1 << shift;
+            let leaf = Entry(Entry::frame_bits(size, address));
+            assert_eq!(leaf.frame(size).raw(), address, "{size}");
+        }
+        assert_eq!(Entry::frame_bits(size, size.offset_mask()), 0, "{size}");
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! Contract: sections 4.4 (sets), 8.4 (entries). SDM vol. 3A, 4.3 and 4.5. Counterpart: none.
 //!
 //! A shadow of memory holds what the generator wrote, without the A and D bits that the machine has set since: another agent's store
-//! overwrites those, as it may. The tables of 32-bit paging are [`two_level`]'s.
+//! overwrites those, as it may. The tables of 32-bit paging are `two_level`'s.
 
 mod place;
 mod two_level;

@@ -5,9 +5,9 @@
 use super::ControlKind;
 use super::layout::Layout;
 use super::lines::{Trouble, Word, Words, clip};
-use crate::arch::PageSize;
 use crate::arch::entry::bit;
 use crate::arch::registers::{CR3_NO_FLUSH, cr0, cr4, efer};
+use crate::arch::{Entry, PageSize};
 
 const ADDRESS_FORM: &str = "an address is a number, NAME, NAME+NUMBER, or LEVEL@VA[/SPACE] with LEVEL pte, pde, pdpte, pml4e or pml5e";
 const FLAG_FORM: &str =
@@ -151,8 +151,7 @@ pub fn leaf(words: &mut Words, size: PageSize, pa: Word) -> Result<u64, Trouble>
                 "give a multiple of 4 MiB below 2^40 (other bits: bits=NUMBER)",
             ));
         }
-        let high = frame >> 32 << bit::ADDRESS_4M_HIGH_SHIFT;
-        return Ok(frame & bit::ADDRESS_4M | high | bit::PS | flags(words, Some(size))?);
+        return Ok(Entry::frame_bits(size, frame) | bit::PS | flags(words, Some(size))?);
     }
     if frame & !bit::ADDRESS != 0 {
         return Err(pa.trouble(
