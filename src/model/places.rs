@@ -51,12 +51,6 @@ impl Modulo {
     }
 }
 
-/// va\[63:12\] of the canonical address whose va\[56:12\] is `page`.
-#[inline]
-const fn whole_page_number(page: u64) -> u64 {
-    ((page << 19) as i64 >> 7) as u64 >> 12
-}
-
 /// Where the pages of one kept size stand at a level.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Place {
@@ -90,7 +84,7 @@ impl Place {
     #[cold]
     #[inline(never)]
     fn of_many(&self, page: u64) -> (usize, usize) {
-        let v = whole_page_number(page) >> self.inner_bits;
+        let v = page >> self.inner_bits;
         let (number, rest) = match self.count {
             1 => (0, v),
             2 => (v & 1, v >> 1),

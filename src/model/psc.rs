@@ -12,6 +12,8 @@ use super::replacement::Policy;
 use super::tlb::{pack_rights, unpack_rights};
 
 /// Bits 35:0 of a tag: va\[56:21\], with zeros beyond the prefix.
+/// The bits of an address that tags have.
+const ADDRESS: u64 = (1 << 57) - 1;
 const PREFIX: u64 = (1 << 36) - 1;
 /// The lowest bit of va in a tag.
 const PREFIX_SHIFT: u32 = 21;
@@ -66,10 +68,10 @@ impl Psc {
         self.prefix_mask = PREFIX >> beyond << beyond;
     }
 
-    /// Contract 4.4. `va` must be canonical.
+    /// Contract 4.4.
     #[inline]
     const fn set_of(&self, va: u64) -> usize {
-        self.sets.of(va >> self.shift)
+        self.sets.of((va & ADDRESS) >> self.shift)
     }
 
     #[inline]
