@@ -7,8 +7,6 @@ use crate::arch::{AccessKind, Level, PageSize, PagingMode};
 use crate::config::{ArraySpec, Config, Level as Tlb, PscArraySpec, Serves};
 use crate::model::mmu_pkg::{PSC_LEVELS, TLB_ARRAYS};
 
-use super::shadow::page_number;
-
 /// Where a page stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
@@ -39,6 +37,11 @@ const fn serves(array: ArraySpec, kind: AccessKind) -> bool {
         AccessKind::Write => Serves::Writes,
     };
     array.serves as u8 & asked as u8 != 0
+}
+
+/// The canonical address: of what is evicted, only the 57 bits are known that tags have. Its upper bits count where sets are no power of two.
+const fn counted(va: u64) -> u64 {
+    ((va << 7) as i64 >> 7) as u64
 }
 
 /// The page size at position `index` of `mode`; `None` if the mode does not have it.
@@ -129,7 +132,7 @@ impl Geometry {
     /// Where the page of the kept size `kept` around `va` stands for requests of `kind`, if `level` holds that size for them.
     pub fn place(&self, level: Tlb, kind: AccessKind, va: u64, kept: PageSize) -> Option<Place> {
         let count = self.holding(level, kind, kept).count() as u64;
-        let page = page_number(va, kept);
+        let page = counted(va) >> kept.shift();
         let number = page.checked_rem(count)?;
         let array = self.holding(level, kind, kept).nth(number as usize)?;
         let set = page / count % u64::from(self.tlb[array].sets);
@@ -167,7 +170,7 @@ impl Geometry {
     /// The set of a paging-structure cache in which the entry for `va` stands.
     pub fn psc_set(&self, level: Level, va: u64, mode: PagingMode) -> u16 {
         let (sets, _) = self.psc(level.array_index().wrapping_sub(1));
-        let index = (va & ((1 << 57) - 1)) >> mode.index_shift(level);
+        let index = counted(va) >> mode.index_shift(level);
         (index % u64::from(sets)) as u16
     }
 }

@@ -168,14 +168,16 @@ fn agrees(event: &ArrayEvent, losses: &[(u16, u64)]) -> bool {
     }
 }
 
-/// Likewise of a paging-structure cache, all of whose sets may lose something at once: with `width` ways a set, the mask may be one of ways or
-/// one of entries, the ways of set 0 first; the set is then one of those or 0.
+/// Likewise of a paging-structure cache, all of whose sets may lose something at once. How the monitor shows several sets, the contract leaves
+/// open; with `width` ways a set the mask may be one of entries, the ways of set 0 first, or of the ways of the lowest set that loses any.
 fn psc_agrees(event: &ArrayEvent, losses: &[(u16, u64)], width: u32) -> bool {
+    if event.op != ARRAY_INVALIDATE || losses.is_empty() || agrees(event, losses) {
+        return agrees(event, losses);
+    }
     let entries = |(set, ways): &(u16, u64)| ways.checked_shl(u32::from(*set) * width).unwrap_or(0);
     let by_entry = losses.iter().map(entries).fold(0, |all, ways| all | ways);
-    let named = event.set == 0 || losses.iter().any(|(set, _)| *set == event.set);
-    agrees(event, losses)
-        || by_entry != 0 && event.op == ARRAY_INVALIDATE && event.removed == by_entry && named
+    let lowest = losses.iter().min_by_key(|loss| loss.0);
+    event.removed == by_entry && event.set == 0 || lowest == Some(&(event.set, event.removed))
 }
 
 /// A removal that is not the one called for.
@@ -559,4 +561,37 @@ fn replacement(
         return Err(Finding::new(cycle, Rule::FillReplacement, seen, allowed));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn removal(set: u16, removed: u64) -> ArrayEvent {
+        ArrayEvent {
+            op: ARRAY_INVALIDATE,
+            set,
+            removed,
+            ..ArrayEvent::default()
+        }
+    }
+
+    #[test]
+    fn of_several_sets_of_an_array_the_event_has_all_ways_and_names_one() {
+        let losses = [(1, 0b0011), (4, 0b0100)];
+        assert!(agrees(&removal(1, 0b0111), &losses) && agrees(&removal(4, 0b0111), &losses));
+        assert!(!agrees(&removal(2, 0b0111), &losses), "another set");
+        assert!(!agrees(&removal(1, 0b0011), &losses), "not all ways");
+        assert!(agrees(&ArrayEvent::default(), &[]) && !agrees(&removal(0, 0), &[]));
+    }
+
+    #[test]
+    fn of_several_sets_of_a_cache_the_event_may_number_entries_or_have_the_lowest_set() {
+        let losses = [(2, 0b01), (1, 0b10)];
+        assert!(psc_agrees(&removal(0, 0b01_10_00), &losses, 2));
+        assert!(psc_agrees(&removal(1, 0b10), &losses, 2));
+        assert!(!psc_agrees(&removal(2, 0b01), &losses, 2));
+        assert!(!psc_agrees(&ArrayEvent::default(), &losses, 2));
+        assert!(!psc_agrees(&removal(0, 1), &[], 2));
+    }
 }

@@ -7,6 +7,7 @@ use twinwalk::model::mmu_pkg::*;
 
 use super::super::arrays::{Way, page};
 use super::super::bugs::Bug;
+use super::super::places::canonical;
 use super::{Asked, Machine, MissState};
 
 #[derive(Clone, Copy, PartialEq)]
@@ -85,7 +86,7 @@ impl Machine {
         if self.has(Bug::PscOfOneSet) {
             return 0;
         }
-        let index = (va & ((1 << 57) - 1)) >> Level::ALL[cache + 1].shift();
+        let index = canonical(va) >> Level::ALL[cache + 1].shift();
         index as usize % self.psc[cache].sets
     }
 
