@@ -34,7 +34,7 @@ pub struct LevelStatistics {
     pub hits: u64,
     /// All other look-ups.
     pub misses: u64,
-    /// Hits by the array that had the page: that of 4 KiB pages, of 2 MiB pages (in 32-bit paging 4 MiB), of 1 GiB pages.
+    /// Hits by kept size: 4 KiB, 2 MiB (in 32-bit paging 4 MiB), 1 GiB.
     pub hits_by_size: [u64; 3],
     /// Misses that matched an entry whose rights deny the access.
     pub denied: u64,
@@ -119,9 +119,9 @@ pub struct WalkStatistics {
 pub struct ArrayStatistics {
     /// Entries put in.
     pub fills: u64,
-    /// Entries that a fill displaced: the least recent one, or any that conflicted.
+    /// Entries that a fill displaced: the victim, or any that conflicted.
     pub evictions: u64,
-    /// Entries that invalidations and drops removed.
+    /// Entries that invalidations and drops removed; of several sets of an array that lose entries in one cycle, the ways that lost some.
     pub invalidations: u64,
 }
 

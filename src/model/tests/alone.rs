@@ -138,6 +138,111 @@ fn the_steps_that_are_compared_meet_every_case() {
     assert!(least.iter().all(|count| *count >= 20), "{least:?}");
 }
 
+/// And machines of every kind, in which what they are bears on what happens.
+#[test]
+fn the_machines_that_are_compared_are_of_every_kind() {
+    use crate::config::{Replacement, Serves, WalkerOrder};
+    use proptest::strategy::ValueTree;
+    use proptest::test_runner::TestRunner;
+    let mut runner = TestRunner::deterministic();
+    let strategy = (random::config(), any::<u64>(), random::steps(80));
+    let mut met = [0u64; 12];
+    for _ in 0..150 {
+        let (config, seed, steps) = strategy.new_tree(&mut runner).unwrap().current();
+        let s = compare(&config, seed, &steps).unwrap();
+        let levels = [
+            (&config.itlb, &s.itlb),
+            (&config.dtlb, &s.dtlb),
+            (&config.stlb, &s.stlb),
+        ];
+        for (spec, counts) in levels {
+            let present = || spec.arrays.iter().filter(|array| array.ways > 0);
+            let hits = |kind: bool| if kind { counts.hits } else { 0 };
+            for (policy, met) in Replacement::ALL.into_iter().zip(&mut met) {
+                *met += hits(present().any(|array| array.replacement == policy));
+            }
+            met[5] += hits(present().any(|array| array.page_sizes.len() > 1));
+            met[6] += hits(present().any(|array| !array.sets.is_power_of_two()));
+            met[7] += hits(present().any(|array| array.serves != Serves::All));
+        }
+        let of = |kind: bool, count: u64| if kind { count } else { 0 };
+        let evictions = s.tlb_arrays[8..].iter().map(|array| array.evictions);
+        met[8] += of(config.stlb.inclusive, evictions.sum());
+        met[9] += of(config.fractures(), s.dtlb.hits_by_size[0]);
+        met[10] += of(config.psc.pde.sets > 1, s.psc[0].hits);
+        met[11] += of(config.walkers.order == WalkerOrder::Oldest, s.walks.started);
+    }
+    assert!(met.iter().all(|count| *count >= 20), "{met:?}");
+}
+
+/// Two pages of one set must never both be pages hit last, whatever the array is like.
+#[test]
+fn pages_that_share_sets_in_any_way_are_hit_as_if_ticked() {
+    use crate::arch::PageSize::{self, Size2M, Size4K};
+    use crate::arch::registers::{cr0, cr4, efer};
+    use crate::config::{Replacement, Serves, TlbArraySpec};
+    use crate::model::Operation;
+    use crate::model::memory::hash;
+    let array = |sizes: &[PageSize], sets, replacement, serves| TlbArraySpec {
+        page_sizes: sizes.to_vec(),
+        sets,
+        ways: 2,
+        replacement,
+        serves,
+    };
+    for replacement in Replacement::ALL {
+        let of = |sizes: &[PageSize], sets| array(sizes, sets, replacement, Serves::All);
+        let reads = array(&[Size4K], 2, replacement, Serves::Reads);
+        for arrays in [
+            vec![of(&[Size4K], 3), of(&[Size2M], 1)],
+            vec![of(&[Size4K], 12)],
+            vec![of(&[Size4K, Size2M], 4)],
+            vec![of(&[Size4K], 2), of(&[Size4K], 3), of(&[Size2M], 2)],
+            // Reads of one array of two, writes of the other alone: other sets for either.
+            vec![of(&[Size4K], 2), reads.clone()],
+            vec![of(&[Size4K, Size2M], 2), reads],
+        ] {
+            let mut config = small();
+            config.dtlb.arrays = arrays;
+            let mut slow = Bench::off(&config);
+            for page in 0..16 {
+                slow.map(page << 12, Size4K, 0x10_0000_0000 | page << 12 | ALL);
+            }
+            slow.map(1 << 21, Size2M, 0x20_0000_0000 | ALL);
+            let mut fast = OneAtATime::new(&config, slow.memory.clone());
+            slow.enable(cr4::PAE);
+            for (op, value) in [
+                (3, efer::LME | efer::NXE),
+                (2, cr4::PAE),
+                (1, ROOT),
+                (0, cr0::PG | cr0::PE | cr0::WP),
+                (2, cr4::PAE),
+            ] {
+                assert!(!fast.control(&Operation::new(op, value)));
+            }
+            for step in 0..400 {
+                let draw = hash(1, step, 0);
+                // Few pages in turn, often the same again.
+                let page = [0, 1, 3, 6, 12, 13, 0x200, 0x203][(draw >> 8) as usize % 8];
+                let page = if draw.is_multiple_of(2) {
+                    3 * (step / 2 % 3)
+                } else {
+                    page
+                };
+                let va = page << 12;
+                let request = if draw >> 4 & 1 == 0 {
+                    write(va)
+                } else {
+                    read(va)
+                };
+                let response = fast.translate(DATA, &request).response;
+                assert_eq!(response, slow.ask(DATA, request).response);
+                assert!(*fast.mmu() == slow.mmu, "{:?} in step {step}", config.dtlb);
+            }
+        }
+    }
+}
+
 #[test]
 fn a_page_hit_last_answers_by_bits_31_to_0_in_32_bit_paging_and_not_beyond_the_mode() {
     use crate::arch::PageSize;

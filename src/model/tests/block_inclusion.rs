@@ -68,6 +68,30 @@ fn an_entry_with_d_clear_that_a_walk_replaces_is_not_evicted() {
 }
 
 #[test]
+fn a_page_hit_last_is_forgotten_when_it_leaves_the_stlb() {
+    let mut slow = Bench::on(&machine(true));
+    for page in 0..2 {
+        slow.map(VA + (page << 12), Size4K, FRAME | ALL);
+    }
+    let (mut fast, mut memory) = (slow.mmu.clone(), slow.memory.clone());
+    let mut codes = Vec::new();
+    for (port, request) in [
+        (FETCH, fetch(VA)),
+        (FETCH, fetch(VA)),
+        (FETCH, fetch(VA)),
+        (DATA, read(VA + 0x1000)),
+        (FETCH, fetch(VA)),
+    ] {
+        let now = fast.now();
+        let alone = fast.translate_alone(port, &request, &mut memory, now);
+        assert_eq!(alone.responded_at, slow.ask(port, request).responded_at);
+        codes.push(alone.first_level);
+    }
+    assert_eq!(codes, [4, 1, 1, 4, 4]);
+    assert!(fast == slow.mmu);
+}
+
+#[test]
 fn nothing_is_looked_up_in_the_first_level_while_the_back_invalidation_performs() {
     let mut bench = Bench::on(&machine(true));
     for page in 0..2 {
