@@ -229,7 +229,7 @@ fn an_invalidation_while_a_request_waits_takes_the_fill_and_the_waiter_walks_its
             ..WalkEvent::ZERO
         }
     );
-    assert_eq!(bench.log[27].monitor.tlb, [ArrayEvent::ZERO; 9]);
+    assert_eq!(bench.log[27].monitor.tlb, [ArrayEvent::ZERO; TLB_ARRAYS]);
     // The waiter: look-up in 28, and again the whole walk, which fills.
     assert_eq!(
         bench.responses(),

@@ -62,7 +62,7 @@ fn a_prefetch_is_stopped_where_a_bit_would_be_set_and_by_what_takes_its_right() 
         ..WalkEvent::ZERO
     };
     assert_eq!(bench.walks()[3], (36, 0, stopped));
-    assert_eq!(bench.log[36].monitor.tlb, [ArrayEvent::ZERO; 9]);
+    assert_eq!(bench.log[36].monitor.tlb, [ArrayEvent::ZERO; TLB_ARRAYS]);
     assert_eq!(bench.cells[&pte(6)], pa(6) | (LEAF & !ACCESSED));
     // An INVLPG, of whatever page, during its walk, which begins with START in 15: performs in 17.
     bench.clear();
