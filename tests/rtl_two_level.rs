@@ -220,7 +220,10 @@ fn a_page_of_4_mib_is_one_entry_of_the_arrays_of_2_mib() {
         translated(&mut bench, fetch(5, 0x0180_1000)),
         (5, 0, 0x7e40_1000, 3)
     );
-    assert_eq!(events(&bench, |m| m.tlb[1])[0].tag, 0x1800 | 1 << 57 | 0xf << 58);
+    assert_eq!(
+        events(&bench, |m| m.tlb[1])[0].tag,
+        0x1800 | 1 << 57 | 0xf << 58
+    );
     assert_eq!(
         translated(&mut bench, fetch(6, 0x01a0_1000)),
         (2, 0, 0x7e60_1000, 3)
@@ -488,7 +491,10 @@ fn a_prefetch_ends_with_the_address_space_and_keeps_its_walk_when_the_mode_goes(
     assert_eq!(translated(&mut bench, load(2, 0x00a0_0000)).0, 13);
     assert_eq!(bench.log[13].queues.prefetch, 1 | 1 << 2 | 0xc00 << 12);
     let fills = events(&bench, |m| m.tlb[STLB_2M]);
-    assert_eq!((fills[1].tag, fills[1].data & 0xff_ffff), (0xc00 | 0xf << 58, 0x800));
+    assert_eq!(
+        (fills[1].tag, fills[1].data & 0xff_ffff),
+        (0xc00 | 0xf << 58, 0x800)
+    );
     assert_eq!(
         translated(&mut bench, load(3, 0x00c1_2000)),
         (5, 0, 0x0081_2000, 3)
