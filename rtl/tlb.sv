@@ -180,50 +180,62 @@ module tlb
   endfunction
 
   // ---------------------------------------------------------------------------------------------
-  // Rows and ways that the operation concerns, one element a place. A sweep uses the first.
+  // Row and ways that the operation concerns: of a look-up those of the first place with a match, which is
+  // that of the smallest size; of a fill those of its one place; of a sweep those of its row
   // ---------------------------------------------------------------------------------------------
 
-  logic                 performs [CHANNELS][PlaceCount];
-  array_row_t           row      [CHANNELS][PlaceCount];
-  logic [PageWidth-1:0] page     [CHANNELS][PlaceCount];
-  mask_t                valid    [CHANNELS][PlaceCount];
-  mask_t                concerned[CHANNELS][PlaceCount];
+  function automatic logic is_place(place_t place, page_number_t page, logic [1:0] kinds,
+                                    sizes_t sizes, logic two_level);
+    return sizes[place.size] && (kinds & place.kinds) != '0 &&
+        count_of(page, place.size, two_level) % page_number_t'(place.arrays) ==
+        page_number_t'(place.number);
+  endfunction
+
+  array_row_t row      [CHANNELS];
+  logic       performs [CHANNELS];
+  mask_t      valid    [CHANNELS];
+  mask_t      concerned[CHANNELS];
   /// The concerned way of the lowest number.
-  way_t                 first_concerned[CHANNELS][PlaceCount];
+  way_t       first_concerned[CHANNELS];
 
   always_comb begin : match_ways
-    page_number_t count;
-    count = '0;
+    logic                 here;
+    logic [PageWidth-1:0] page;
+    here = 1'b0;
+    page = '0;
     for (int unsigned c = 0; c < CHANNELS; c++) begin
-      for (int unsigned p = 0; p < PlaceCount; p++) begin
-        performs[c][p] = 1'b0;
-        row[c][p] = '0;
-        page[c][p] = '0;
-        valid[c][p] = '0;
-        concerned[c][p] = '0;
-        first_concerned[c][p] = '0;
-        if (op_i[c] != TlbNone) begin
+      row[c] = '0;
+      performs[c] = 1'b0;
+      valid[c] = '0;
+      concerned[c] = '0;
+      first_concerned[c] = '0;
+      if (op_i[c] != TlbNone) begin
+        for (int unsigned p = 0; p < PlaceCount; p++) begin
           if (rule_i.by_page) begin
-            count = count_of(tag_i[c].page_number, Places[p].size, two_level_i);
-            performs[c][p] = sizes_i[Places[p].size] && (kinds_i[c] & Places[p].kinds) != '0 &&
-                count % page_number_t'(Places[p].arrays) == page_number_t'(Places[p].number);
-            row[c][p] = row_of(count, Places[p].arrays);
-            page[c][p] = PageWidth'(
-                number_of(tag_i[c].page_number, Places[p].size, two_level_i) >> Shift);
+            here = is_place(Places[p], tag_i[c].page_number, kinds_i[c], sizes_i, two_level_i);
           end else begin
-            performs[c][p] = p == 0 && 32'(row_i) < Sets;
-            row[c][p] = row_i[RowWidth-1:0];
-            page[c][p] = PageWidth'(tag_i[c].page_number >> Shift);
+            here = p == 0 && 32'(row_i) < Sets;
           end
-          // What the memory holds before its initialisation does not matter.
-          if (performs[c][p] && op_i[c] != TlbInitialise) begin
-            valid[c][p] = valid_q[row[c][p]];
-            for (int unsigned w = 0; w < Ways; w++) begin
-              if (valid[c][p][w] && is_concerned(tag_q[row[c][p]][w], rule_i, page[c][p],
-                                                 bit_size(Places[p].size, two_level_i),
-                                                 tag_i[c].pcid)) begin
-                if (concerned[c][p] == '0) first_concerned[c][p] = way_t'(w);
-                concerned[c][p][w] = 1'b1;
+          if (here && concerned[c] == '0) begin
+            performs[c] = 1'b1;
+            page = PageWidth'(tag_i[c].page_number >> Shift);
+            row[c] = row_i[RowWidth-1:0];
+            if (rule_i.by_page) begin
+              row[c] = row_of(count_of(tag_i[c].page_number, Places[p].size, two_level_i),
+                              Places[p].arrays);
+              page = PageWidth'(
+                  number_of(tag_i[c].page_number, Places[p].size, two_level_i) >> Shift);
+            end
+            // What the memory holds before its initialisation does not matter.
+            if (op_i[c] != TlbInitialise) begin
+              valid[c] = valid_q[row[c]];
+              for (int unsigned w = 0; w < Ways; w++) begin
+                if (valid[c][w] && is_concerned(tag_q[row[c]][w], rule_i, page,
+                                                bit_size(Places[p].size, two_level_i),
+                                                tag_i[c].pcid)) begin
+                  if (concerned[c] == '0) first_concerned[c] = way_t'(w);
+                  concerned[c][w] = 1'b1;
+                end
               end
             end
           end
@@ -233,31 +245,18 @@ module tlb
   end
 
   // ---------------------------------------------------------------------------------------------
-  // Look-up: of the places with a match the first, which is that of the smallest size
+  // Look-up
   // ---------------------------------------------------------------------------------------------
-
-  array_row_t found_row[CHANNELS];
-  way_t       found_way[CHANNELS];
 
   always_comb begin : look_up
     for (int unsigned c = 0; c < CHANNELS; c++) begin
       hit_o[c]  = 1'b0;
-      found_row[c] = '0;
-      found_way[c] = '0;
       tag_o[c]  = '0;
       data_o[c] = '0;
-      if (op_i[c] == TlbLookup) begin
-        for (int unsigned p = PlaceCount; p > 0; p--) begin
-          if (concerned[c][p-1] != '0) begin
-            hit_o[c] = 1'b1;
-            found_row[c] = row[c][p-1];
-            found_way[c] = first_concerned[c][p-1];
-          end
-        end
-        if (hit_o[c]) begin
-          tag_o[c]  = whole_tag(tag_q[found_row[c]][found_way[c]]);
-          data_o[c] = whole_data(data_q[found_row[c]][found_way[c]]);
-        end
+      if (op_i[c] == TlbLookup && concerned[c] != '0) begin
+        hit_o[c]  = 1'b1;
+        tag_o[c]  = whole_tag(tag_q[row[c]][first_concerned[c]]);
+        data_o[c] = whole_data(data_q[row[c]][first_concerned[c]]);
       end
     end
   end
@@ -266,37 +265,15 @@ module tlb
   // Fill: the lowest way in conflict, else the lowest that is free, else the victim
   // ---------------------------------------------------------------------------------------------
 
-  logic       fills;
-  logic       evicts;
-  array_row_t fill_row;
-  mask_t      fill_valid;
-  mask_t      conflicting;
-  way_t       first_conflicting;
-  way_t       victim;
-  way_t       target;
-  mask_t      target_mask;
+  logic  fills;
+  logic  evicts;
+  way_t  victim;
+  way_t  target;
+  mask_t target_mask;
   /// What these ways held is lost.
-  mask_t      replaced;
+  mask_t replaced;
 
-  // Of one kept size, and for one kind of request, a page has one place at most.
-  always_comb begin : find_fill
-    fills = 1'b0;
-    fill_row = '0;
-    fill_valid = '0;
-    conflicting = '0;
-    first_conflicting = '0;
-    if (op_i[0] == TlbFill) begin
-      for (int unsigned p = 0; p < PlaceCount; p++) begin
-        if (performs[0][p]) begin
-          fills = 1'b1;
-          fill_row = row[0][p];
-          fill_valid = valid[0][p];
-          conflicting = concerned[0][p];
-          first_conflicting = first_concerned[0][p];
-        end
-      end
-    end
-  end
+  assign fills = op_i[0] == TlbFill && performs[0];
 
   always_comb begin : choose_target
     target = '0;
@@ -304,35 +281,30 @@ module tlb
     replaced = '0;
     evicts = 1'b0;
     if (fills) begin
-      if (conflicting != '0) begin
-        target = first_conflicting;
-      end else if (&fill_valid) begin
+      if (concerned[0] != '0) begin
+        target = first_concerned[0];
+      end else if (&valid[0]) begin
         target = victim;
         evicts = 1'b1;
       end else begin
-        for (int unsigned w = Ways; w > 0; w--) if (!fill_valid[w-1]) target = way_t'(w - 1);
+        for (int unsigned w = Ways; w > 0; w--) if (!valid[0][w-1]) target = way_t'(w - 1);
       end
       target_mask = mask_t'(1) << target;
-      replaced = conflicting | (fill_valid & target_mask);
+      replaced = concerned[0] | (valid[0] & target_mask);
     end
   end
 
   assign evicts_o = evicts;
 
-  array_row_t order_row[CHANNELS];
-  logic       touches[CHANNELS];
-  way_t       touched_way[CHANNELS];
+  logic touches[CHANNELS];
+  way_t touched_way[CHANNELS];
 
   always_comb begin : choose_touches
-    order_row = found_row;
     touches = touch_i;
-    touched_way = found_way;
+    touched_way = first_concerned;
     if (fills) begin
-      order_row[0] = fill_row;
       touches[0] = 1'b1;
       touched_way[0] = target;
-    end else if (op_i[0] == TlbInitialise) begin
-      order_row[0] = row[0][0];
     end
   end
 
@@ -344,8 +316,8 @@ module tlb
   ) u_replacement (
       .clk_i,
       .rst_ni,
-      .row_i       (order_row),
-      .initialise_i(performs[0][0] && op_i[0] == TlbInitialise),
+      .row_i       (row),
+      .initialise_i(performs[0] && op_i[0] == TlbInitialise),
       .touch_i     (touches),
       .way_i       (touched_way),
       .fill_i      (fills),
@@ -357,35 +329,92 @@ module tlb
   // Storage
   // ---------------------------------------------------------------------------------------------
 
-  /// Ways of the place's row that an invalidation removes: two places may be one row.
-  mask_t gone[PlaceCount];
+  /// The row in which an invalidation removes something, if there is one, and what it removes.
+  array_row_t gone_row;
+  mask_t      gone;
 
-  always_comb begin : find_gone
-    for (int unsigned p = 0; p < PlaceCount; p++) begin
-      gone[p] = '0;
-      if (op_i[0] == TlbInvalidate && performs[0][p]) begin
-        for (int unsigned q = 0; q < PlaceCount; q++) begin
-          if (performs[0][q] && row[0][q] == row[0][p]) gone[p] |= concerned[0][q];
+  if (PlaceCount == 1) begin : gen_one_place
+    assign gone_row = row[0];
+    assign gone = concerned[0];
+
+    always_ff @(posedge clk_i) begin : valid_bits
+      if (performs[0] && op_i[0] != TlbLookup) begin
+        valid_q[row[0]] <= (valid[0] & ~concerned[0]) | target_mask;
+      end
+    end
+  end else begin : gen_places
+    // An invalidation by page is in all places of the page at once, of which two may be one row.
+    logic       by_places;
+    array_row_t place_row [PlaceCount];
+    mask_t      place_gone[PlaceCount];
+
+    assign by_places = op_i[0] == TlbInvalidate && rule_i.by_page;
+
+    always_comb begin : match_places
+      logic [PageWidth-1:0] page;
+      page = '0;
+      place_row = '{default: '0};
+      place_gone = '{default: '0};
+      if (by_places) begin
+        for (int unsigned p = 0; p < PlaceCount; p++) begin
+          if (is_place(Places[p], tag_i[0].page_number, kinds_i[0], sizes_i, two_level_i)) begin
+            place_row[p] = row_of(count_of(tag_i[0].page_number, Places[p].size, two_level_i),
+                                  Places[p].arrays);
+            page = PageWidth'(
+                number_of(tag_i[0].page_number, Places[p].size, two_level_i) >> Shift);
+            for (int unsigned w = 0; w < Ways; w++) begin
+              place_gone[p][w] = valid_q[place_row[p]][w] &&
+                  is_concerned(tag_q[place_row[p]][w], rule_i, page,
+                               bit_size(Places[p].size, two_level_i), tag_i[0].pcid);
+            end
+          end
         end
+        for (int unsigned p = 0; p < PlaceCount; p++) begin
+          for (int unsigned q = 0; q < PlaceCount; q++) begin
+            if (place_gone[p] != '0 && place_row[q] == place_row[p]) begin
+              place_gone[p] |= place_gone[q];
+            end
+          end
+        end
+      end
+    end
+
+    always_comb begin : choose_shown
+      gone_row = row[0];
+      gone = concerned[0];
+      if (by_places) begin
+        for (int unsigned p = PlaceCount; p > 0; p--) begin
+          if (place_gone[p-1] != '0) begin
+            gone_row = place_row[p-1];
+            gone = place_gone[p-1];
+          end
+        end
+      end
+    end
+
+    always_ff @(posedge clk_i) begin : valid_bits
+      if (by_places) begin
+        for (int unsigned p = 0; p < PlaceCount; p++) begin
+          if (place_gone[p] != '0) begin
+            valid_q[place_row[p]] <= valid_q[place_row[p]] & ~place_gone[p];
+          end
+        end
+      end else if (performs[0] && op_i[0] != TlbLookup) begin
+        valid_q[row[0]] <= (valid[0] & ~concerned[0]) | target_mask;
       end
     end
   end
 
   always_ff @(posedge clk_i) begin : entries
-    for (int unsigned p = 0; p < PlaceCount; p++) begin
-      if (performs[0][p] && op_i[0] != TlbLookup) begin
-        valid_q[row[0][p]] <= (valid[0][p] & ~(fills ? conflicting : gone[p])) | target_mask;
-      end
-    end
     if (fills) begin
-      tag_q[fill_row][target] <= '{
+      tag_q[row[0]][target] <= '{
           page_size: tag_i[0].page_size,
           kept_size: tag_i[0].kept_size,
           global_page: tag_i[0].global_page,
           pcid: tag_i[0].pcid,
           page: tag_i[0].page_number[44:Shift]
       };
-      data_q[fill_row][target] <= '{
+      data_q[row[0]][target] <= '{
           memory_type: data_i.memory_type,
           key: data_i.key,
           dirty: data_i.dirty,
@@ -410,23 +439,19 @@ module tlb
     mon_victim_data_o = '0;
     if (fills) begin
       mon_op_o = ArrayFill;
-      mon_set_o = row_t'(fill_row);
+      mon_set_o = row_t'(row[0]);
       mon_way_o = 6'(target);
       mon_removed_o = ways_t'(replaced);
       mon_tag_o = 64'(tag_i[0]);
       mon_data_o = 64'(data_i);
-      if (fill_valid[target]) begin
-        mon_victim_tag_o  = 64'(whole_tag(tag_q[fill_row][target]));
-        mon_victim_data_o = 64'(whole_data(data_q[fill_row][target]));
+      if (valid[0][target]) begin
+        mon_victim_tag_o  = 64'(whole_tag(tag_q[row[0]][target]));
+        mon_victim_data_o = 64'(whole_data(data_q[row[0]][target]));
       end
-    end else if (op_i[0] == TlbInvalidate) begin
-      for (int unsigned p = PlaceCount; p > 0; p--) begin
-        if (gone[p-1] != '0) begin
-          mon_op_o = ArrayInvalidate;
-          mon_set_o = row_t'(row[0][p-1]);
-          mon_removed_o = ways_t'(gone[p-1]);
-        end
-      end
+    end else if (op_i[0] == TlbInvalidate && gone != '0) begin
+      mon_op_o = ArrayInvalidate;
+      mon_set_o = row_t'(gone_row);
+      mon_removed_o = ways_t'(gone);
     end
   end
 
@@ -439,14 +464,12 @@ module tlb
           assert (op_i[c] == TlbLookup && hit_o[c])
           else $error("a way is touched without a look-up that matched");
         end
-        for (int unsigned p = 0; p < PlaceCount; p++) begin
-          if (op_i[c] == TlbLookup) begin
-            at_most_one_way_matches_a_look_up :
-            assert ((concerned[c][p] & (concerned[c][p] - mask_t'(1))) == '0)
-            else begin
-              $error("ways %h of set %0d match page %h at once", concerned[c][p], row[c][p],
-                     tag_i[c].page_number);
-            end
+        if (op_i[c] == TlbLookup) begin
+          at_most_one_way_matches_a_look_up :
+          assert ((concerned[c] & (concerned[c] - mask_t'(1))) == '0)
+          else begin
+            $error("ways %h of set %0d match page %h at once", concerned[c], row[c],
+                   tag_i[c].page_number);
           end
         end
         if (c > 0) begin
