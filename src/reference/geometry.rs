@@ -39,9 +39,9 @@ const fn serves(array: ArraySpec, kind: AccessKind) -> bool {
     array.serves as u8 & asked as u8 != 0
 }
 
-/// The canonical address: of what is evicted, only the 57 bits are known that tags have. Its upper bits count where sets are no power of two.
+/// The bits of an address that count: those that tags have.
 const fn counted(va: u64) -> u64 {
-    ((va << 7) as i64 >> 7) as u64
+    va & ((1 << 57) - 1)
 }
 
 /// The page size at position `index` of `mode`; `None` if the mode does not have it.

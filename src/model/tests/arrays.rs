@@ -353,7 +353,7 @@ proptest! {
         let mut sets = vec![Sets::new(replacement, set_count as usize, ways as usize); 4];
         let set_of = |cache: usize, va: u64| {
             let shift = if two_level && cache == 0 { 22 } else { 21 + 9 * cache };
-            ((va >> shift) % u64::from(set_count)) as usize
+            (((va & ((1 << 57) - 1)) >> shift) % u64::from(set_count)) as usize
         };
         let tag_of = |cache: usize, va: u64, pcid: u16| {
             // In 32-bit paging a PDE translates the bits from 22 up.

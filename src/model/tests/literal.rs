@@ -122,7 +122,7 @@ pub fn stands(
     };
     let k = (0..=z).rev().find(|k| !holders(*k).is_empty())?;
     let m = holders(k).len() as u64;
-    let v = va >> shifts[k];
+    let v = (va & ((1 << 57) - 1)) >> shifts[k];
     let array = holders(k)[(v % m) as usize];
     let set = v / m % u64::from(arrays[array].sets);
     Some((k, array, set as usize))
