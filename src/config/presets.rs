@@ -47,6 +47,7 @@ pub const ALL: &[Preset] = presets![
     "crowded",
     "parallel",
     "prefetch",
+    "textbook",
 ];
 
 /// The preset of that name.
