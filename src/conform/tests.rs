@@ -342,6 +342,21 @@ fn reader(text: Vec<u8>) -> Reader {
 }
 
 #[test]
+fn a_line_of_a_file_that_is_cut_off_is_named_with_the_column_where_it_ends() {
+    let line = valid(0x5000).to_string();
+    // In the middle of a string, where what ends the line could pass for a part of it.
+    let cut = line.rfind('"').expect("a string");
+    for end in ["\n", "\r\n", ""] {
+        let text = format!("{line}\n{}{end}", &line[..cut]);
+        let mut reader = reader(text.into_bytes());
+        reader.next_case().expect("the first line is whole");
+        let error = reader.next_case().expect_err("cut off").to_string();
+        let place = format!("f: line 2, column {cut}: not JSON: EOF");
+        assert!(error.starts_with(&place), "{error}");
+    }
+}
+
+#[test]
 fn a_file_is_read_to_its_last_line_with_or_without_an_end_and_an_empty_one_is_refused() {
     let line = valid(0x5000).to_string();
     for text in [
