@@ -321,6 +321,35 @@ fn what_is_wrong_with_a_vector_is_said_with_file_line_field_and_remedy() {
 }
 
 #[test]
+fn what_32_bit_paging_cannot_be_is_refused_with_its_field() {
+    let table = [
+        ("/cr4", json!("0x400030"), "cr4"),
+        ("/efer", json!("0x900"), "efer"),
+        ("/pse", json!(0), "pse"),
+        ("/ent/0/0", json!(4), "ent[0][0]"),
+        ("/ent/0/1", json!("0x1802"), "ent[0][1]"),
+        ("/ent/0/2", json!("0x1c092e087"), "ent[0][2]"),
+        ("/steps/0/va", json!("0x180512340"), "steps[0].va"),
+        (
+            "/steps/0/after/0",
+            json!("0x1c092e0e7"),
+            "steps[0].after[0]",
+        ),
+        ("/steps/2/cr2", json!("0x1803ff008"), "steps[2].cr2"),
+        ("/steps/2/vec", json!(13), "steps[2].vec"),
+    ];
+    for (pointer, value, place) in table {
+        let mut changed = narrow();
+        *changed.pointer_mut(pointer).expect("it is there") = value;
+        let refused = parse(&changed).expect_err(pointer).to_string();
+        assert!(
+            refused.starts_with(&format!("f.jsonl: line 7: {place}: ")),
+            "{refused}"
+        );
+    }
+}
+
+#[test]
 fn a_line_that_is_not_json_is_named_with_its_column() {
     let text = valid(0x5000).to_string();
     let error = Case::parse("f", 3, &text.as_bytes()[..100]).expect_err("cut off");
