@@ -203,6 +203,13 @@ fn a_file_that_is_not_there_and_a_machine_without_five_levels_are_refused() {
     assert!(stderr(&output).contains("remedy: add --set capabilities.five_level=true"));
 }
 
+#[test]
+fn the_size_of_the_machines_memory_does_not_count() {
+    let small = ["-", "--on", "model", "--set", "memory.size_bytes=4096"];
+    let found = figures(&small, lines(&cases()).as_bytes(), 0);
+    assert_eq!(found["mismatches"]["model"], 0);
+}
+
 #[cfg(feature = "rtl")]
 #[test]
 fn the_rtl_without_verilator_is_refused_with_the_remedy() {

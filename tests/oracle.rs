@@ -61,7 +61,7 @@ const SMALL: [&str; 6] = ["5", "--machines", "4:40", "--cases", "3", "--no-confo
 
 #[test]
 fn arguments_that_make_no_sense_are_refused_with_what_to_give() {
-    let cases: [(&[&str], &[&str]); 9] = [
+    let cases: [(&[&str], &[&str]); 11] = [
         (&[], &["usage:"]),
         (&["seven"], &["SEED is 'seven'", "decimal or 0x"]),
         (&["4294967296"], &["at most 4294967295"]),
@@ -70,6 +70,8 @@ fn arguments_that_make_no_sense_are_refused_with_what_to_give() {
         (&["1", "--cases"], &["--cases needs a value"]),
         (&["1", "--machines", "3:40"], &["'3:40' is no machine"]),
         (&["1", "--machines", "4:36,2:36"], &["'2:36' is no machine"]),
+        (&["1", "--machines", ""], &["--machines is empty"]),
+        (&["1", "--machines", "4:36,2:40,4:36"], &["4:36 twice"]),
         (&["1", "--cases", "1"], &["one for each machine"]),
     ];
     for (arguments, words) in cases {
@@ -79,6 +81,20 @@ fn arguments_that_make_no_sense_are_refused_with_what_to_give() {
             .expect("it runs");
         refused(&output, directory.path(), words);
     }
+}
+
+/// Exit code 1 would say that an implementation is wrong.
+#[test]
+fn a_place_that_cannot_be_written_to_is_named_and_no_mismatch() {
+    let directory = TempDir::new().expect("a directory");
+    let file = directory.path().join("bin");
+    fs::write(&file, "").expect("it can be written");
+    let output = oracle(&file, &SMALL).output().expect("it runs");
+    refused(
+        &output,
+        directory.path(),
+        &["nothing can be written to", "--out DIR"],
+    );
 }
 
 #[test]

@@ -170,7 +170,7 @@ pub fn run(args: Args, context: &mut Context) -> Result<Outcome, CliError> {
     })
 }
 
-/// The machine but for its MAXPHYADDR.
+/// The machine but for its MAXPHYADDR. Its memory is the whole physical space: vectors have tables anywhere in it.
 fn base(loaded: &Loaded) -> Result<Config, CliError> {
     let mut config = loaded.config.clone();
     let needed = [
@@ -193,6 +193,7 @@ fn base(loaded: &Loaded) -> Result<Config, CliError> {
         let value = values.into_iter().find(|value| value.key == key);
         value.is_some_and(|value| value.origin == Origin::Default)
     };
+    config.memory.size_bytes = None;
     if is_default("memory.latency_cycles") {
         config.memory.latency_cycles = MEMORY_LATENCY_CYCLES;
     }

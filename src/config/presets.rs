@@ -49,6 +49,7 @@ pub const ALL: &[Preset] = presets![
     "prefetch",
     "mixed",
     "inclusive",
+    "textbook",
 ];
 
 /// The preset of that name.

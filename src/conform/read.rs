@@ -63,9 +63,10 @@ impl Reader {
     pub fn next_case(&mut self) -> Result<Option<Case>, VectorError> {
         while let Some(length) = self.next_line()? {
             self.line += 1;
-            let text = &self.buffer[self.taken..self.taken + length];
+            // Without its end, which an error in a line that is cut off would be placed behind.
+            let text = self.buffer[self.taken..self.taken + length].trim_ascii_end();
             self.taken += length;
-            if text.iter().all(u8::is_ascii_whitespace) {
+            if text.is_empty() {
                 continue;
             }
             let case = Case::parse(self.input.file(), self.line, text)?;

@@ -321,6 +321,35 @@ fn what_is_wrong_with_a_vector_is_said_with_file_line_field_and_remedy() {
 }
 
 #[test]
+fn what_32_bit_paging_cannot_be_is_refused_with_its_field() {
+    let table = [
+        ("/cr4", json!("0x400030"), "cr4"),
+        ("/efer", json!("0x900"), "efer"),
+        ("/pse", json!(0), "pse"),
+        ("/ent/0/0", json!(4), "ent[0][0]"),
+        ("/ent/0/1", json!("0x1802"), "ent[0][1]"),
+        ("/ent/0/2", json!("0x1c092e087"), "ent[0][2]"),
+        ("/steps/0/va", json!("0x180512340"), "steps[0].va"),
+        (
+            "/steps/0/after/0",
+            json!("0x1c092e0e7"),
+            "steps[0].after[0]",
+        ),
+        ("/steps/2/cr2", json!("0x1803ff008"), "steps[2].cr2"),
+        ("/steps/2/vec", json!(13), "steps[2].vec"),
+    ];
+    for (pointer, value, place) in table {
+        let mut changed = narrow();
+        *changed.pointer_mut(pointer).expect("it is there") = value;
+        let refused = parse(&changed).expect_err(pointer).to_string();
+        assert!(
+            refused.starts_with(&format!("f.jsonl: line 7: {place}: ")),
+            "{refused}"
+        );
+    }
+}
+
+#[test]
 fn a_line_that_is_not_json_is_named_with_its_column() {
     let text = valid(0x5000).to_string();
     let error = Case::parse("f", 3, &text.as_bytes()[..100]).expect_err("cut off");
@@ -339,6 +368,21 @@ fn a_line_that_is_not_json_is_named_with_its_column() {
 
 fn reader(text: Vec<u8>) -> Reader {
     Reader::new(Input::new("f", std::io::Cursor::new(text), None).expect("opens"))
+}
+
+#[test]
+fn a_line_of_a_file_that_is_cut_off_is_named_with_the_column_where_it_ends() {
+    let line = valid(0x5000).to_string();
+    // In the middle of a string, where what ends the line could pass for a part of it.
+    let cut = line.rfind('"').expect("a string");
+    for end in ["\n", "\r\n", ""] {
+        let text = format!("{line}\n{}{end}", &line[..cut]);
+        let mut reader = reader(text.into_bytes());
+        reader.next_case().expect("the first line is whole");
+        let error = reader.next_case().expect_err("cut off").to_string();
+        let place = format!("f: line 2, column {cut}: not JSON: EOF");
+        assert!(error.starts_with(&place), "{error}");
+    }
 }
 
 #[test]

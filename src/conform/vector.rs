@@ -394,12 +394,12 @@ fn step(node: &Node<'_>, entries: &[Listed], pkru: u32, shape: Shape) -> Result<
     Ok(Step {
         access,
         va,
-        expected: answer(node, shape.maxphy)?,
+        expected: answer(node, shape)?,
         after,
     })
 }
 
-fn answer(node: &Node<'_>, maxphy: u32) -> Result<Answer, FieldError> {
+fn answer(node: &Node<'_>, shape: Shape) -> Result<Answer, FieldError> {
     let vector = node.get("vec")?;
     let number = match vector.is_null() {
         true => None,
@@ -419,15 +419,19 @@ fn answer(node: &Node<'_>, maxphy: u32) -> Result<Answer, FieldError> {
         None => {
             absent("ec_sdm")?;
             absent("cr2")?;
-            let pa = node.get("pa")?.hex(maxphy)?;
+            let pa = node.get("pa")?.hex(shape.maxphy)?;
             Ok(Answer::Translated { pa })
         }
         Some(PAGE_FAULT) => {
             absent("pa")?;
             let code = node.get("ec_sdm")?.number(0, ERROR_CODE_MAX)? as u32;
-            let cr2 = node.get("cr2")?.hex(64)?;
+            let cr2 = node.get("cr2")?.hex(shape.address_bits())?;
             Ok(Answer::PageFault { code, cr2 })
         }
+        Some(GENERAL_PROTECTION) if shape.mode == PagingMode::TwoLevel => Err(vector.error(
+            "is 13, and every address of 32-bit paging is canonical",
+            "give null or 14 (page fault)",
+        )),
         Some(GENERAL_PROTECTION) => {
             absent("pa")?;
             absent("cr2")?;

@@ -24,7 +24,7 @@ pub fn binary_size(size_bytes: u128) -> String {
     let shift = unit * STEP_BITS;
     let whole = size_bytes >> shift;
     let rest = size_bytes - (whole << shift);
-    let name = UNITS[unit];
+    let name = if size_bytes == 1 { "byte" } else { UNITS[unit] };
     if rest == 0 {
         return format!("{whole} {name}");
     }
@@ -110,6 +110,7 @@ mod tests {
     fn sizes_are_printed_in_the_largest_unit_that_they_reach() {
         for (size_bytes, shown) in [
             (0, "0 bytes"),
+            (1, "1 byte"),
             (1023, "1023 bytes"),
             (1024, "1 KiB"),
             (400 << 20, "400 MiB"),

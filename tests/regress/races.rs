@@ -96,9 +96,11 @@ fn a_selective_flush_goes_by_its_own_address_and_context_and_not_by_those_of_the
     let operations = "boot s PCIDE PGE\nread 0x401000 user\nread 0x402000 user\nread 0x601000 user\ndrain\n\
          read 0x601000 user\ninvlpg 0x401000\ndrain\n\
          read 0x402000 user\nread 0x401000 user\ndrain\n\
-         read 0x402000 user\ninvpcid 0 pcid=5 va=0x402000\ndrain\nread 0x402000 user\ndrain\n";
+         read 0x402000 user\ninvpcid 0 pcid=5 va=0x402000\ndrain\nread 0x402000 user\ndrain\n\
+         invpcid 1 pcid=5\ndrain\nread 0x402000 user\ndrain\n\
+         cr3 s|pcid=5\ndrain\ncr3 s|keep\ndrain\nread 0x402000 user\ndrain\n";
     let (_, trace) = history("", operations);
-    // The page that was named is walked again, and no other; the other context's flush removes nothing.
+    // The page that was named is walked again, and no other; the other context's flushes, of which MOV CR3 is one, remove nothing.
     assert_eq!(lines(&trace, &[" walk  ", "starts"]), 4, "{trace}");
     let removed = lines(&trace, &["remove", "tlb.4k"]);
     assert_eq!(

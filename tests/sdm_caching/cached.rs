@@ -164,7 +164,7 @@ pub const CACHED: &[Row] = &[
         ],
     ),
     row(
-        "4.10.2.2",
+        "4.10.2.3",
         "An entry is made only from entries whose A is 1, so a walk sets A before it fills.",
         "boot s
          store pte@0x401000/s = page 4k 0x9000 rw user D
