@@ -177,6 +177,16 @@ mod rtl {
             ],
             &[
                 "--set",
+                "memory.latency_cycles=20",
+                "--set",
+                "memory.accept_interval_cycles=30",
+                "--set",
+                "memory.outstanding=2",
+                "--set",
+                "memory.table_cache={ sets = 4, ways = 3, latency_cycles = 5 }",
+            ],
+            &[
+                "--set",
                 "mapping.writable=false",
                 "--set",
                 "mapping.user=false",

@@ -37,7 +37,8 @@ pub use load::{Loaded, Source, load};
 pub use parameter_names::PARAMETERS;
 pub use sections::{
     CapabilitiesSpec, FrontEndSpec, MemorySpec, MissQueueSpec, PortsSpec, PrefetchSpec,
-    PscArraySpec, PscSpec, Replacement, Serves, TlbArraySpec, TlbSpec, WalkerOrder, WalkersSpec,
+    PscArraySpec, PscSpec, Replacement, Serves, TableCacheSpec, TlbArraySpec, TlbSpec, WalkerOrder,
+    WalkersSpec,
 };
 
 /// Levels of the TLB hierarchy. The number is that of the contract (section 2).
@@ -358,6 +359,9 @@ impl Config {
             pde,
         };
         canonical.memory.size_bytes = Some(self.memory_size_bytes());
+        if canonical.memory.table_cache.ways == 0 {
+            canonical.memory.table_cache = TableCacheSpec::default();
+        }
         // Serialization into a value fails only for maps with keys that are no strings, and there are none.
         serde_json::to_value(&canonical).unwrap_or_default()
     }

@@ -340,6 +340,14 @@ pub struct MemorySpec {
     /// Most cycles that are added to the latency, by a hash of the seed and the number of the access.
     #[schemars(range(min = 0, max = 65535))]
     pub jitter_cycles: u32,
+    /// Accesses under way at a time: while so many were accepted and not answered, none is accepted.
+    #[schemars(range(min = 1, max = 64))]
+    pub outstanding: u32,
+    /// Cycles from the accept of one access to the earliest accept of the next: 1 for one in each cycle; more for less bandwidth.
+    #[schemars(range(min = 1, max = 1000))]
+    pub accept_interval_cycles: u32,
+    /// The cache for lines of page tables.
+    pub table_cache: TableCacheSpec,
     /// Bytes of memory, from address 0; an access beyond them is a bus error. A multiple of 4096. Default: the whole physical space,
     /// 2^MAXPHYADDR bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -352,7 +360,36 @@ impl Default for MemorySpec {
         Self {
             latency_cycles: 50,
             jitter_cycles: 0,
+            outstanding: 64,
+            accept_interval_cycles: 1,
+            table_cache: TableCacheSpec::default(),
             size_bytes: None,
+        }
+    }
+}
+
+/// `[memory.table_cache]`: a cache in front of memory for the lines that hold page tables, as a processor's data caches hold them. It
+/// decides latencies alone: what is read is always what memory holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TableCacheSpec {
+    /// Sets of lines of 64 bytes; 1 makes the cache fully associative.
+    #[schemars(range(min = 1, max = 65536))]
+    pub sets: u32,
+    /// Ways, least recently used; 0: there is no such cache.
+    #[schemars(range(min = 0, max = 32))]
+    pub ways: u32,
+    /// Cycles from the accept of an access whose line is there to its response; at most those of memory.
+    #[schemars(range(min = 1, max = 65535))]
+    pub latency_cycles: u32,
+}
+
+impl Default for TableCacheSpec {
+    fn default() -> Self {
+        Self {
+            sets: 64,
+            ways: 0,
+            latency_cycles: 14,
         }
     }
 }

@@ -224,6 +224,16 @@ fn check_memory(config: &Config, tree: &Node) -> Result<(), ConfigError> {
             format!("4096 to {space_bytes}"),
         ));
     }
+    let cache = &config.memory.table_cache;
+    let latency_cycles = config.memory.latency_cycles;
+    if cache.ways > 0 && cache.latency_cycles > latency_cycles {
+        return Err(contradiction(
+            tree,
+            &["memory", "table_cache", "latency_cycles"],
+            format!("memory itself answers in {latency_cycles} cycles (memory.latency_cycles)"),
+            format!("1 to {latency_cycles}; or memory.table_cache.ways = 0, for no cache"),
+        ));
+    }
     Ok(())
 }
 

@@ -18,7 +18,7 @@ use super::stimulus::{Feed, OperationSource, Setup, Store};
 use super::twin::{NoTwin, Twin};
 use super::watchdog::Watchdog;
 use crate::config::Config;
-use crate::model::mmu_pkg::{Inputs, MEM_READ, Outputs};
+use crate::model::mmu_pkg::{Inputs, MAX_WALKERS, MEM_READ, Outputs};
 
 /// Judges the stream of one twin, cycle by cycle.
 pub trait Checker {
@@ -128,8 +128,9 @@ pub fn hang_bound_cycles(config: &Config, stalls: &StallRates) -> u64 {
     } else {
         100_000 / (1000 - highest)
     };
-    let access =
-        u64::from(memory.latency_cycles) + u64::from(memory.jitter_cycles) + stall_cycles + 2;
+    let busy_cycles = MAX_WALKERS as u64 * u64::from(memory.accept_interval_cycles);
+    let delay_cycles = u64::from(memory.latency_cycles) + u64::from(memory.jitter_cycles);
+    let access = delay_cycles + busy_cycles + stall_cycles + 2;
     1_000 + 64 * access + 4 * u64::from(config.sweep_cycles())
 }
 

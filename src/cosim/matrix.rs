@@ -11,8 +11,8 @@ use super::events::ArrayNames;
 use super::generator::prng::Prng;
 use crate::arch::{MaxPhyAddr, PageSize};
 use crate::config::{
-    ARRAYS_OF_A_LEVEL, Config, Level, MemorySpec, PscArraySpec, Replacement, Serves, TlbArraySpec,
-    TlbSpec, WalkerOrder,
+    ARRAYS_OF_A_LEVEL, Config, Level, MemorySpec, PscArraySpec, Replacement, Serves,
+    TableCacheSpec, TlbArraySpec, TlbSpec, WalkerOrder,
 };
 
 /// Entries of an array that are drawn at most: with all ways of all sets the largest takes longer to build than to check.
@@ -112,9 +112,35 @@ fn memory(maxphyaddr_bits: u32, prng: &mut Prng) -> MemorySpec {
             Some(prng.between(256, most))
         }
     };
+    // Less bandwidth, like more latency, makes for few operations in the same time.
+    let outstanding = if prng.chance(400) {
+        between(1, 4, prng)
+    } else {
+        64
+    };
+    let accept_interval_cycles = match prng.below(50) {
+        0 => 1000,
+        1..15 => between(2, 40, prng),
+        _ => 1,
+    };
+    let mut table_cache = TableCacheSpec::default();
+    if prng.chance(400) {
+        let latency_cycles = match prng.below(3) {
+            0 => latency_cycles,
+            _ => between(1, latency_cycles.min(20), prng),
+        };
+        table_cache = TableCacheSpec {
+            sets: between(1, 65_536, prng),
+            ways: between(1, 32, prng),
+            latency_cycles,
+        };
+    }
     MemorySpec {
         latency_cycles,
         jitter_cycles,
+        outstanding,
+        accept_interval_cycles,
+        table_cache,
         size_bytes: size_bytes.map(|pages| pages << 12),
     }
 }
@@ -247,10 +273,15 @@ pub fn describe(config: &Config) -> String {
     let memory = &config.memory;
     let _ = writeln!(
         text,
-        "\nmemory of {:#x} bytes in {} to {} cycles",
+        "\nmemory of {:#x} bytes in {} to {} cycles, {} at a time, {} cycles apart, table cache {}x{} in {}",
         config.memory_size_bytes(),
         memory.latency_cycles,
-        memory.latency_cycles + memory.jitter_cycles
+        memory.latency_cycles + memory.jitter_cycles,
+        memory.outstanding,
+        memory.accept_interval_cycles,
+        memory.table_cache.sets,
+        memory.table_cache.ways,
+        memory.table_cache.latency_cycles
     );
     text
 }

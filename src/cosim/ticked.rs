@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use crate::config::Config;
 use crate::cosim::twin::Twin;
-use crate::model::mmu_pkg::{ControlIn, Inputs, KIND_FETCH, Outputs, PortIn};
+use crate::model::mmu_pkg::{ControlIn, Inputs, KIND_FETCH, MAX_WALKERS, Outputs, PortIn};
 use crate::model::{Memory, Operation, Request, Response, Statistics};
 
 /// Edges under reset before cycle 0.
@@ -68,8 +68,10 @@ pub struct Ticked<T> {
 impl<T: Twin> Ticked<T> {
     /// A machine of `config`, which must be valid, out of reset. `counts`: statistics are drawn from its monitor, in every cycle.
     pub fn new(config: &Config, twin: T, memory: Memory, counts: bool) -> Self {
-        let delay =
-            u64::from(config.memory.latency_cycles) + u64::from(config.memory.jitter_cycles);
+        let memory_spec = &config.memory;
+        let delay = u64::from(memory_spec.latency_cycles)
+            + u64::from(memory_spec.jitter_cycles)
+            + MAX_WALKERS as u64 * u64::from(memory_spec.accept_interval_cycles);
         let mut ticked = Self {
             twin,
             memory,

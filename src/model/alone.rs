@@ -178,7 +178,7 @@ impl Mmu {
                     self.examine(WALKER, false);
                     cycle += 1;
                 }
-                // READ and CAS; nothing waits here, since memory is asked at once.
+                // READ and CAS; nothing waits here but for memory that is busy with the access before.
                 state => {
                     let compare_and_set = state == WalkState::Cas;
                     compare_and_sets += u32::from(compare_and_set);
@@ -186,7 +186,8 @@ impl Mmu {
                     let mut transaction = MemoryOut::default();
                     self.walkers[WALKER].show(&mut transaction);
                     self.walk_requested(WALKER);
-                    let access = memory.accept(&transaction);
+                    cycle = memory.accepts_at(cycle);
+                    let access = memory.accept(cycle, &transaction);
                     self.walk_answered(WALKER, access.data, access.error);
                     cycle += access.delay_cycles + 1;
                 }

@@ -11,6 +11,7 @@ use crate::arch::{BusError, PhysicalAddress};
 use crate::config::MemorySpec;
 
 use super::mmu_pkg::{MEM_COMPARE_AND_SET, MEM_READ, MemoryIn, MemoryOut, byte_mask};
+use super::table_cache::TableCache;
 
 const PAGE_SHIFT: u32 = 12;
 const CELLS_PER_PAGE: usize = 512;
@@ -52,7 +53,7 @@ pub struct Access {
     pub data: u64,
     /// No memory stands at the address.
     pub error: bool,
-    /// Cycles from the accept to the response: latency and jitter, at least 1.
+    /// Cycles from the accept to the response, at least 1: latency and jitter, or the latency of the cache that holds the line.
     pub delay_cycles: u64,
 }
 
@@ -65,6 +66,12 @@ pub struct Memory {
     size_bytes: u64,
     latency_cycles: u64,
     jitter_cycles: u64,
+    /// Accesses that it has under way at most.
+    outstanding: usize,
+    accept_interval_cycles: u64,
+    /// The first cycle in which the last accept no longer keeps it from another.
+    accepts_from: u64,
+    table_cache: Option<TableCache>,
     seed: u64,
     /// Accepts so far: the number of the next.
     accepts: u64,
@@ -81,6 +88,10 @@ impl Memory {
             size_bytes: spec.size_bytes.unwrap_or(1 << 52),
             latency_cycles: u64::from(spec.latency_cycles.max(1)),
             jitter_cycles: u64::from(spec.jitter_cycles),
+            outstanding: spec.outstanding.max(1) as usize,
+            accept_interval_cycles: u64::from(spec.accept_interval_cycles),
+            accepts_from: 0,
+            table_cache: TableCache::new(&spec.table_cache),
             seed,
             accepts: 0,
             pending: Vec::with_capacity(16),
@@ -117,11 +128,18 @@ impl Memory {
         }
     }
 
+    /// The first cycle from `cycle` on in which it is not busy with accepts before, if nothing is under way.
+    #[inline]
+    pub fn accepts_at(&self, cycle: u64) -> u64 {
+        cycle.max(self.accepts_from)
+    }
+
     /// What it drives in `cycle`, from its state; with `stalled` it accepts nothing.
     #[inline]
     pub fn inputs(&self, cycle: u64, stalled: bool) -> MemoryIn {
+        let busy = cycle < self.accepts_from || self.pending.len() >= self.outstanding;
         let mut driven = MemoryIn {
-            req_ready: u8::from(!stalled),
+            req_ready: u8::from(!stalled && !busy),
             ..MemoryIn::default()
         };
         if let Some(pending) = self.pending.first().filter(|pending| pending.due <= cycle) {
@@ -144,7 +162,7 @@ impl Memory {
             return;
         }
         let number = self.accepts;
-        let access = self.accept(outputs);
+        let access = self.accept(cycle, outputs);
         let due = cycle + access.delay_cycles;
         // A later accept waits behind those that are due in the same cycle.
         let place = self.pending.partition_point(|pending| pending.due <= due);
@@ -160,11 +178,12 @@ impl Memory {
         );
     }
 
-    /// Accepts a request and performs its one beat, without a word on when the response is driven. A twin that asks for another number of
+    /// Accepts a request in `cycle` and performs its one beat; the caller sees to the response. A twin that asks for another number of
     /// beats is at fault, which the comparators and the provenance check say; the memory must live to let them.
     #[inline]
-    pub fn accept(&mut self, request: &MemoryOut) -> Access {
-        let delay_cycles = self.latency_cycles + self.next_jitter();
+    pub fn accept(&mut self, cycle: u64, request: &MemoryOut) -> Access {
+        self.accepts_from = cycle + self.accept_interval_cycles;
+        let mut delay_cycles = self.latency_cycles + self.next_jitter();
         let address = request.req_addr;
         if address >= self.size_bytes {
             return Access {
@@ -172,6 +191,11 @@ impl Memory {
                 error: true,
                 delay_cycles,
             };
+        }
+        if let Some(cache) = &mut self.table_cache
+            && cache.access(address)
+        {
+            delay_cycles = cache.latency_cycles();
         }
         let data = self.cells.read_cached(address);
         match request.req_op {
@@ -216,6 +240,7 @@ impl Memory {
     /// Forgets what is under way: after the machine was reset, nothing that was accepted before is answered. Cells keep their values.
     pub fn reset(&mut self) {
         self.pending.clear();
+        self.accepts_from = 0;
     }
 
     /// The first cycle in which it drives a response, if one is under way.
@@ -238,11 +263,14 @@ impl PartialEq for Memory {
                 memory.size_bytes,
                 memory.latency_cycles,
                 memory.jitter_cycles,
+                (memory.outstanding, memory.accept_interval_cycles),
+                memory.accepts_from,
                 memory.seed,
                 memory.accepts,
             )
         };
         timing(self) == timing(other)
+            && self.table_cache == other.table_cache
             && self.pending == other.pending
             && self.contents() == other.contents()
     }

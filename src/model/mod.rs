@@ -61,6 +61,7 @@ mod replacement;
 mod spec;
 pub mod statistics;
 mod stlb;
+mod table_cache;
 mod tlb;
 mod walker;
 mod walkers;

@@ -55,6 +55,11 @@ fn values_within(rule: &Rule) -> Vec<String> {
 fn beside(path: &str) -> Vec<String> {
     let other = match path {
         "memory.size_bytes" => "capabilities.maxphyaddr_bits=52".to_owned(),
+        "memory.table_cache.sets" => "memory.table_cache.ways=1".to_owned(),
+        "memory.table_cache.latency_cycles" => {
+            let others = ["memory.table_cache.ways=1", "memory.latency_cycles=65535"];
+            return others.map(str::to_owned).to_vec();
+        }
         "stlb.arrays.0.replacement" => "stlb.arrays.0.ways=8".to_owned(),
         _ => match path
             .strip_prefix("psc.")

@@ -267,3 +267,13 @@ fn a_file_of_brackets_is_refused_without_exhausting_the_stack() {
         refusal(&[&format!("{}=1", unit.repeat(50_000))]);
     }
 }
+
+#[test]
+fn a_table_cache_that_is_slower_than_memory_is_refused_and_one_that_is_not_there_is_not() {
+    let slow = ["memory.latency_cycles=13", "memory.table_cache.ways=1"];
+    let message = with(&slow).expect_err("slower than memory").to_string();
+    for part in ["memory.table_cache.latency_cycles", "14", "1 to 13"] {
+        assert!(message.contains(part), "{message}");
+    }
+    assert!(with(&slow[..1]).is_ok());
+}

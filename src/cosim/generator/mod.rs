@@ -153,7 +153,8 @@ impl Generator {
             two_level_permille,
             access_cycles: u64::from(memory.latency_cycles)
                 + u64::from(memory.jitter_cycles) / 2
-                + 2,
+                + u64::from(memory.accept_interval_cycles)
+                + 1,
             stlb_result_cycles: [&config.itlb, &config.dtlb].map(|l1| {
                 1 + u64::from(l1.hit_latency_cycles) + u64::from(config.stlb.hit_latency_cycles)
             }),

@@ -11,7 +11,7 @@
 
 use std::fmt::Write as _;
 
-use crate::config::Config;
+use crate::config::{Config, MemorySpec};
 use crate::cosim::stimulus::parse::parse;
 use crate::cosim::stimulus::{ConfigText, Stimulus, StimulusError};
 
@@ -323,6 +323,9 @@ pub fn machine(config: &Config) -> Config {
     let memory = &mut config.memory;
     memory.latency_cycles = memory.latency_cycles.min(MEMORY_LATENCY_CYCLES);
     memory.jitter_cycles = 0;
+    memory.outstanding = MemorySpec::default().outstanding;
+    memory.accept_interval_cycles = 1;
+    memory.table_cache.ways = 0;
     config
 }
 

@@ -5,7 +5,7 @@
 use super::prng::Prng;
 use super::world::World;
 use super::{Generator, MOSTLY_TWO_LEVEL_PERMILLE, TWO_LEVEL_PERMILLE};
-use crate::config::Config;
+use crate::config::{Config, MemorySpec};
 use crate::cosim::stall::{Link, StallRates};
 use crate::cosim::stimulus::{ConfigText, Setup};
 
@@ -27,6 +27,23 @@ pub struct RandomStream {
     pub generator: Generator,
 }
 
+/// Makes the draws of the bandwidth other than those of everything else.
+const BANDWIDTH: u64 = 0x6261_6e64;
+
+/// Every fourth stream has a memory that takes less than one access a cycle, or few at a time, or a cache for the lines of tables.
+fn draw_bandwidth(memory: &mut MemorySpec, prng: &mut Prng) {
+    if prng.chance(250) {
+        memory.accept_interval_cycles = prng.between(1, 12) as u32;
+        memory.outstanding = prng.between(1, 4) as u32;
+        let cache = &mut memory.table_cache;
+        cache.ways = prng.below(3) as u32;
+        cache.sets = prng.between(1, 8) as u32;
+        cache.latency_cycles = 1;
+    }
+    let cache = &mut memory.table_cache;
+    cache.latency_cycles = cache.latency_cycles.min(memory.latency_cycles);
+}
+
 impl RandomStream {
     /// Stream number `stream` of `seed`, of `operations` operations.
     ///
@@ -46,6 +63,7 @@ impl RandomStream {
                 0
             };
         }
+        draw_bandwidth(&mut config.memory, &mut Prng::new(seed ^ BANDWIDTH, stream));
         if config.memory.size_bytes.is_none() {
             let share = if prng.chance(250) {
                 SMALL_MEMORY_BYTES

@@ -42,6 +42,7 @@ pub fn small() -> Config {
             latency_cycles: 1,
             jitter_cycles: 0,
             size_bytes: None,
+            ..MemorySpec::default()
         },
         ..Config::default()
     }

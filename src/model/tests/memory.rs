@@ -1,6 +1,6 @@
 //! Contract 13: when testbench memory answers, and what.
 
-use crate::config::MemorySpec;
+use crate::config::{MemorySpec, TableCacheSpec};
 use crate::model::Memory;
 use crate::model::memory::hash;
 use crate::model::mmu_pkg::{MEM_COMPARE_AND_SET, MEM_READ, MEM_WRITE, MemoryOut};
@@ -10,6 +10,7 @@ fn memory(latency_cycles: u32, jitter_cycles: u32, size_bytes: Option<u64>) -> M
         latency_cycles,
         jitter_cycles,
         size_bytes,
+        ..MemorySpec::default()
     };
     Memory::new(&spec, 7)
 }
@@ -117,7 +118,7 @@ fn a_write_stores_the_bytes_that_are_enabled() {
     memory.write_u64(0x40, 0x1122_3344_5566_7788).unwrap();
     let mut write = request(MEM_WRITE, 0x40, 0, u64::MAX);
     write.req_be = 0b1000_0001;
-    memory.accept(&write);
+    memory.accept(0, &write);
     assert_eq!(memory.read_u64(0x40), Ok(0xff22_3344_5566_77ff));
 }
 
@@ -161,7 +162,9 @@ fn jitter_is_a_function_of_seed_and_accept_and_spreads_over_its_range() {
     let mut seen = [0; 4];
     let mut memory = memory(1, 3, None);
     for number in 0..400 {
-        let delay = memory.accept(&request(MEM_READ, 0, 0, 0)).delay_cycles;
+        let delay = memory
+            .accept(number, &request(MEM_READ, 0, 0, 0))
+            .delay_cycles;
         assert_eq!(delay, 1 + hash(7, 0, number) % 4);
         seen[delay as usize - 1] += 1;
     }
@@ -183,4 +186,84 @@ fn nothing_that_was_accepted_before_a_reset_is_answered() {
         (None, 0)
     );
     assert_eq!(memory.read_u64(0x40), Ok(1));
+}
+
+/// Offers reads of `addresses` one after the other, each as soon as the one before was taken; accepted and answered in which cycles.
+fn offered(memory: &mut Memory, addresses: &[u64]) -> (Vec<u64>, Vec<(u64, u8)>) {
+    let (mut accepted, mut answered) = (Vec::new(), Vec::new());
+    for cycle in 0..1000 {
+        let driven = memory.inputs(cycle, false);
+        if driven.resp_valid != 0 {
+            answered.push((cycle, driven.resp_id));
+        }
+        let mut wanted = request(MEM_READ, 0, 0, 0);
+        wanted.req_id = accepted.len() as u8;
+        match addresses.get(accepted.len()) {
+            Some(address) => wanted.req_addr = *address,
+            None => wanted.req_valid = 0,
+        }
+        memory.step(cycle, &driven, &wanted);
+        if driven.req_ready & wanted.req_valid != 0 {
+            accepted.push(cycle);
+        }
+    }
+    (accepted, answered)
+}
+
+#[test]
+fn accepts_stand_their_interval_apart() {
+    let spec = MemorySpec {
+        latency_cycles: 10,
+        accept_interval_cycles: 4,
+        ..MemorySpec::default()
+    };
+    let mut memory = Memory::new(&spec, 1);
+    let (accepted, answered) = offered(&mut memory, &[0, 64, 128]);
+    assert_eq!(accepted, [0, 4, 8]);
+    assert_eq!(answered, [(10, 0), (14, 1), (18, 2)]);
+    assert_eq!((memory.accepts_at(5), memory.accepts_at(90)), (12, 90));
+}
+
+#[test]
+fn no_more_are_under_way_than_the_limit_and_an_answer_frees_its_place_for_the_next_cycle() {
+    let spec = MemorySpec {
+        latency_cycles: 10,
+        outstanding: 2,
+        ..MemorySpec::default()
+    };
+    let (accepted, answered) = offered(&mut Memory::new(&spec, 1), &[0, 64, 128, 192]);
+    assert_eq!(accepted, [0, 1, 11, 12]);
+    assert_eq!(answered, [(10, 0), (11, 1), (21, 2), (22, 3)]);
+}
+
+#[test]
+fn a_line_that_is_in_the_table_cache_is_answered_sooner_and_the_least_recent_leaves() {
+    let spec = MemorySpec {
+        latency_cycles: 50,
+        jitter_cycles: 3,
+        accept_interval_cycles: 100,
+        table_cache: TableCacheSpec {
+            sets: 2,
+            ways: 2,
+            latency_cycles: 7,
+        },
+        size_bytes: Some(0x10000),
+        ..MemorySpec::default()
+    };
+    // Set 0: lines 0, 2 and 4; the access of line 0 between them makes line 2 the least recent. The bus error changes nothing.
+    let addresses = [0, 0x38, 0x80, 0x20, 0x1_0000, 0x100, 0x0, 0x80, 0x40];
+    let (accepted, answered) = offered(&mut Memory::new(&spec, 1), &addresses);
+    let delays: Vec<u64> = accepted
+        .iter()
+        .zip(&answered)
+        .map(|(from, (to, _))| to - from)
+        .collect();
+    let hits: Vec<bool> = delays.iter().map(|delay| *delay == 7).collect();
+    let expected = [false, true, false, true, false, false, true, false, false];
+    assert_eq!(hits, expected, "{delays:?}");
+    let slow = delays.iter().filter(|delay| **delay != 7);
+    assert!(
+        slow.clone().all(|delay| (50..=53).contains(delay)),
+        "{delays:?}"
+    );
 }

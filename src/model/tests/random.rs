@@ -188,6 +188,7 @@ pub fn config() -> impl Strategy<Value = Config> {
                     latency_cycles: latency,
                     jitter_cycles: jitter,
                     size_bytes: Some(MEMORY_BYTES),
+                    ..MemorySpec::default()
                 };
                 config
             },

@@ -28,6 +28,7 @@ fn machine(config: Config, latencies: (u32, u32, u32, u32)) -> Config {
         latency_cycles: memory,
         jitter_cycles: 0,
         size_bytes: Some(1 << 40),
+        ..MemorySpec::default()
     };
     config
 }

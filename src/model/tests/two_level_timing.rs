@@ -29,6 +29,7 @@ fn for_each(case: impl Fn(&mut Bench, usize, u64, u64, u64)) {
                 latency_cycles: memory,
                 jitter_cycles: 0,
                 size_bytes: Some(1 << 30),
+                ..MemorySpec::default()
             };
             let hit = if port == FETCH { itlb } else { dtlb };
             let mut bench = Bench::on_32_bit(&config);
