@@ -111,6 +111,7 @@ fn show(args: &ShowArgs, context: &mut Context) -> Result<(), CliError> {
                 "key": value.key,
                 "value": value.json,
                 "origin": value.origin.to_string(),
+                "provenance": value.provenance.map(|provenance| provenance.name()),
             })
         })
         .collect();
@@ -123,6 +124,7 @@ fn show(args: &ShowArgs, context: &mut Context) -> Result<(), CliError> {
     context.object(&json!({
         "machine": machine.name,
         "config_hash": hash,
+        "assumed": machine.assumed.map(|count| count.assumed),
         "parameters": parameters,
         "config": machine.config.canonical_json(),
         "rtl_parameters": rtl_parameters,

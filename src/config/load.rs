@@ -8,6 +8,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::error::{ConfigError, Origin, Problem};
+use super::provenance::{self, Assumed, Provenance};
 use super::schema::{self, Rule};
 use super::tree::{Node, Value, join};
 use super::{Config, presets, validate};
@@ -43,9 +44,13 @@ impl Source {
 pub struct Loaded {
     /// The configuration.
     pub config: Config,
-    /// What a summary calls it: `default`, `preset:NAME` or the file's path, and how many values were set on top.
+    /// What a summary calls it: `default`, `preset:NAME` or the file's path, how many values were set on top, and, of a described processor, how
+    /// many of its parameters are assumed.
     pub name: String,
+    /// How much of a described processor is assumed; none of a machine that describes no processor.
+    pub assumed: Option<Assumed>,
     tree: Node,
+    provenance: Option<provenance::Table>,
 }
 
 /// One value in effect.
@@ -59,6 +64,8 @@ pub struct Effective {
     pub json: serde_json::Value,
     /// Where it came from.
     pub origin: Origin,
+    /// Where its figure comes from, if it describes a processor and was not set on top.
+    pub provenance: Option<Provenance>,
 }
 
 /// Loads `source`, and lays each `key=value` of `settings` on it, in order.
@@ -67,18 +74,23 @@ pub struct Effective {
 /// [`ConfigError`], with the place, the key, the value and what is allowed.
 pub fn load(source: &Source, settings: &[String]) -> Result<Loaded, ConfigError> {
     let mut tree = default_tree()?;
+    let mut provenance = None;
     let mut name = match source {
         Source::Default => "default".to_owned(),
         Source::Preset(preset) => {
-            tree.overlay(preset_tree(preset)?);
+            let mut document = preset_tree(preset)?;
+            provenance = provenance::Table::take(&mut document)?;
+            tree.overlay(document);
             format!("preset:{preset}")
         }
         Source::File(path) => {
             let text = read(path)?;
-            tree.overlay(Node::from_document(&text, &|line| Origin::File {
+            let mut document = Node::from_document(&text, &|line| Origin::File {
                 path: path.clone(),
                 line,
-            })?);
+            })?;
+            provenance = provenance::Table::take(&mut document)?;
+            tree.overlay(document);
             path.display().to_string()
         }
     };
@@ -89,8 +101,15 @@ pub fn load(source: &Source, settings: &[String]) -> Result<Loaded, ConfigError>
     if !settings.is_empty() {
         name.push_str(&format!(" with {} set", settings.len()));
     }
-    let config = typed(&tree, &rule)?;
-    Ok(Loaded { config, name, tree })
+    let mut loaded = Loaded {
+        config: typed(&tree, &rule)?,
+        name,
+        assumed: None,
+        tree,
+        provenance,
+    };
+    loaded.count_assumed();
+    Ok(loaded)
 }
 
 /// The configuration that `text` lays on the default machine; `name` stands for the text in errors.
@@ -99,10 +118,12 @@ pub fn load(source: &Source, settings: &[String]) -> Result<Loaded, ConfigError>
 /// As [`load`].
 pub fn from_toml(text: &str, name: &str) -> Result<Config, ConfigError> {
     let mut tree = default_tree()?;
-    tree.overlay(Node::from_document(text, &|line| Origin::File {
+    let mut document = Node::from_document(text, &|line| Origin::File {
         path: PathBuf::from(name),
         line,
-    })?);
+    })?;
+    provenance::Table::take(&mut document)?;
+    tree.overlay(document);
     typed(&tree, &schema::rule())
 }
 
@@ -139,18 +160,51 @@ impl Loaded {
             .leaves()
             .into_iter()
             .map(|(key, node)| Effective {
-                key,
                 value: node.to_toml(),
                 json: node.to_json(),
                 origin: node.origin.clone(),
+                provenance: self.provenance_of(&key, &node.origin),
+                key,
             })
             .collect()
     }
 
-    /// The values in effect as a TOML file, with the origin of each as a comment behind it.
+    fn provenance_of(&self, key: &str, origin: &Origin) -> Option<Provenance> {
+        let table = self.provenance.as_ref()?;
+        let set = matches!(origin, Origin::Set { .. });
+        (!set && provenance::describes_the_machine(key)).then(|| table.of(key))
+    }
+
+    fn count_assumed(&mut self) {
+        if self.provenance.is_none() {
+            return;
+        }
+        let values = self.values();
+        let is_assumed = |value: &&Effective| value.provenance == Some(Provenance::Assumed);
+        let assumed = Assumed {
+            assumed: values.iter().filter(is_assumed).count(),
+            parameters: values
+                .iter()
+                .filter(|value| provenance::describes_the_machine(&value.key))
+                .count(),
+        };
+        self.name.push_str(&format!(" ({assumed})"));
+        self.assumed = Some(assumed);
+    }
+
+    /// The values in effect as a TOML file, with the origin of each as a comment behind it; of a described processor with the provenance of
+    /// each.
     pub fn to_annotated_toml(&self) -> String {
         let mut out = String::new();
         write_table(&self.effective_tree(), "", &mut out);
+        if self.provenance.is_some() {
+            out.push_str(&format!("\n[{}]\n", provenance::TABLE));
+        }
+        for value in self.values() {
+            if let Some(provenance) = value.provenance {
+                out.push_str(&format!("\"{}\" = \"{provenance}\"\n", value.key));
+            }
+        }
         out
     }
 

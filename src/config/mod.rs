@@ -11,6 +11,7 @@
 //! | --- | --- |
 //! | [`mod@load`] | layers: default, file or preset, `key=value`; the origin of each value |
 //! | [`presets`] | the named configurations that every binary carries |
+//! | `provenance` | where the figures of a described processor come from |
 //! | [`schema`] | the JSON Schema, and the list of keys drawn from it |
 //! | `sections` | the keys, their ranges and meanings |
 //! | `validate` | what is refused |
@@ -25,6 +26,7 @@ mod error;
 pub mod load;
 mod parameter_names;
 pub mod presets;
+mod provenance;
 pub mod schema;
 mod sections;
 #[cfg(test)]
@@ -35,6 +37,7 @@ mod validate;
 pub use error::{ConfigError, Origin, Problem};
 pub use load::{Loaded, Source, load};
 pub use parameter_names::PARAMETERS;
+pub use provenance::{Assumed, Provenance};
 pub use sections::{
     CapabilitiesSpec, FrontEndSpec, MemorySpec, MissQueueSpec, PortsSpec, PrefetchSpec,
     PscArraySpec, PscSpec, Replacement, Serves, TableCacheSpec, TlbArraySpec, TlbSpec, WalkerOrder,

@@ -50,6 +50,13 @@ pub const ALL: &[Preset] = presets![
     "mixed",
     "inclusive",
     "textbook",
+    "skylake-sp",
+    "ice-lake-sp",
+    "sapphire-rapids",
+    "granite-rapids",
+    "zen2",
+    "zen3",
+    "zen4",
 ];
 
 /// The preset of that name.

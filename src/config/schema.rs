@@ -9,6 +9,7 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value as Json, json};
 
 use super::Config;
+use super::provenance::{Provenance, TABLE};
 use super::tree::join;
 
 /// What a value may be.
@@ -141,6 +142,15 @@ pub fn json_schema() -> Json {
     loosen(&mut schema, Some(&defaults));
     if let Some(root) = schema.as_object_mut() {
         root.insert("title".to_owned(), json!("Twinwalk configuration"));
+        let words = Provenance::ALL.map(Provenance::name);
+        let provenance = json!({
+            "description": "Of a described processor: where the figures come from, by key, or beginning of keys",
+            "type": "object",
+            "additionalProperties": { "enum": words },
+        });
+        if let Some(Json::Object(properties)) = root.get_mut("properties") {
+            properties.insert(TABLE.to_owned(), provenance);
+        }
     }
     schema
 }

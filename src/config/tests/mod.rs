@@ -12,6 +12,7 @@ mod documentation;
 mod layers;
 mod machine;
 mod properties;
+mod provenance;
 mod refusals;
 
 fn from_text(text: &[u8]) -> Result<Loaded, ConfigError> {
