@@ -60,7 +60,7 @@ pub fn library(recipe: &Recipe) -> Library {
     try_library(recipe).expect("the machine can be built")
 }
 
-pub fn try_library(recipe: &Recipe) -> Result<Library, impl std::error::Error> {
+pub fn try_library(recipe: &Recipe) -> Result<Library, impl std::error::Error + use<>> {
     let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("rtl-overlap");
     Provider::open(&directory, 1 << 29)
         .expect("the cache directory can be used")
