@@ -1,6 +1,6 @@
 // The inclusion: what the STLB evicts leaves the first level too.
 //
-// Contract: section 7.6. Counterpart: in src/model part of mmu.rs.
+// Contract: section 7.6. Counterpart: src/model/inclusion.rs.
 //
 // One eviction is kept at most: until it performed, nothing commits, and so nothing fills the STLB.
 

@@ -256,30 +256,30 @@ module mmu
     /// A translation had the right to fill.
     output logic        mon_walk_filled_o        [WALKERS],
     // To the monitor: TLB arrays, numbered 4 * level + array.
-    /// 1 fill, 2 an invalidation or drop that removes something.
+    /// 1 fill, 2 an invalidation, back-invalidation or drop that removes something.
     output logic [1:0]  mon_tlb_op_o             [TlbArrays],
-    /// Set.
+    /// Set; of what removes one page that of its 4 KiB.
     output logic [11:0] mon_tlb_set_o            [TlbArrays],
     /// Way that is filled.
     output logic [5:0]  mon_tlb_way_o            [TlbArrays],
-    /// Ways that lose what they held.
+    /// Ways that lose what they held in that set.
     output logic [63:0] mon_tlb_removed_o        [TlbArrays],
-    /// Tag of the new entry.
+    /// Tag of the new entry; of what removes one page the ways of its 2 MiB (4 MiB).
     output logic [63:0] mon_tlb_tag_o            [TlbArrays],
-    /// Data of the new entry.
+    /// Data of the new entry; of what removes one page the ways of its 1 GiB.
     output logic [63:0] mon_tlb_data_o           [TlbArrays],
-    /// Tag that the filled way held.
+    /// Tag that the filled way held; of what removes one page the set of its 2 MiB (4 MiB).
     output logic [63:0] mon_tlb_victim_tag_o     [TlbArrays],
-    /// Data that the filled way held.
+    /// Data that the filled way held; of what removes one page the set of its 1 GiB.
     output logic [63:0] mon_tlb_victim_data_o    [TlbArrays],
     // To the monitor: paging-structure caches, 0 = PDE to 3 = PML5E.
     /// 1 fill, 2 an invalidation or drop that removes something.
     output logic [1:0]  mon_psc_op_o             [PscLevels],
-    /// Set.
+    /// Set that is filled.
     output logic [5:0]  mon_psc_set_o            [PscLevels],
     /// Way that is filled.
     output logic [5:0]  mon_psc_way_o            [PscLevels],
-    /// Ways that lose what they held.
+    /// Of a fill: ways that lose what they held; else entries that are removed, bit set * ways + way.
     output logic [63:0] mon_psc_removed_o        [PscLevels],
     /// Tag of the new entry.
     output logic [63:0] mon_psc_tag_o            [PscLevels],
@@ -378,6 +378,11 @@ module mmu
         (policy != 1 || (ways & (ways - 1)) == 0) && serves >= 1 && serves <= 3;
   endfunction
 
+  /// The monitor names the entries of a paging-structure cache by the bits of a word.
+  function automatic bit is_legal_cache(int unsigned sets, int unsigned ways, int unsigned policy);
+    return is_legal_shape(0, sets, 64, ways, policy, 3) && sets * ways <= 64;
+  endfunction
+
   localparam bit [15:0] ShapesAreLegal = {
       ITLB_A_WAYS >= 1 && is_legal_shape(ITLB_A_SIZES, ITLB_A_SETS, 4096, ITLB_A_WAYS,
           ITLB_A_POLICY, 3),
@@ -403,10 +408,10 @@ module mmu
           STLB_C_POLICY, 3),
       STLB_D_WAYS >= 1 && is_legal_shape(STLB_D_SIZES, STLB_D_SETS, 4096, STLB_D_WAYS,
           STLB_D_POLICY, 3),
-      is_legal_shape(0, PSC_PML5E_SETS, 64, PSC_PML5E_WAYS, PSC_PML5E_POLICY, 3),
-      is_legal_shape(0, PSC_PML4E_SETS, 64, PSC_PML4E_WAYS, PSC_PML4E_POLICY, 3),
-      is_legal_shape(0, PSC_PDPTE_SETS, 64, PSC_PDPTE_WAYS, PSC_PDPTE_POLICY, 3),
-      is_legal_shape(0, PSC_PDE_SETS, 64, PSC_PDE_WAYS, PSC_PDE_POLICY, 3)
+      is_legal_cache(PSC_PML5E_SETS, PSC_PML5E_WAYS, PSC_PML5E_POLICY),
+      is_legal_cache(PSC_PML4E_SETS, PSC_PML4E_WAYS, PSC_PML4E_POLICY),
+      is_legal_cache(PSC_PDPTE_SETS, PSC_PDPTE_WAYS, PSC_PDPTE_POLICY),
+      is_legal_cache(PSC_PDE_SETS, PSC_PDE_WAYS, PSC_PDE_POLICY)
   };
 
   /// What a first level keeps the STLB must keep in the same size.
@@ -428,6 +433,10 @@ module mmu
   if (!(NumbersAreLegal && LatenciesAreLegal && ShapesAreLegal == '1 && InclusionIsLegal))
   begin : gen_refused
     $error("a parameter is out of the range that section 2 of the contract gives");
+  end
+
+  if (!are_kinds_apart(Dtlb)) begin : gen_refused_kinds
+    $error("of the arrays of the DTLB that hold a size either all serve reads and writes or each one");
   end
 
   // ---------------------------------------------------------------------------------------------

@@ -510,22 +510,38 @@ package mmu_pkg;
     return 1'b0;
   endfunction
 
-  /// Where pages of a kept size stand in an array, for some kinds of requests: of page number v in it,
-  /// without the bits inside the page, those with v mod `arrays` = `number` in set (v / `arrays`) mod
-  /// sets.
+  /// Of the arrays that hold a size either all serve all kinds of requests, or each serves one; so the
+  /// pages of a kept size stand in an array for all kinds that it serves alike.
+  function automatic bit are_kinds_apart(shapes_t arrays);
+    logic all_serve_both;
+    logic each_serves_one;
+    for (int unsigned s = 0; s < PageSizes; s++) begin
+      all_serve_both  = 1'b1;
+      each_serves_one = 1'b1;
+      for (int unsigned n = 0; n < LevelArrays; n++) begin
+        if (arrays[n].sizes[s]) begin
+          if (arrays[n].serves == '1) each_serves_one = 1'b0;
+          else all_serve_both = 1'b0;
+        end
+      end
+      if (!all_serve_both && !each_serves_one) return 1'b0;
+    end
+    return 1'b1;
+  endfunction
+
+  /// Where pages of a kept size stand in an array, for the kinds of requests that it serves: of page
+  /// number v in it, without the bits inside the page, those with v mod `arrays` = `number` in set
+  /// (v / `arrays`) mod sets.
   typedef struct packed {
     /// Bit of the kept size.
     logic [1:0] size;
-    /// Kinds of requests.
-    logic [1:0] kinds;
     /// Arrays of the level that share these pages, and the number of this one among them.
     logic [2:0] arrays;
     logic [1:0] number;
   } place_t;
 
-  /// A place for each size, or two where reads and writes share the pages among other arrays.
-  parameter int unsigned MaxPlaces = PageSizes * Kinds;
-  typedef place_t [MaxPlaces-1:0] places_t;
+  /// A place for each size.
+  typedef place_t [PageSizes-1:0] places_t;
 
   /// Arrays below number `below` that hold a size and serve a kind.
   function automatic int unsigned holders(shapes_t arrays, logic [1:0] size, logic kind,
@@ -538,39 +554,23 @@ package mmu_pkg;
     return count;
   endfunction
 
-  /// The places of an array, by size; those that it does not have, at the end, are of no kind.
+  /// The places of an array, by size: as many as it holds sizes.
   function automatic places_t places_of(shapes_t arrays, int unsigned array);
     places_t     places;
     int unsigned count;
-    place_t      one;
+    logic        kind;
     places = '0;
     count = 0;
+    kind = !arrays[array].serves[0];
     for (int unsigned s = 0; s < PageSizes; s++) begin
-      for (int unsigned kind = 0; kind < Kinds; kind++) begin
-        if (arrays[array].sizes[s] && arrays[array].serves[kind]) begin
-          one.size = 2'(s);
-          one.kinds = 2'd1 << kind;
-          one.arrays = 3'(holders(arrays, 2'(s), kind[0], LevelArrays));
-          one.number = 2'(holders(arrays, 2'(s), kind[0], array));
-          if (count > 0 && places[count-1].size == one.size &&
-              places[count-1].arrays == one.arrays && places[count-1].number == one.number) begin
-            places[count-1].kinds = 2'b11;
-          end else begin
-            places[count] = one;
-            count++;
-          end
-        end
+      if (arrays[array].sizes[s]) begin
+        places[count].size = 2'(s);
+        places[count].arrays = 3'(holders(arrays, 2'(s), kind, LevelArrays));
+        places[count].number = 2'(holders(arrays, 2'(s), kind, array));
+        count++;
       end
     end
     return places;
-  endfunction
-
-  /// How many places it has.
-  function automatic int unsigned count_places(places_t places);
-    int unsigned count;
-    count = 0;
-    for (int unsigned n = 0; n < MaxPlaces; n++) if (places[n].kinds != '0) count++;
-    return count;
   endfunction
 
   // ---------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 // Replacement of what was filled first.
 //
-// Contract: section 1.6, policy 2. Counterpart: src/model/replacement.rs.
+// Contract: section 1.6, policy 2. Counterpart: src/model/replacement/fifo.rs.
 //
 // The order is that of policy_lru.sv, in which only fills count, and those are of channel 0.
 

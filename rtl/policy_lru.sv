@@ -1,6 +1,6 @@
 // Replacement by least recent use.
 //
-// Contract: section 1.6, policy 0. Counterpart: src/model/replacement.rs.
+// Contract: section 1.6, policy 0. Counterpart: src/model/replacement/lru.rs.
 //
 // Each way of a set has a rank, 0 the most recent; the ranks of a set are a permutation. The set is
 // one packed row, and one row is written a cycle. The memory of a TLB array has no reset:

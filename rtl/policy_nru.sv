@@ -1,6 +1,6 @@
 // Replacement by use since all ways were used.
 //
-// Contract: section 1.6, policy 3. Counterpart: src/model/replacement.rs.
+// Contract: section 1.6, policy 3. Counterpart: src/model/replacement/nru.rs.
 //
 // A way's bit is set by a touch; when the last one is set, all others are cleared.
 

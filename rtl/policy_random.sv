@@ -1,6 +1,6 @@
 // Replacement by a shift register.
 //
-// Contract: section 1.6, policy 4. Counterpart: src/model/replacement.rs.
+// Contract: section 1.6, policy 4. Counterpart: src/model/replacement/random.rs.
 //
 // One register serves all sets of the array, and steps when its victim is taken.
 

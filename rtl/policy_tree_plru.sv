@@ -1,6 +1,6 @@
 // Replacement by a binary tree of bits that point away from what was used.
 //
-// Contract: section 1.6, policy 1. Counterpart: src/model/replacement.rs.
+// Contract: section 1.6, policy 1. Counterpart: src/model/replacement/tree_plru.rs.
 //
 // Bit k of a set's row is that of inner node k: the root is 1, the children of k are 2k and 2k + 1,
 // and way i is the leaf WAYS + i. Bit 0 is of no node, and stays 0.

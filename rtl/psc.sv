@@ -39,11 +39,11 @@ module psc
     // To the monitor: what performs in this cycle.
     /// Fill, or an invalidation that removes something.
     output logic [1:0]  mon_op_o,
-    /// Set.
+    /// Set that is filled.
     output logic [5:0]  mon_set_o,
     /// Way that is filled.
     output logic [5:0]  mon_way_o,
-    /// Ways that lose what they held.
+    /// Of a fill: ways of the set that lose what they held. Else: entries, bit set * ways + way.
     output ways_t       mon_removed_o,
     /// Tag of the new entry.
     output logic [63:0] mon_tag_o,
@@ -232,7 +232,7 @@ module psc
   end
 
   // ---------------------------------------------------------------------------------------------
-  // Monitor: of an invalidation in several rows the first that loses something
+  // Monitor: what an invalidation or a drop removes is one mask over all rows
   // ---------------------------------------------------------------------------------------------
 
   always_comb begin : monitor
@@ -257,14 +257,12 @@ module psc
       end
     end else if (op_i == PscInvalidateTag && matching != '0) begin
       mon_op_o = ArrayInvalidate;
-      mon_set_o = 6'(row);
-      mon_removed_o = ways_t'(matching);
+      mon_removed_o = ways_t'(matching) << (Ways * 32'(row));
     end else if (invalidates) begin
-      for (int unsigned s = Sets; s > 0; s--) begin
-        if (gone[s-1] != '0) begin
+      for (int unsigned s = 0; s < Sets; s++) begin
+        if (gone[s] != '0) begin
           mon_op_o = ArrayInvalidate;
-          mon_set_o = 6'(s - 1);
-          mon_removed_o = ways_t'(gone[s-1]);
+          mon_removed_o |= ways_t'(gone[s]) << (Ways * s);
         end
       end
     end

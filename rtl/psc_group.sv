@@ -50,11 +50,11 @@ module psc_group
     // To the monitor, one element a cache (see psc.sv).
     /// Fill, or an invalidation that removes something.
     output logic [1:0]  mon_op_o         [PscLevels],
-    /// Set.
+    /// Set that is filled.
     output logic [5:0]  mon_set_o        [PscLevels],
     /// Way that is filled.
     output logic [5:0]  mon_way_o        [PscLevels],
-    /// Ways that lose what they held.
+    /// Ways, or entries, that lose what they held.
     output ways_t       mon_removed_o    [PscLevels],
     /// Tag of the new entry.
     output logic [63:0] mon_tag_o        [PscLevels],
@@ -102,8 +102,11 @@ module psc_group
       always_comb begin : choose_cache_operation
         cache_op = op;
         if (op == PscFill && !fill_levels_i[c]) cache_op = PscNone;
-        // The cache of PML5Es serves 57-bit addresses only.
-        if (op == PscLookup && c == PscLevels - 1 && !la57_i) cache_op = PscNone;
+        // Levels that the mode does not have: all but PDEs in 32-bit paging, whatever LA57 is, and else
+        // PML5Es without 57-bit addresses.
+        if (op == PscLookup && (two_level_i ? c != 0 : c == PscLevels - 1 && !la57_i)) begin
+          cache_op = PscNone;
+        end
       end
 
       psc #(

@@ -1,6 +1,6 @@
 // Replacement in an array of sets: which of the policies serves it.
 //
-// Contract: section 1.6. Counterpart: src/model/replacement.rs.
+// Contract: section 1.6. Counterpart: src/model/replacement/mod.rs.
 //
 // All policies have the ports of this module. A policy is one file, and one line here.
 

@@ -5,8 +5,7 @@
 // src/model/tlb.rs.
 //
 // An array holds pages of one to three sizes, and a page stands in one row for each of them: its
-// *places* (mmu_pkg.sv). Where reads and writes share the pages of a size among other arrays, there is
-// a place for each of the two. The places of an array are constants; that of one size has one.
+// *places* (mmu_pkg.sv), which are constants of the array. That of one size has one.
 //
 // At most one operation performs in a cycle, in the rows of the page, or in the row of a sweep; but
 // with two channels two look-ups may perform at once: the second channel does nothing else. All
@@ -66,19 +65,19 @@ module tlb
     // To the monitor: what performs in this cycle.
     /// Fill, or an invalidation that removes something.
     output logic [1:0]  mon_op_o,
-    /// Set.
+    /// Set; of an invalidation by page that where a page of 4 KiB is removed.
     output row_t        mon_set_o,
     /// Way that is filled.
     output logic [5:0]  mon_way_o,
-    /// Ways that lose what they held.
+    /// Ways that lose what they held in that set.
     output ways_t       mon_removed_o,
-    /// Tag of the new entry.
+    /// Tag of the new entry; of an invalidation by page the ways of the set for 2 MiB (4 MiB).
     output logic [63:0] mon_tag_o,
-    /// Data of the new entry.
+    /// Data of the new entry; of an invalidation by page the ways of the set for 1 GiB.
     output logic [63:0] mon_data_o,
-    /// Tag that the filled way held.
+    /// Tag that the filled way held; of an invalidation by page the set for 2 MiB (4 MiB).
     output logic [63:0] mon_victim_tag_o,
-    /// Data that the filled way held.
+    /// Data that the filled way held; of an invalidation by page the set for 1 GiB.
     output logic [63:0] mon_victim_data_o
 );
 
@@ -88,7 +87,7 @@ module tlb
   localparam int unsigned RowWidth = Sets > 1 ? $clog2(Sets) : 1;
   localparam int unsigned WayWidth = Ways > 1 ? $clog2(Ways) : 1;
   localparam places_t Places = places_of(ARRAYS, ARRAY);
-  localparam int unsigned PlaceCount = count_places(Places);
+  localparam int unsigned PlaceCount = $countones(Shape.sizes);
   /// The entries may be of several kept sizes.
   localparam bit IsMixed = (Shape.sizes & (Shape.sizes - 3'd1)) != '0;
   /// Low bits of the page number and of the frame that lie inside the smallest page, and are not kept.
@@ -186,7 +185,7 @@ module tlb
 
   function automatic logic is_place(place_t place, page_number_t page, logic [1:0] kinds,
                                     sizes_t sizes, logic two_level);
-    return sizes[place.size] && (kinds & place.kinds) != '0 &&
+    return sizes[place.size] && (kinds & Shape.serves) != '0 &&
         count_of(page, place.size, two_level) % page_number_t'(place.arrays) ==
         page_number_t'(place.number);
   endfunction
@@ -329,13 +328,17 @@ module tlb
   // Storage
   // ---------------------------------------------------------------------------------------------
 
-  /// The row in which an invalidation removes something, if there is one, and what it removes.
-  array_row_t gone_row;
-  mask_t      gone;
+  // An invalidation by page is in all places of the page at once, of which two may be one row; each
+  // entry is removed from the place of its kept size.
+  logic       by_places;
+  array_row_t place_row [PlaceCount];
+  mask_t      place_gone[PlaceCount];
+
+  assign by_places = op_i[0] == TlbInvalidate && rule_i.by_page;
 
   if (PlaceCount == 1) begin : gen_one_place
-    assign gone_row = row[0];
-    assign gone = concerned[0];
+    assign place_row[0]  = row[0];
+    assign place_gone[0] = by_places ? concerned[0] : '0;
 
     always_ff @(posedge clk_i) begin : valid_bits
       if (performs[0] && op_i[0] != TlbLookup) begin
@@ -343,13 +346,6 @@ module tlb
       end
     end
   end else begin : gen_places
-    // An invalidation by page is in all places of the page at once, of which two may be one row.
-    logic       by_places;
-    array_row_t place_row [PlaceCount];
-    mask_t      place_gone[PlaceCount];
-
-    assign by_places = op_i[0] == TlbInvalidate && rule_i.by_page;
-
     always_comb begin : match_places
       logic [PageWidth-1:0] page;
       page = '0;
@@ -369,24 +365,18 @@ module tlb
             end
           end
         end
-        for (int unsigned p = 0; p < PlaceCount; p++) begin
-          for (int unsigned q = 0; q < PlaceCount; q++) begin
-            if (place_gone[p] != '0 && place_row[q] == place_row[p]) begin
-              place_gone[p] |= place_gone[q];
-            end
-          end
-        end
       end
     end
 
-    always_comb begin : choose_shown
-      gone_row = row[0];
-      gone = concerned[0];
+    /// What leaves the row of a place: of all places that are in that row.
+    mask_t row_gone[PlaceCount];
+
+    always_comb begin : join_rows
+      row_gone = place_gone;
       if (by_places) begin
-        for (int unsigned p = PlaceCount; p > 0; p--) begin
-          if (place_gone[p-1] != '0) begin
-            gone_row = place_row[p-1];
-            gone = place_gone[p-1];
+        for (int unsigned p = 0; p < PlaceCount; p++) begin
+          for (int unsigned q = 0; q < PlaceCount; q++) begin
+            if (place_row[q] == place_row[p]) row_gone[p] |= place_gone[q];
           end
         end
       end
@@ -396,7 +386,7 @@ module tlb
       if (by_places) begin
         for (int unsigned p = 0; p < PlaceCount; p++) begin
           if (place_gone[p] != '0) begin
-            valid_q[place_row[p]] <= valid_q[place_row[p]] & ~place_gone[p];
+            valid_q[place_row[p]] <= valid_q[place_row[p]] & ~row_gone[p];
           end
         end
       end else if (performs[0] && op_i[0] != TlbLookup) begin
@@ -425,7 +415,8 @@ module tlb
   end
 
   // ---------------------------------------------------------------------------------------------
-  // Monitor: of an invalidation in several rows the first that loses something
+  // Monitor: of an invalidation by page what leaves each of its places, by their kept sizes; the fields
+  // of a new entry and of a victim serve for it
   // ---------------------------------------------------------------------------------------------
 
   always_comb begin : monitor
@@ -448,10 +439,30 @@ module tlb
         mon_victim_tag_o  = 64'(whole_tag(tag_q[row[0]][target]));
         mon_victim_data_o = 64'(whole_data(data_q[row[0]][target]));
       end
-    end else if (op_i[0] == TlbInvalidate && gone != '0) begin
+    end else if (by_places) begin
+      for (int unsigned p = 0; p < PlaceCount; p++) begin
+        if (place_gone[p] != '0) begin
+          mon_op_o = ArrayInvalidate;
+          case (Places[p].size)
+            2'(Size4K): begin
+              mon_set_o = row_t'(place_row[p]);
+              mon_removed_o = ways_t'(place_gone[p]);
+            end
+            2'(Size2M): begin
+              mon_victim_tag_o = 64'(place_row[p]);
+              mon_tag_o = 64'(place_gone[p]);
+            end
+            default: begin
+              mon_victim_data_o = 64'(place_row[p]);
+              mon_data_o = 64'(place_gone[p]);
+            end
+          endcase
+        end
+      end
+    end else if (op_i[0] == TlbInvalidate && concerned[0] != '0) begin
       mon_op_o = ArrayInvalidate;
-      mon_set_o = row_t'(gone_row);
-      mon_removed_o = ways_t'(gone);
+      mon_set_o = row_t'(row[0]);
+      mon_removed_o = ways_t'(concerned[0]);
     end
   end
 

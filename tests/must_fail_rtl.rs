@@ -78,7 +78,7 @@ fn first_finding(
 
 /// Runs the bug: what to say about it, or what is wrong.
 fn run(bug: &Bug, provider: &Provider) -> Result<String, String> {
-    let config = load(&Source::Preset(bug.preset.clone()), &[])
+    let config = load(&Source::Preset(bug.preset.clone()), &bug.set)
         .map_err(|error| error.to_string())?
         .config;
     let library = machine(bug, &config, provider)?;
@@ -125,7 +125,7 @@ const REPRESENTATIVE: [&str; 4] = [
 
 /// Without a bug nothing is found in the streams of `bug`; else what it finds there would prove nothing.
 fn run_sound(bug: &Bug, provider: &Provider) -> Result<String, String> {
-    let config = load(&Source::Preset(bug.preset.clone()), &[])
+    let config = load(&Source::Preset(bug.preset.clone()), &bug.set)
         .map_err(|error| error.to_string())?
         .config;
     let sound = Bug {
@@ -179,7 +179,14 @@ fn for_all(bugs: &[Bug], run: fn(&Bug, &Provider) -> Result<String, String>) {
 fn without_a_bug_nothing_is_found_in_the_streams_that_find_the_bugs() {
     let mut bugs = chosen(&[SeededIn::Rtl, SeededIn::Arch, SeededIn::Both]);
     let mut seen = BTreeSet::new();
-    bugs.retain(|bug| seen.insert((bug.preset.clone(), bug.seeds, bug.operations)));
+    bugs.retain(|bug| {
+        seen.insert((
+            bug.preset.clone(),
+            bug.set.clone(),
+            bug.seeds,
+            bug.operations,
+        ))
+    });
     for_all(&bugs, run_sound);
 }
 

@@ -170,6 +170,8 @@ pub fn verilator_arguments(
     .chain(["--x-initial", "unique", "--x-assign", "unique"])
     // Lint is a step of its own (`just lint`); a build must not fail on a warning of another Verilator version.
     .chain(["-Wno-fatal", "-Wno-lint", "-Wno-style"])
+    // Parameters that the sources refuse are no warning.
+    .chain(["-Werror-USERERROR"])
     .map(str::to_owned)
     .collect();
     if flags.assertions {

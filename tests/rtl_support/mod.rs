@@ -57,11 +57,14 @@ pub fn recipe(config: &Config) -> Recipe {
 }
 
 pub fn library(recipe: &Recipe) -> Library {
+    try_library(recipe).expect("the machine can be built")
+}
+
+pub fn try_library(recipe: &Recipe) -> Result<Library, impl std::error::Error + use<>> {
     let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("rtl-overlap");
     Provider::open(&directory, 1 << 29)
         .expect("the cache directory can be used")
         .loaded_library(recipe, &mut |_| {})
-        .expect("the machine can be built")
 }
 
 #[derive(Clone, Copy)]

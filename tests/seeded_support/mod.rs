@@ -10,6 +10,7 @@
 //! | `topic` | the part of the machine, for the table |
 //! | `seeded_in` | `rtl`: the hardware alone; `arch`: what model and reference share; `both`: both twins alike |
 //! | `preset`, `seeds`, `operations` | the machine, first and last seed, random operations for each seed |
+//! | `set` | settings laid on the preset, as `--set` has them; of bugs in the RTL alone |
 //! | `found_by` | comparators: the first finds it; with those before it silenced, the next one does. `fills or bus`: whichever comes first |
 //! | `signal` | begins, or is part of, what the first one reports |
 //! | `details` | is part of a line that the finding by `hangs` has beside its signal: who waits for whom |
@@ -56,6 +57,8 @@ pub struct Bug {
     pub topic: String,
     pub seeded_in: SeededIn,
     pub preset: String,
+    #[serde(default)]
+    pub set: Vec<String>,
     pub seeds: (u64, u64),
     pub operations: u64,
     pub found_by: Vec<String>,
