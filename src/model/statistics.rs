@@ -497,16 +497,16 @@ impl Statistics {
 
 #[inline]
 fn count_array_event(counts: &mut ArrayStatistics, event: &ArrayEvent) {
-    let removed = u64::from(event.removed.count_ones());
     match event.op {
         ARRAY_FILL => {
             counts.fills += 1;
-            counts.evictions += removed;
+            counts.evictions += u64::from(event.removed.count_ones());
         }
         // What one page loses at the larger kept sizes stands in masks of its own; else they are 0, those of a paging-structure cache too.
         ARRAY_INVALIDATE => {
-            let larger = event.tag.count_ones() + event.data.count_ones();
-            counts.invalidations += removed + u64::from(larger);
+            let masks = [event.removed, event.tag, event.data];
+            let removed = masks.map(|mask| u64::from(mask.count_ones()));
+            counts.invalidations += removed.iter().sum::<u64>();
         }
         _ => {}
     }

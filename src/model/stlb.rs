@@ -145,8 +145,10 @@ impl Mmu {
         sink: &mut impl Sink,
     ) {
         for (number, event) in events.iter().enumerate() {
-            sink.tlb(number, event);
-            self.statistics.count_tlb_event(number, event);
+            if event.op != ARRAY_NONE {
+                sink.tlb(number, event);
+                self.statistics.count_tlb_event(number, event);
+            }
         }
     }
 }
