@@ -195,7 +195,7 @@ impl Statistics {
         let psc = self.psc_arrays.iter().zip(&capacity.psc_entries);
         for (number, (counts, entries)) in tlb.enumerate() {
             let name = format!("TLB array {number}");
-            check_array(&name, counts, entries.unwrap_or(u64::MAX))?;
+            check_array(&name, counts, *entries)?;
         }
         for (number, (counts, entries)) in psc.enumerate() {
             check_array(

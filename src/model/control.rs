@@ -14,7 +14,7 @@ use super::mmu_pkg::{
 };
 use super::monitor::Sink;
 use super::places::AllPlaces;
-use super::tlb::removal;
+use super::tlb::row_removal;
 
 /// The states of control, as contract 9 names them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -298,7 +298,7 @@ impl Mmu {
             let row = self.control.row as usize;
             for (number, array) in self.tlb.iter_mut().enumerate() {
                 let removed = array.invalidate_row(row, &self.control.invalidation);
-                let event = removal(row, removed);
+                let event = row_removal(row, removed);
                 sink.tlb(number, &event);
                 self.statistics.count_tlb_event(number, &event);
             }

@@ -5,8 +5,8 @@
 use super::miss_queue::MissState;
 use super::mmu::{Cycle, Mmu};
 use super::monitor::Sink;
-use super::stlb::{NO_EVENTS, add_removal};
-use super::tlb::TlbEntry;
+use super::stlb::NO_EVENTS;
+use super::tlb::{TlbEntry, add_removal};
 
 impl Mmu {
     /// A fill of the STLB, in this cycle, displaced `entry`.
@@ -40,11 +40,11 @@ impl Mmu {
             };
             let (number, set) = place.of(evicted.page());
             let removed = self.tlb[number].drop_evicted(set, evicted);
-            add_removal(&mut events[number], set, removed);
+            add_removal(&mut events[number], place.size, set, removed);
         }
         self.report_removals(&events, sink);
         self.miss_queue.take_rights_of(|entry| {
-            entry.state == MissState::StlbBusy && entry.found.keeps(evicted)
+            entry.state == MissState::StlbBusy && entry.found.keeps(evicted.tag)
         });
     }
 }

@@ -24,10 +24,10 @@ pub fn liveness_bound_cycles(config: &Config) -> u64 {
             .max(config.dtlb.hit_latency_cycles),
     );
     let stlb = u64::from(config.stlb.hit_latency_cycles);
-    let commit = 2 * (u64::from(config.walkers.count) + 1);
+    let commit = 3 * (u64::from(config.walkers.count) + 1);
     let walk = 3 * commit + 20 * lost_race_cycles(config) + 1;
     let not_merged = 2 * entries + stlb + entries * commit + (entries + 2) * walk;
-    let candidate = 32 * entries;
+    let candidate = 42 * entries;
     let entry = 2 * not_merged + (entries + 1) * candidate;
     queue * (first_level + (entries + 1) * candidate + ports * entry) + entry + queue
 }
@@ -250,14 +250,14 @@ mod tests {
         config.stlb.hit_latency_cycles = 7;
         config.memory.latency_cycles = 10;
         config.memory.jitter_cycles = 5;
-        // C = 4, A = 18, T = 12 + 380 + 1 = 393, R = 2 + 7 + 4 + 1179 = 1192, D = 32, B = 2384 + 64 = 2448.
+        // C = 6, A = 18, T = 18 + 380 + 1 = 399, R = 2 + 7 + 6 + 1197 = 1212, D = 42, B = 2424 + 84 = 2508.
         assert_eq!(lost_race_cycles(&config), 19);
         assert_eq!(
             liveness_bound_cycles(&config),
-            (2 + 64 + 2 * 2448) + 2448 + 1
+            (2 + 84 + 2 * 2508) + 2508 + 1
         );
         config.walkers.count = 2;
-        assert!(liveness_bound_cycles(&config) > 7411);
+        assert!(liveness_bound_cycles(&config) > 7611);
     }
 
     #[test]

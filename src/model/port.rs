@@ -358,9 +358,9 @@ impl LookUp {
         ..Self::NONE
     };
 
-    /// Whether it matched `entry`.
-    pub fn keeps(&self, entry: TlbEntry) -> bool {
-        self.code != LOOKUP_MISS && self.entry == entry
+    /// Whether it matched an entry with this tag, though perhaps with other data than what has that tag now.
+    pub fn keeps(&self, tag: u64) -> bool {
+        self.code != LOOKUP_MISS && self.entry.tag == tag
     }
 }
 

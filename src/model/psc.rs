@@ -11,9 +11,9 @@ use super::places::Modulo;
 use super::replacement::Policy;
 use super::tlb::{pack_rights, unpack_rights};
 
-/// Bits 35:0 of a tag: va\[56:21\], with zeros beyond the prefix.
-/// The bits of an address that tags have.
+/// The bits of an address that tags have, and by which sets are counted.
 const ADDRESS: u64 = (1 << 57) - 1;
+/// Bits 35:0 of a tag: va\[56:21\], with zeros beyond the prefix.
 const PREFIX: u64 = (1 << 36) - 1;
 /// The lowest bit of va in a tag.
 const PREFIX_SHIFT: u32 = 21;

@@ -3,9 +3,7 @@
 //! Contract: 2. Counterpart: the parameters of `rtl/mmu.sv`.
 
 use crate::arch::Capabilities;
-use crate::config::{
-    ARRAYS_OF_A_LEVEL, ArraySpec, Config, Level, PscArraySpec, Serves, WalkerOrder,
-};
+use crate::config::{ArraySpec, Config, Level, PscArraySpec, WalkerOrder};
 
 use super::mmu_pkg::{MAX_MISS_QUEUE_ENTRIES, MAX_PORTS, MAX_WALKERS, PSC_LEVELS, TLB_ARRAYS};
 
@@ -68,20 +66,6 @@ impl Spec {
             capabilities: config.arch_capabilities(),
             sweep_cycles: u64::from(config.sweep_cycles()),
         }
-    }
-
-    /// Entries of each array, if what its monitor names of removals is all there is to count: several sets of an array that has several
-    /// page sizes, or a part in another place for reads than for writes, may lose entries in one cycle.
-    pub fn countable_entries(&self) -> [Option<u64>; TLB_ARRAYS] {
-        let dtlb = Level::Dtlb.first_array();
-        let split = |array: &ArraySpec| array.serves != Serves::All;
-        let own = dtlb..dtlb + ARRAYS_OF_A_LEVEL;
-        let dtlb_is_split = self.arrays[own.clone()].iter().any(split);
-        std::array::from_fn(|number| {
-            let array = self.arrays[number];
-            let several = array.sizes.count_ones() > 1 || dtlb_is_split && own.contains(&number);
-            (array.sets == 1 || !several).then_some(u64::from(array.entries()))
-        })
     }
 
     /// The level that serves `port` first: 0, the ITLB, for the fetch port; 1, the DTLB, for the others.

@@ -121,7 +121,7 @@ pub struct ArrayStatistics {
     pub fills: u64,
     /// Entries that a fill displaced: the victim, or any that conflicted.
     pub evictions: u64,
-    /// Entries that invalidations and drops removed; of several sets of an array that lose entries in one cycle, the ways that lost some.
+    /// Entries that invalidations, back-invalidations and drops removed.
     pub invalidations: u64,
 }
 
@@ -253,9 +253,7 @@ pub(super) struct Was {
 /// What the machine has room for; fixed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Capacity {
-    /// None for an array of which several sets may lose entries in one cycle: its monitor then names ways that lost something, not how
-    /// many entries were lost.
-    pub tlb_entries: [Option<u64>; TLB_ARRAYS],
+    pub tlb_entries: [u64; TLB_ARRAYS],
     pub psc_entries: [u64; PSC_LEVELS],
     pub miss_queue_entries: usize,
     pub walkers: u64,
@@ -266,7 +264,7 @@ impl Statistics {
     pub fn new(config: &Config) -> Self {
         let spec = Spec::new(config);
         Self::zero(Capacity {
-            tlb_entries: spec.countable_entries(),
+            tlb_entries: spec.arrays.map(|array| u64::from(array.entries())),
             psc_entries: spec.psc.map(|cache| u64::from(cache.entries())),
             miss_queue_entries: spec.miss_queue_entries,
             walkers: spec.walkers as u64,
@@ -499,13 +497,17 @@ impl Statistics {
 
 #[inline]
 fn count_array_event(counts: &mut ArrayStatistics, event: &ArrayEvent) {
-    let removed = u64::from(event.removed.count_ones());
     match event.op {
         ARRAY_FILL => {
             counts.fills += 1;
-            counts.evictions += removed;
+            counts.evictions += u64::from(event.removed.count_ones());
         }
-        ARRAY_INVALIDATE => counts.invalidations += removed,
+        // What one page loses at the larger kept sizes stands in masks of its own; else they are 0, those of a paging-structure cache too.
+        ARRAY_INVALIDATE => {
+            let masks = [event.removed, event.tag, event.data];
+            let removed = masks.map(|mask| u64::from(mask.count_ones()));
+            counts.invalidations += removed.iter().sum::<u64>();
+        }
         _ => {}
     }
 }

@@ -11,7 +11,7 @@ use super::monitor::Sink;
 use super::places::Places;
 use super::port::{LookUp, Request, Response};
 use super::spec::{STLB, Spec};
-use super::tlb::{Filled, TlbEntry, Wanted, page_number, removal};
+use super::tlb::{Filled, TlbEntry, Wanted, add_removal, page_number};
 
 impl Mmu {
     /// Contract 7.2: of the entries that wait, the next in order is looked up.
@@ -110,7 +110,7 @@ impl Mmu {
             let (number, set) = place.of(page);
             let wanted = Wanted::new(page, place.size, pcid);
             let removed = self.tlb[number].drop_page(set, wanted);
-            add_removal(&mut events[number], set, removed);
+            add_removal(&mut events[number], place.size, set, removed);
         }
         self.report_removals(&events, sink);
         for cache in 0..PSC_LEVELS {
@@ -132,8 +132,8 @@ impl Mmu {
         let mut events = NO_EVENTS;
         for place in self.places.everywhere().iter().flat_map(Places::all) {
             let (number, set) = place.of(page_number(va) & place.page_mask);
-            let removed = self.tlb[number].invalidate_row(set, invalidation);
-            add_removal(&mut events[number], set, removed);
+            let removed = self.tlb[number].invalidate_page(set, place.size, invalidation);
+            add_removal(&mut events[number], place.size, set, removed);
         }
         self.report_removals(&events, sink);
     }
@@ -145,8 +145,10 @@ impl Mmu {
         sink: &mut impl Sink,
     ) {
         for (number, event) in events.iter().enumerate() {
-            sink.tlb(number, event);
-            self.statistics.count_tlb_event(number, event);
+            if event.op != ARRAY_NONE {
+                sink.tlb(number, event);
+                self.statistics.count_tlb_event(number, event);
+            }
         }
     }
 }
@@ -164,12 +166,3 @@ const NO_EVENT: ArrayEvent = ArrayEvent {
 };
 /// Nothing happens to any array.
 pub(super) const NO_EVENTS: [ArrayEvent; TLB_ARRAYS] = [NO_EVENT; TLB_ARRAYS];
-
-/// Ways of `set` lost what they held too: the event of an array names the first of its sets that lost something, and the ways of all.
-pub(super) fn add_removal(event: &mut ArrayEvent, set: usize, removed: u64) {
-    if event.removed == 0 {
-        *event = removal(set, removed);
-    } else {
-        event.removed |= removed;
-    }
-}

@@ -430,6 +430,18 @@ impl TlbArray {
         self.remove_where(set, |entry| entry.key() == evicted.key())
     }
 
+    /// Contract 9.1, kind page: removes from `set` what `invalidation` covers of the kept size `kept`.
+    pub fn invalidate_page(
+        &mut self,
+        set: usize,
+        kept: PageSize,
+        invalidation: &Invalidation,
+    ) -> u64 {
+        self.remove_where(set, |entry| {
+            entry.kept_size() == kept && covers(invalidation, entry)
+        })
+    }
+
     /// Contract 9.1: removes what `invalidation` covers in row `row`; nothing where the array has no such row.
     pub fn invalidate_row(&mut self, row: usize, invalidation: &Invalidation) -> u64 {
         if row >= self.sets {
@@ -439,17 +451,28 @@ impl TlbArray {
     }
 }
 
-/// The event of ways of `set` that lost what they held to an invalidation or a drop.
-pub(super) fn removal(set: usize, removed: u64) -> ArrayEvent {
+/// Ways of `set` lost what they held, entries of the kept size `kept`, to the removal of a page, of which `event` is what the monitor shows
+/// (contract 10): each kept size has a place of its own. A page of one kept size stands in one set of an array, so that whatever else names
+/// that size names the same set, and removes nothing more.
+pub(super) fn add_removal(event: &mut ArrayEvent, kept: PageSize, set: usize, removed: u64) {
     if removed == 0 {
-        return ArrayEvent::default();
+        return;
     }
-    ArrayEvent {
-        op: ARRAY_INVALIDATE,
-        set: set as u16,
-        removed,
-        ..ArrayEvent::default()
+    event.op = ARRAY_INVALIDATE;
+    match kept {
+        PageSize::Size4K => (event.set, event.removed) = (set as u16, removed),
+        PageSize::Size2M | PageSize::Size4M => {
+            (event.victim_tag, event.tag) = (set as u64, removed);
+        }
+        PageSize::Size1G => (event.victim_data, event.data) = (set as u64, removed),
     }
+}
+
+/// The event of ways of the row `row` that lost what they held to a sweep: whatever their sizes, they stand in one place.
+pub(super) fn row_removal(row: usize, removed: u64) -> ArrayEvent {
+    let mut event = ArrayEvent::default();
+    add_removal(&mut event, PageSize::Size4K, row, removed);
+    event
 }
 
 #[inline]

@@ -192,15 +192,25 @@ fn pages_that_share_sets_in_any_way_are_hit_as_if_ticked() {
     };
     for replacement in Replacement::ALL {
         let of = |sizes: &[PageSize], sets| array(sizes, sets, replacement, Serves::All);
-        let reads = array(&[Size4K], 2, replacement, Serves::Reads);
+        let for_reads = |sizes: &[PageSize], sets| array(sizes, sets, replacement, Serves::Reads);
+        let for_writes = |sizes: &[PageSize], sets| array(sizes, sets, replacement, Serves::Writes);
         for arrays in [
             vec![of(&[Size4K], 3), of(&[Size2M], 1)],
             vec![of(&[Size4K], 12)],
             vec![of(&[Size4K, Size2M], 4)],
             vec![of(&[Size4K], 2), of(&[Size4K], 3), of(&[Size2M], 2)],
-            // Reads of one array of two, writes of the other alone: other sets for either.
-            vec![of(&[Size4K], 2), reads.clone()],
-            vec![of(&[Size4K, Size2M], 2), reads],
+            // Other sets for reads than for writes, of all sizes or of one.
+            vec![for_reads(&[Size4K], 2), for_writes(&[Size4K], 3)],
+            vec![
+                for_reads(&[Size4K], 2),
+                for_reads(&[Size4K], 1),
+                for_writes(&[Size4K], 2),
+                of(&[Size2M], 2),
+            ],
+            vec![
+                for_reads(&[Size4K, Size2M], 2),
+                for_writes(&[Size4K, Size2M], 3),
+            ],
         ] {
             let mut config = small();
             config.dtlb.arrays = arrays;

@@ -149,6 +149,45 @@ fn a_result_of_the_stlb_whose_entry_was_evicted_meanwhile_fills_nothing() {
 }
 
 #[test]
+fn a_result_of_the_stlb_fills_nothing_if_what_was_evicted_has_its_tag_with_other_data() {
+    for inclusive in [false, true] {
+        let mut config = machine(inclusive);
+        config.stlb.hit_latency_cycles = 60;
+        config.prefetch.next_page = true;
+        let mut bench = Bench::on(&config);
+        bench.map(VA, Size4K, FRAME | ALL & !D);
+        bench.map(VA + 0x1000, Size4K, FRAME | ALL);
+        // The page of 4 KiB stands in the DTLB and, with the page after it, in the STLB: the last alone. So once more, with nothing after.
+        let after = bench.entry_at(VA + 0x1000, 1);
+        bench.store(after, 0);
+        bench.ask(DATA, read(VA));
+        bench.idle(100);
+        assert_eq!([4, 8].map(|array| bench.mmu.tlb[array].occupancy()), [1, 1]);
+        bench.store(after, FRAME | ALL);
+        bench.forget();
+        let mut ports = [PortIn::default(); 3];
+        ports[FETCH] = fetch(VA).presented();
+        bench.tick(ports);
+        bench.idle(2);
+        // The fetch keeps what it found, D clear. A write sets D, which puts the page's new entry in place of that; and the page after
+        // displaces it.
+        ports = [PortIn::default(); 3];
+        ports[DATA] = write(VA).presented();
+        bench.tick(ports);
+        bench.idle(120);
+        let fills = bench.seen(|outputs| {
+            let event = outputs.monitor.tlb[8];
+            (event.op == 1).then_some((event.tag & 0xf_ffff, event.victim_data >> 43 & 1))
+        });
+        let fills: Vec<_> = fills.into_iter().map(|(_, fill)| fill).collect();
+        assert_eq!(fills, [(VA >> 12, 0), ((VA >> 12) + 1, 1)]);
+        assert_eq!(bench.codes(FETCH), (vec![4], vec![1]));
+        let held = [0, 4, 8].map(|array| bench.mmu.tlb[array].occupancy());
+        assert_eq!(held, if inclusive { [0, 0, 1] } else { [1, 1, 1] });
+    }
+}
+
+#[test]
 fn a_free_walker_takes_the_entry_that_waits_longest_or_the_next_in_order() {
     let mut queue = MissQueue::new(4);
     for (number, since) in [(0, 9), (1, 7), (3, 7)] {

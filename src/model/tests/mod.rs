@@ -9,6 +9,7 @@ mod block_arrays;
 mod block_control;
 mod block_inclusion;
 mod block_look_up;
+mod block_removal;
 mod block_walker;
 mod front_end;
 mod literal;

@@ -121,6 +121,27 @@ fn cache() -> BoxedStrategy<PscArraySpec> {
         .boxed()
 }
 
+/// Contract 2.1: of arrays that hold a size, all serve both kinds or each serves one.
+fn stand_once(dtlb: &mut TlbSpec) {
+    let share = |a: &TlbArraySpec, b: &TlbArraySpec| {
+        let sizes = &b.page_sizes;
+        a.page_sizes.iter().any(|size| sizes.contains(size))
+    };
+    // What shares a size with an array that serves both kinds does so too, and then what shares one with that.
+    loop {
+        let arrays = dtlb.arrays.clone();
+        let for_all = |array: &&TlbArraySpec| array.serves == Serves::All;
+        let torn = |array: &&mut TlbArraySpec| {
+            array.serves != Serves::All
+                && arrays.iter().filter(for_all).any(|all| share(all, array))
+        };
+        let Some(array) = dtlb.arrays.iter_mut().find(torn) else {
+            return;
+        };
+        array.serves = Serves::All;
+    }
+}
+
 /// Contract 7.6: the first levels keep what they keep as the STLB does.
 fn may_be_inclusive(config: &Config) -> bool {
     [Level::Itlb, Level::Dtlb].into_iter().all(|level| {
@@ -177,6 +198,7 @@ pub fn config() -> impl Strategy<Value = Config> {
                 for array in config.itlb.arrays.iter_mut().chain(&mut config.stlb.arrays) {
                     array.serves = Serves::All;
                 }
+                stand_once(&mut config.dtlb);
                 config.stlb.inclusive = inclusive && may_be_inclusive(&config);
                 config.psc = PscSpec {
                     pde: psc[0],
