@@ -3,8 +3,9 @@
 //! Contract: none. SDM: none. Counterpart: `docs/stim.md` (random operations).
 //!
 //! A floor is a number for each million operations, at most half of what the poorest preset reaches. A run is asked for its share, from
-//! [`FEWEST_OPERATIONS`] on: a shorter one is a stream or two, and streams differ by design. A floor is only asked of a machine that can
-//! reach it.
+//! [`FEWEST_OPERATIONS`] on: a shorter one is a stream or two, and streams differ by design. Chance weighs the more the fewer there are: a share
+//! of fewer than [`SURE_COUNT`] is asked for in part, and of 32-bit paging any share below [`EVEN_OPERATIONS`]. A floor is only asked of a
+//! machine that can reach it.
 
 use super::counters::Counters;
 use crate::arch::{PageFaultCode, PageSize};
@@ -13,6 +14,12 @@ use crate::reference::finding::InvalidationKind;
 
 /// Runs of fewer operations are not held against the floors.
 pub const FEWEST_OPERATIONS: u64 = 100_000;
+
+/// From this share on a run is asked for all of it; below, for the part that the share is of this: of 50 for 25, of less than 10 for none.
+const SURE_COUNT: u128 = 100;
+
+/// From as many operations on streams that differ make up for each other; a run of half as many is asked for half of its share.
+const EVEN_OPERATIONS: u128 = 1_000_000;
 
 /// What a machine must have, to be asked for a floor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +76,18 @@ macro_rules! floors {
     };
 }
 
+/// Floors of 32-bit paging, which some streams are in most of the time, and others hardly ever.
+const UNEVEN_FLOORS: &[Floor] = floors! {
+    "times that 32-bit paging was entered", 50, Nothing, |c| c.two_level_entered;
+    "walks in 32-bit paging", 30_000, Nothing, |c| c.two_level_walks;
+    "addresses of 32-bit paging with an upper half", 15_000, Nothing, |c| c.two_level_upper_halves;
+    "fills with 4 MiB pages", 1_000, Large, |c| c.fills_4m;
+    "addresses above 4 GiB in 32-bit paging", 5_000, Nothing, |c| c.pse_36_translated;
+    "page faults in 32-bit paging, reserved bit", 500, Nothing, |c| c.two_level_reserved;
+    "changes of PSE in 32-bit paging", 60, Nothing, |c| c.pse_changed;
+    "compare-and-sets beside a change", 60, Nothing, |c| c.changed_beside;
+};
+
 const FLOORS: &[Floor] = floors! {
     "walks", 150_000, Nothing, |c| c.walks;
     "walks that another miss waited beside", 100, MissQueue, |c| c.walks_contended;
@@ -98,16 +117,8 @@ const FLOORS: &[Floor] = floors! {
     "invalidations during a walk", 5_000, Nothing, |c| c.invalidations_during_walk;
     "walks that lost the right to fill", 20_000, MissQueue, |c| c.fills_forfeited;
     "walks that lost the right to fill, with one miss at a time", 8_000, Nothing, |c| c.fills_forfeited;
-    "times that 32-bit paging was entered", 50, Nothing, |c| c.two_level_entered;
-    "walks in 32-bit paging", 30_000, Nothing, |c| c.two_level_walks;
-    "addresses of 32-bit paging with an upper half", 15_000, Nothing, |c| c.two_level_upper_halves;
-    "fills with 4 MiB pages", 1_000, Large, |c| c.fills_4m;
     "fills with pieces of pages", 500, Pieces, |c| c.fills_of_pieces;
     "back-invalidations", 100, Inclusive, |c| c.back_invalidations;
-    "addresses above 4 GiB in 32-bit paging", 5_000, Nothing, |c| c.pse_36_translated;
-    "page faults in 32-bit paging, reserved bit", 500, Nothing, |c| c.two_level_reserved;
-    "changes of PSE in 32-bit paging", 60, Nothing, |c| c.pse_changed;
-    "compare-and-sets beside a change", 60, Nothing, |c| c.changed_beside;
     "control operations refused", 1_500, Nothing, |c| c.control_refused;
     "stores by another agent", 20_000, Nothing, |c| c.stores;
     "hits", 35_000, Tlb, |c| c.l1_hits + c.stlb_hits;
@@ -162,16 +173,27 @@ pub fn missed(config: &Config, counters: &Counters) -> Vec<Missed> {
         }
         Needs::Requests => config.ports() * config.ports.queue_entries >= config.miss_queue.entries,
     };
-    FLOORS
-        .iter()
-        .filter(|floor| has(floor.needs))
-        .map(|floor| Missed {
+    let even = FLOORS.iter().map(|floor| (floor, false));
+    let uneven = UNEVEN_FLOORS.iter().map(|floor| (floor, true));
+    even.chain(uneven)
+        .filter(|(floor, _)| has(floor.needs))
+        .map(|(floor, uneven)| Missed {
             name: floor.name,
             count: (floor.count)(counters),
-            floor: (u128::from(counters.ops) * u128::from(floor.per_million) / 1_000_000) as u64,
+            floor: asked(floor.per_million, counters.ops, uneven),
         })
         .filter(|missed| missed.count < missed.floor)
         .collect()
+}
+
+/// How many a run of `ops` operations is asked for.
+fn asked(per_million: u64, ops: u64, uneven: bool) -> u64 {
+    let ops = u128::from(ops);
+    let mut share = u128::from(per_million) * ops / 1_000_000;
+    if uneven {
+        share = share * ops.min(EVEN_OPERATIONS) / EVEN_OPERATIONS;
+    }
+    (share * share.min(SURE_COUNT) / SURE_COUNT) as u64
 }
 
 #[cfg(test)]
@@ -192,10 +214,23 @@ mod tests {
             ops,
             ..Counters::default()
         };
-        assert_eq!(missed(&config, &counters(1_000_000)).len(), FLOORS.len());
+        // The rarest is asked for once from two million operations on.
+        let all = FLOORS.len() + UNEVEN_FLOORS.len();
+        assert_eq!(missed(&config, &counters(1_000_000)).len(), all - 1);
+        assert_eq!(missed(&config, &counters(2_000_000)).len(), all);
         assert_eq!(missed(&config, &counters(FEWEST_OPERATIONS - 1)), []);
         let first = &missed(&config, &counters(200_000))[0];
         assert_eq!((first.name, first.count, first.floor), ("walks", 0, 30_000));
+    }
+
+    #[test]
+    fn a_small_share_is_asked_for_in_part_and_one_of_streams_that_differ_by_their_number() {
+        let even = |ops| asked(60, ops, false);
+        assert_eq!([100_000, 200_000, 1_000_000].map(even), [0, 1, 36]);
+        assert_eq!([2_000_000, 10_000_000].map(even), [120, 600]);
+        let uneven = |ops| asked(30_000, ops, true);
+        assert_eq!([100_000, 500_000].map(uneven), [300, 7_500]);
+        assert_eq!([1_000_000, 3_000_000].map(uneven), [30_000, 90_000]);
     }
 
     /// The page says what the code asks for.
@@ -204,7 +239,7 @@ mod tests {
         let page = include_str!("../../docs/stim.md");
         for Floor {
             name, per_million, ..
-        } in FLOORS
+        } in FLOORS.iter().chain(UNEVEN_FLOORS)
         {
             let line = format!("| {} | {name} |", crate::cli::grouped(*per_million));
             assert!(
