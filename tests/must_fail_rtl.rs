@@ -177,7 +177,13 @@ fn for_all(bugs: &[Bug], run: fn(&Bug, &Provider) -> Result<String, String>) {
 #[test]
 #[ignore = "runs every stream of a seeded bug on the sound machine: just must-fail"]
 fn without_a_bug_nothing_is_found_in_the_streams_that_find_the_bugs() {
-    let mut bugs = chosen(&[SeededIn::Rtl, SeededIn::Arch, SeededIn::Both]);
+    let mut bugs = chosen(&[
+        SeededIn::Rtl,
+        SeededIn::Arch,
+        SeededIn::Model,
+        SeededIn::Reference,
+        SeededIn::Both,
+    ]);
     let mut seen = BTreeSet::new();
     bugs.retain(|bug| {
         seen.insert((

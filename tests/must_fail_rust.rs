@@ -1,4 +1,4 @@
-//! Bugs seeded in what model and reference share, and bugs seeded in both twins alike: each is built into a private copy of the package,
+//! Bugs seeded in model, reference and what they share, and bugs seeded in both twins alike: each is built into a private copy of the package,
 //! and `twinwalk check` of that copy must end with exit code 1 and name the comparator that is named for the bug. Also: the seeded bugs
 //! are in no build, because each passage stands in the tree as it should.
 //!
@@ -40,6 +40,7 @@ fn seeded_bugs_are_spread_over_the_machine_and_over_the_comparators() {
     let bugs = bugs();
     let count = |kind| bugs.iter().filter(|bug| bug.seeded_in == kind).count();
     assert!(count(SeededIn::Rtl) >= 12 && count(SeededIn::Arch) >= 6 && count(SeededIn::Both) >= 4);
+    assert!(count(SeededIn::Model) >= 3 && count(SeededIn::Reference) >= 3);
     for part in [
         "TLB",
         "STLB",
@@ -229,7 +230,13 @@ mod built {
         };
         // One bug runs while the next one is built.
         std::thread::scope(|scope| {
-            for bug in chosen(&[SeededIn::Arch, SeededIn::Both]) {
+            let kinds = [
+                SeededIn::Arch,
+                SeededIn::Model,
+                SeededIn::Reference,
+                SeededIn::Both,
+            ];
+            for bug in chosen(&kinds) {
                 let begin = Instant::now();
                 match copy.build(&bug.name, &bug.edit) {
                     Ok(binary) => {

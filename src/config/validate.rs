@@ -100,6 +100,7 @@ pub(super) fn check_relations(config: &Config, tree: &Node) -> Result<(), Config
     for level in Level::ALL {
         check_level(config, level, tree)?;
     }
+    check_serves(config, tree)?;
     check_psc(config, tree)?;
     check_inclusion(config, tree)?;
     check_memory(config, tree)?;
@@ -136,6 +137,30 @@ fn check_level(config: &Config, level: Level, tree: &Node) -> Result<(), ConfigE
             &[name, "inclusive"],
             "there is no level before it".to_owned(),
             "false".to_owned(),
+        ));
+    }
+    Ok(())
+}
+
+/// A page of a kept size stands in one set of an array only if what holds the size serves all requests, or else one kind of them each.
+fn check_serves(config: &Config, tree: &Node) -> Result<(), ConfigError> {
+    for size in PageSize::ARRAYS {
+        let arrays = config.dtlb.arrays.iter().enumerate();
+        let holding =
+            arrays.filter(|(_, array)| array.ways > 0 && array.page_sizes.contains(&size));
+        let (all, apart): (Vec<_>, Vec<_>) =
+            holding.partition(|(_, array)| array.serves == Serves::All);
+        let (Some((all, _)), Some((apart, _))) = (all.first(), apart.first()) else {
+            continue;
+        };
+        // What serves one kind says so; what serves all may leave it out, and then has no place.
+        return Err(contradiction(
+            tree,
+            &["dtlb", "arrays", &apart.to_string(), "serves"],
+            format!("dtlb.arrays.{all} holds {size} pages too, and serves all requests"),
+            format!(
+                "\"all\"; or \"reads\" or \"writes\", for every array of the dtlb that holds {size} pages"
+            ),
         ));
     }
     Ok(())

@@ -376,29 +376,76 @@ fn arrays(names: &ArrayNames, outputs: &Outputs, lines: &mut Lines) {
     let happened = |event: &(usize, &ArrayEvent)| event.1.op != 0;
     for (number, event) in outputs.monitor.tlb.iter().enumerate().filter(happened) {
         let place = format!("{} set {}", names.tlb(number), event.set);
-        array(&place, event, lines, |tag, data| {
+        if event.op != ARRAY_FILL {
+            tlb_removal(names.tlb(number), event, lines);
+            continue;
+        }
+        fill(&place, event, lines, |tag, data| {
             TlbEntry { tag, data }.text(names.holds_several(number))
         });
     }
     for (number, event) in outputs.monitor.psc.iter().enumerate().filter(happened) {
+        if event.op != ARRAY_FILL {
+            psc_removal(names, number, event.removed, lines);
+            continue;
+        }
         let mut place = names.psc(number).to_owned();
         if names.psc_has_sets(number) {
             let _ = write!(place, " set {}", event.set);
         }
-        array(&place, event, lines, |tag, data| {
+        fill(&place, event, lines, |tag, data| {
             PscEntry { tag, data }.to_string()
         });
     }
 }
 
-fn array(place: &str, event: &ArrayEvent, lines: &mut Lines, entry: impl Fn(u64, u64) -> String) {
-    if event.op != ARRAY_FILL {
+/// What a TLB array loses: a row of a sweep, or up to three places of one page, by the kept size.
+fn tlb_removal(name: &str, event: &ArrayEvent, lines: &mut Lines) {
+    let first = (u64::from(event.set), event.removed);
+    let others = [
+        (event.victim_tag, event.tag),
+        (event.victim_data, event.data),
+    ];
+    let is_shown = |place: &(u64, u64)| *place != (0, 0);
+    if is_shown(&first) || !others.iter().any(is_shown) {
+        let (set, ways) = first;
         lines.add(
             "remove",
-            format_args!("{place} ways {}", Ways(event.removed)),
+            format_args!("{name} set {set} ways {}", Ways(ways)),
         );
+    }
+    for (set, ways) in others.into_iter().filter(is_shown) {
+        lines.add(
+            "remove",
+            format_args!("{name} set {set} ways {}", Ways(ways)),
+        );
+    }
+}
+
+/// What a paging-structure cache loses, set by set.
+fn psc_removal(names: &ArrayNames, cache: usize, removed: u64, lines: &mut Lines) {
+    let name = names.psc(cache);
+    let ways = names.psc_ways(cache);
+    if !names.psc_has_sets(cache) {
+        lines.add("remove", format_args!("{name} ways {}", Ways(removed)));
         return;
     }
+    let (mut left, mut set) = (removed, 0);
+    while left != 0 {
+        // With 64 ways there is one set, so that the shift is of fewer.
+        let of_set = left & ((1 << ways) - 1);
+        if of_set != 0 {
+            lines.add(
+                "remove",
+                format_args!("{name} set {set} ways {}", Ways(of_set)),
+            );
+        }
+        left >>= ways;
+        set += 1;
+    }
+}
+
+fn fill(place: &str, event: &ArrayEvent, lines: &mut Lines, entry: impl Fn(u64, u64) -> String) {
     let text = entry(event.tag, event.data);
     lines.add("fill", format_args!("{place} way {}: {text}", event.way));
     if event.removed >> (event.way & 63) & 1 != 0 {

@@ -2,31 +2,44 @@
 //!
 //! Contract: none. SDM: none. Counterpart: `docs/stim.md` (random operations).
 //!
-//! A floor is a number for each million operations, at most half of what the poorest preset reaches. A run is asked for its share, from
-//! [`FEWEST_OPERATIONS`] on: a shorter one is a stream or two, and streams differ by design. A floor is only asked of a machine that can
-//! reach it.
+//! A floor is a number for each million operations, at most half of what the poorest preset reaches. Of a machine that is no preset, which may be
+//! poorer in any respect, a part of it is asked ([`POORER`]), and only what it can reach. A run is asked for its share, from
+//! [`FEWEST_OPERATIONS`] on: a shorter one is a stream or two, and streams differ by design. Chance weighs the more the fewer there are: a share
+//! of fewer than [`SURE_COUNT`] is asked for in part, and of 32-bit paging any share below [`EVEN_OPERATIONS`].
 
 use super::counters::Counters;
 use crate::arch::{PageFaultCode, PageSize};
-use crate::config::{ArraySpec, Config, Level, Serves};
+use crate::config::load::{Source, load};
+use crate::config::{ArraySpec, Config, Level, Serves, TlbArraySpec, presets};
 use crate::reference::finding::InvalidationKind;
 
 /// Runs of fewer operations are not held against the floors.
 pub const FEWEST_OPERATIONS: u64 = 100_000;
 
+/// From this share on a run is asked for all of it; below, for the part that the share is of this: of 50 for 25, of less than 10 for none.
+const SURE_COUNT: u128 = 100;
+
+/// From as many operations on streams that differ make up for each other; a run of half as many is asked for half of its share.
+const EVEN_OPERATIONS: u128 = 1_000_000;
+
+/// A machine that is no preset is asked for one of so many.
+const POORER: u64 = 20;
+
 /// What a machine must have, to be asked for a floor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Needs {
     Nothing,
-    /// A TLB array of any kind.
+    /// A TLB array that holds pages that there are.
     Tlb,
+    /// A TLB array that keeps for writes what a read has filled.
+    Dirty,
     /// A level that keeps 4 MiB pages, if in pieces.
     Large,
     /// A level that keeps pages in pieces.
     Pieces,
-    /// An inclusive STLB, before a first level.
+    /// An inclusive STLB of few entries, before a first level.
     Inclusive,
-    /// Paging-structure caches.
+    /// Paging-structure caches of levels that there are.
     Psc,
     /// Memory that ends below MAXPHYADDR.
     MemoryEnd,
@@ -69,6 +82,18 @@ macro_rules! floors {
     };
 }
 
+/// Floors of 32-bit paging, which some streams are in most of the time, and others hardly ever.
+const UNEVEN_FLOORS: &[Floor] = floors! {
+    "times that 32-bit paging was entered", 50, Nothing, |c| c.two_level_entered;
+    "walks in 32-bit paging", 30_000, Nothing, |c| c.two_level_walks;
+    "addresses of 32-bit paging with an upper half", 15_000, Nothing, |c| c.two_level_upper_halves;
+    "fills with 4 MiB pages", 1_000, Large, |c| c.fills_4m;
+    "addresses above 4 GiB in 32-bit paging", 5_000, Nothing, |c| c.pse_36_translated;
+    "page faults in 32-bit paging, reserved bit", 500, Nothing, |c| c.two_level_reserved;
+    "changes of PSE in 32-bit paging", 60, Nothing, |c| c.pse_changed;
+    "compare-and-sets beside a change", 60, Nothing, |c| c.changed_beside;
+};
+
 const FLOORS: &[Floor] = floors! {
     "walks", 150_000, Nothing, |c| c.walks;
     "walks that another miss waited beside", 100, MissQueue, |c| c.walks_contended;
@@ -98,21 +123,13 @@ const FLOORS: &[Floor] = floors! {
     "invalidations during a walk", 5_000, Nothing, |c| c.invalidations_during_walk;
     "walks that lost the right to fill", 20_000, MissQueue, |c| c.fills_forfeited;
     "walks that lost the right to fill, with one miss at a time", 8_000, Nothing, |c| c.fills_forfeited;
-    "times that 32-bit paging was entered", 50, Nothing, |c| c.two_level_entered;
-    "walks in 32-bit paging", 30_000, Nothing, |c| c.two_level_walks;
-    "addresses of 32-bit paging with an upper half", 15_000, Nothing, |c| c.two_level_upper_halves;
-    "fills with 4 MiB pages", 1_000, Large, |c| c.fills_4m;
     "fills with pieces of pages", 500, Pieces, |c| c.fills_of_pieces;
     "back-invalidations", 100, Inclusive, |c| c.back_invalidations;
-    "addresses above 4 GiB in 32-bit paging", 5_000, Nothing, |c| c.pse_36_translated;
-    "page faults in 32-bit paging, reserved bit", 500, Nothing, |c| c.two_level_reserved;
-    "changes of PSE in 32-bit paging", 60, Nothing, |c| c.pse_changed;
-    "compare-and-sets beside a change", 60, Nothing, |c| c.changed_beside;
     "control operations refused", 1_500, Nothing, |c| c.control_refused;
     "stores by another agent", 20_000, Nothing, |c| c.stores;
     "hits", 35_000, Tlb, |c| c.l1_hits + c.stlb_hits;
     "hits that rights deny", 6_000, Tlb, |c| c.denied_hits;
-    "hits of writes with D clear", 900, Tlb, |c| c.dirty_clear_hits;
+    "hits of writes with D clear", 900, Dirty, |c| c.dirty_clear_hits;
     "evictions", 5_000, Tlb, |c| c.evictions;
     "removals", 50_000, Tlb, |c| c.removals_compared;
     "walks from a cached entry", 15_000, Psc, |c| c.cached_starts;
@@ -136,7 +153,17 @@ pub fn missed(config: &Config, counters: &Counters) -> Vec<Missed> {
     if counters.ops < FEWEST_OPERATIONS {
         return Vec::new();
     }
-    let holds = |level| config.arrays(level).into_iter().any(ArraySpec::is_present);
+    let is_preset = presets::ALL.iter().any(|preset| {
+        let loaded = load(&Source::Preset(preset.name.to_owned()), &[]);
+        loaded.is_ok_and(|loaded| loaded.config == *config)
+    });
+    let part = if is_preset { 1 } else { POORER };
+    let exists = |size| size != PageSize::Size1G || config.capabilities.page_1g;
+    let holds_some = |array: ArraySpec| {
+        let mut sizes = PageSize::ARRAYS.into_iter().filter(|size| exists(*size));
+        array.is_present() && sizes.any(|size| array.holds(size))
+    };
+    let holds = |level| config.arrays(level).into_iter().any(holds_some);
     let has = |needs: Needs| match needs {
         Needs::Nothing => true,
         Needs::Tlb => Level::ALL.into_iter().any(holds),
@@ -147,8 +174,21 @@ pub fn missed(config: &Config, counters: &Counters) -> Vec<Missed> {
                 .any(|kept| kept.is_some())
         }),
         Needs::Pieces => config.fractures(),
-        Needs::Inclusive => config.stlb.inclusive && (holds(Level::Itlb) || holds(Level::Dtlb)),
-        Needs::Psc => config.psc_entries().iter().any(|entries| *entries > 0),
+        Needs::Dirty => {
+            let mut data = config.arrays(Level::Dtlb).into_iter();
+            holds(Level::Stlb) || data.any(|array| array.serves == Serves::All && holds_some(array))
+        }
+        Needs::Inclusive => {
+            let few = |array: &TlbArraySpec| array.sets * array.ways <= 64;
+            config.stlb.inclusive
+                && config.stlb.arrays.iter().all(few)
+                && (holds(Level::Itlb) || holds(Level::Dtlb))
+        }
+        Needs::Psc => {
+            let levels = 3 + usize::from(config.capabilities.five_level);
+            let entries = config.psc_arrays().map(|cache| cache.entries());
+            entries[..levels].iter().any(|entries| *entries > 0)
+        }
         Needs::MemoryEnd => {
             config.memory_size_bytes() <= config.arch_capabilities().maxphyaddr.mask()
                 || config.memory.size_bytes.is_none()
@@ -162,16 +202,27 @@ pub fn missed(config: &Config, counters: &Counters) -> Vec<Missed> {
         }
         Needs::Requests => config.ports() * config.ports.queue_entries >= config.miss_queue.entries,
     };
-    FLOORS
-        .iter()
-        .filter(|floor| has(floor.needs))
-        .map(|floor| Missed {
+    let even = FLOORS.iter().map(|floor| (floor, false));
+    let uneven = UNEVEN_FLOORS.iter().map(|floor| (floor, true));
+    even.chain(uneven)
+        .filter(|(floor, _)| has(floor.needs))
+        .map(|(floor, uneven)| Missed {
             name: floor.name,
             count: (floor.count)(counters),
-            floor: (u128::from(counters.ops) * u128::from(floor.per_million) / 1_000_000) as u64,
+            floor: asked(floor.per_million, counters.ops, uneven, part),
         })
         .filter(|missed| missed.count < missed.floor)
         .collect()
+}
+
+/// How many a run of `ops` operations is asked for, of a machine that is asked for one of `part`.
+fn asked(per_million: u64, ops: u64, uneven: bool, part: u64) -> u64 {
+    let ops = u128::from(ops);
+    let mut share = u128::from(per_million) * ops / 1_000_000 / u128::from(part);
+    if uneven {
+        share = share * ops.min(EVEN_OPERATIONS) / EVEN_OPERATIONS;
+    }
+    (share * share.min(SURE_COUNT) / SURE_COUNT) as u64
 }
 
 #[cfg(test)]
@@ -192,10 +243,24 @@ mod tests {
             ops,
             ..Counters::default()
         };
-        assert_eq!(missed(&config, &counters(1_000_000)).len(), FLOORS.len());
+        let all = FLOORS.len() + UNEVEN_FLOORS.len();
+        assert_eq!(missed(&config, &counters(1_000_000_000)).len(), all);
         assert_eq!(missed(&config, &counters(FEWEST_OPERATIONS - 1)), []);
-        let first = &missed(&config, &counters(200_000))[0];
-        assert_eq!((first.name, first.count, first.floor), ("walks", 0, 30_000));
+        let first = |config| missed(config, &counters(200_000)).remove(0);
+        let (drawn, preset) = (first(&config), first(&Config::default()));
+        assert_eq!((drawn.name, drawn.count, drawn.floor), ("walks", 0, 1_500));
+        assert_eq!((preset.name, preset.floor), ("walks", 30_000));
+    }
+
+    #[test]
+    fn a_small_share_is_asked_for_in_part_and_one_of_streams_that_differ_by_their_number() {
+        let even = |ops| asked(60, ops, false, 1);
+        assert_eq!([100_000, 200_000, 1_000_000].map(even), [0, 1, 36]);
+        assert_eq!([2_000_000, 10_000_000].map(even), [120, 600]);
+        let uneven = |ops| asked(30_000, ops, true, 1);
+        assert_eq!([100_000, 500_000].map(uneven), [300, 7_500]);
+        assert_eq!([1_000_000, 3_000_000].map(uneven), [30_000, 90_000]);
+        assert_eq!(asked(30_000, 100_000, false, POORER), 150);
     }
 
     /// The page says what the code asks for.
@@ -204,7 +269,7 @@ mod tests {
         let page = include_str!("../../docs/stim.md");
         for Floor {
             name, per_million, ..
-        } in FLOORS
+        } in FLOORS.iter().chain(UNEVEN_FLOORS)
         {
             let line = format!("| {} | {name} |", crate::cli::grouped(*per_million));
             assert!(
@@ -222,13 +287,32 @@ mod tests {
         config.psc.pml4e.ways = 0;
         config.psc.pml5e.ways = 0;
         let counters = Counters {
-            ops: 1_000_000,
+            ops: 1_000_000_000,
             ..Counters::default()
         };
-        assert!(missed(&config, &counters).iter().all(|missed| !matches!(
-            missed.name,
-            "restarts" | "back-invalidations"
-        ) && missed.name
-            != "fills with pieces of pages"));
+        let is_asked = |config: &Config, name| {
+            let missed = missed(config, &counters);
+            missed.iter().any(|missed| missed.name == name)
+        };
+        for name in [
+            "restarts",
+            "back-invalidations",
+            "fills with pieces of pages",
+        ] {
+            assert!(!is_asked(&config, name), "{name}");
+        }
+        // A cache of entries that there are not, and arrays of pages that there are not.
+        config.psc.pml5e.ways = 1;
+        assert!(is_asked(&config, "restarts"));
+        config.capabilities.five_level = false;
+        assert!(!is_asked(&config, "restarts"));
+        let dirty = "hits of writes with D clear";
+        config.capabilities.page_1g = false;
+        config.stlb.arrays.clear();
+        config.dtlb.arrays.remove(0);
+        config.dtlb.arrays[0].serves = Serves::Writes;
+        assert!(is_asked(&config, "hits") && !is_asked(&config, dirty));
+        config.dtlb.arrays[0].serves = Serves::All;
+        assert!(is_asked(&config, dirty));
     }
 }

@@ -162,6 +162,7 @@ fn levels(config: &mut Config, prng: &mut Prng) {
             Level::Stlb => config.stlb = spec,
         }
     }
+    serve_alike(&mut config.dtlb.arrays, prng);
     config.stlb.inclusive = inclusive;
     if config.validate().is_err() {
         // Reads and writes are served apart, and one of them not in all sizes; or there is no STLB before a first level.
@@ -173,6 +174,35 @@ fn levels(config: &mut Config, prng: &mut Prng) {
         config.stlb.inclusive = true;
         if config.validate().is_err() {
             *config = without;
+        }
+    }
+}
+
+/// Of the arrays that hold a size all come to serve both kinds of requests, or each one of them.
+fn serve_alike(arrays: &mut [TlbArraySpec], prng: &mut Prng) {
+    let mut apart = None;
+    // What serves in another way is another for the sizes that it holds beside.
+    loop {
+        let mixed = PageSize::ARRAYS.into_iter().find(|size| {
+            let holding = arrays
+                .iter()
+                .filter(|array| array.page_sizes.contains(size));
+            let is_all = |array: &TlbArraySpec| array.serves == Serves::All;
+            holding.clone().any(is_all) && !holding.clone().all(is_all)
+        });
+        let Some(size) = mixed else {
+            return;
+        };
+        let apart = *apart.get_or_insert_with(|| prng.chance(500));
+        for array in arrays
+            .iter_mut()
+            .filter(|array| array.page_sizes.contains(&size))
+        {
+            if !apart {
+                array.serves = Serves::All;
+            } else if array.serves == Serves::All {
+                array.serves = prng.pick(&[Serves::Reads, Serves::Writes]);
+            }
         }
     }
 }
@@ -367,6 +397,11 @@ mod tests {
         };
         assert!(count(&Config::fractures) > 100);
         assert!(count(&|machine| machine.stlb.inclusive && !machine.dtlb.arrays.is_empty()) > 50);
+        let apart = |machine: &Config| {
+            let mut arrays = machine.dtlb.arrays.iter();
+            arrays.any(|array| array.serves != Serves::All)
+        };
+        assert!(count(&apart) > 100 && count(&|machine| !apart(machine)) > 100);
         assert!(count(&|machine| machine.sweep_cycles() > 512) > 10);
         for level in Level::ALL {
             for arrays in 0..=ARRAYS_OF_A_LEVEL {

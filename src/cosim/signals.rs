@@ -10,7 +10,7 @@ use std::fmt;
 use super::comparators::Comparator;
 use super::events::{PscEntry, TlbEntry};
 use crate::arch::PageFaultCode;
-use crate::model::mmu_pkg::{ArrayEvent, Outputs, PortOut};
+use crate::model::mmu_pkg::{ARRAY_INVALIDATE, ArrayEvent, Outputs, PortOut};
 
 /// One output signal of a cycle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -245,8 +245,14 @@ impl List {
         event: &ArrayEvent,
         entry: fn(u64, u64) -> Meaning,
     ) {
-        let new = entry(event.tag, event.data);
-        let victim = entry(event.victim_tag, event.victim_data);
+        // In a removal they are sets and masks of ways.
+        let removes = event.op == ARRAY_INVALIDATE;
+        let of = |tag, data| match removes {
+            false => entry(tag, data),
+            true => Meaning::Number,
+        };
+        let new = of(event.tag, event.data);
+        let victim = of(event.victim_tag, event.victim_data);
         let fields = [
             (event.op.into(), Meaning::Number),
             (event.way.into(), Meaning::Number),
@@ -289,6 +295,13 @@ mod tests {
             text("mon_psc_victim_data_o[3]").as_deref(),
             Some("0x0 (va 0x0 table 0x0 pcid 0 ro)")
         );
+        outputs.monitor.tlb[5].op = ARRAY_INVALIDATE;
+        outputs.monitor.tlb[5].tag = 2;
+        let list = signals(&outputs);
+        let mask = list
+            .iter()
+            .find(|signal| signal.name.to_string() == "mon_tlb_tag_o[5]");
+        assert_eq!(mask.map(Signal::text).as_deref(), Some("0x2"));
         assert_eq!(text("cr3_o").as_deref(), Some("0x0"));
         assert_eq!(text("no_such_signal"), None);
     }

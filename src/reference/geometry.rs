@@ -255,12 +255,15 @@ mod tests {
     }
 
     #[test]
-    fn an_array_that_serves_all_beside_one_for_reads_may_have_a_page_in_two_sets() {
+    fn of_what_serves_reads_and_what_serves_writes_each_has_a_page_in_one_set_of_its_own() {
         let machine = geometry(&[
-            r#"dtlb.arrays=[{page_sizes=["4k"],sets=1,ways=1,serves="reads"},{page_sizes=["4k"],sets=4,ways=1}]"#,
+            r#"dtlb.arrays=[{page_sizes=["4k"],sets=1,ways=1,serves="reads"},{page_sizes=["4k"],sets=4,ways=1,serves="writes"},{page_sizes=["4k"],sets=4,ways=1,serves="reads"}]"#,
         ]);
-        let sets: Vec<_> = machine.sets_of(5, 0x3000, FOUR).map(|at| at.set).collect();
-        assert_eq!(sets, [1, 3]);
+        let sets = |array| -> Vec<u16> {
+            let places = machine.sets_of(array, 0x7000, FOUR);
+            places.map(|at| at.set).collect()
+        };
+        assert_eq!([sets(4), sets(5), sets(6)], [vec![], vec![3], vec![3]]);
     }
 
     #[test]

@@ -8,7 +8,7 @@
 //! | --- | --- |
 //! | `what` | what goes wrong, in one sentence |
 //! | `topic` | the part of the machine, for the table |
-//! | `seeded_in` | `rtl`: the hardware alone; `arch`: what model and reference share; `both`: both twins alike |
+//! | `seeded_in` | `rtl`: the hardware alone; `arch`: what model and reference share; `model`, `reference`: these alone; `both`: both twins alike |
 //! | `preset`, `seeds`, `operations` | the machine, first and last seed, random operations for each seed |
 //! | `set` | settings laid on the preset, as `--set` has them; of bugs in the RTL alone |
 //! | `found_by` | comparators: the first finds it; with those before it silenced, the next one does. `fills or bus`: whichever comes first |
@@ -34,6 +34,8 @@ use twinwalk::cosim::comparators::Comparator;
 pub enum SeededIn {
     Rtl,
     Arch,
+    Model,
+    Reference,
     Both,
 }
 

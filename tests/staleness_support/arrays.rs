@@ -112,8 +112,36 @@ impl Array {
         self.set_mut(set)[way].rank = 0;
     }
 
-    /// Makes every way of `set` invalid of which `goes` says so. What another set lost in the same cycle stays in the event.
+    /// Makes every way of `set` invalid of which `goes` says so, as a row of a sweep.
     pub fn remove(&mut self, set: usize, goes: impl Fn(&Way) -> bool, event: &mut ArrayEvent) {
+        let removed = self.take(set, goes);
+        if removed != 0 {
+            event.op = ARRAY_INVALIDATE;
+            event.set = set as u16;
+            event.removed = removed;
+        }
+    }
+
+    /// The same of the entries of one kept size, as of one page: each size has its own place in the event.
+    pub fn remove_kept(
+        &mut self,
+        (set, kept): (usize, usize),
+        goes: impl Fn(&Way) -> bool,
+        event: &mut ArrayEvent,
+    ) {
+        let removed = self.take(set, |way| way.kept() == kept && goes(way));
+        if removed == 0 {
+            return;
+        }
+        event.op = ARRAY_INVALIDATE;
+        match kept {
+            0 => (event.set, event.removed) = (set as u16, removed),
+            1 => (event.victim_tag, event.tag) = (set as u64, removed),
+            _ => (event.victim_data, event.data) = (set as u64, removed),
+        }
+    }
+
+    fn take(&mut self, set: usize, goes: impl Fn(&Way) -> bool) -> u64 {
         let mut removed = 0;
         for (index, way) in self.set_mut(set).iter_mut().enumerate() {
             if way.valid && goes(way) {
@@ -121,13 +149,7 @@ impl Array {
                 removed |= 1 << index;
             }
         }
-        if removed != 0 {
-            if event.op != ARRAY_INVALIDATE {
-                event.op = ARRAY_INVALIDATE;
-                event.set = set as u16;
-            }
-            event.removed |= removed;
-        }
+        removed
     }
 
     /// Fills `set`; `conflicts` tells which ways may not stay. `in_place`: a conflict is replaced alone.

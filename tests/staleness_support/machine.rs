@@ -663,16 +663,16 @@ impl Machine {
         for array in first_level {
             for (set, kept) in self.shape.sets_of(array, va) {
                 if kept == evicted.kept() {
-                    self.tlb[array].remove(set, goes, &mut monitor.tlb[array]);
+                    self.tlb[array].remove_kept((set, kept), goes, &mut monitor.tlb[array]);
                 }
             }
         }
         let keeps_right = self.has(Bug::EvictedKeepsRight);
         for port in &mut self.ports {
             match port.state {
-                MissState::StlbBusy {
-                    code, tag, data, ..
-                } if code != LOOKUP_MISS && (tag, data) == (evicted.tag, evicted.data) => {
+                MissState::StlbBusy { code, tag, .. }
+                    if code != LOOKUP_MISS && tag == evicted.tag =>
+                {
                     port.right &= keeps_right;
                     port.right_shown = false;
                 }

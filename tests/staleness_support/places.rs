@@ -9,9 +9,9 @@ use twinwalk::model::mmu_pkg::{PSC_LEVELS, TLB_ARRAYS};
 /// log2 of the bytes of a page, by its code.
 pub const SHIFTS: [u32; 3] = [12, 21, 30];
 
-/// The address whose lower 57 bits are those of `va`.
-pub fn canonical(va: u64) -> u64 {
-    ((va << 7) as i64 >> 7) as u64
+/// The bits of an address that count where sets are counted: va[56:0].
+pub fn counted(va: u64) -> u64 {
+    va & ((1 << 57) - 1)
 }
 
 /// One TLB array. `sizes`: a bit for each code; `serves`: 1 reads and fetches, 2 writes.
@@ -83,7 +83,7 @@ impl Shape {
     /// Array and set of the page of that kept size around `va`.
     pub fn place(&self, level: usize, write: bool, va: u64, kept: usize) -> Option<(usize, usize)> {
         let arrays = self.serving(level, write, kept);
-        let page = (canonical(va) >> SHIFTS[kept]) as usize;
+        let page = (counted(va) >> SHIFTS[kept]) as usize;
         let array = *arrays.get(page.checked_rem(arrays.len())?)?;
         Some((array, page / arrays.len() % self.tlb[array].sets))
     }

@@ -217,6 +217,43 @@ fn what_has_a_meaning_at_another_level_only_is_refused() {
 }
 
 #[test]
+fn arrays_of_the_dtlb_that_hold_a_size_serve_alike_or_are_refused() {
+    let text = |second: &str, third: &str| {
+        format!(
+            "[dtlb]\narrays = [\n  {{ page_sizes = [\"4k\"], sets = 4, ways = 4 }},\n  {{ page_sizes = [\"2m\", \"4k\"], sets = 4, ways = {second} }},\n  {{ page_sizes = [\"1g\"], sets = 1, ways = 2, serves = {third} }},\n]\n"
+        )
+    };
+    let error = from_text(text("2, serves = \"writes\"", "\"reads\"").as_bytes())
+        .expect_err("4 KiB pages are held in two ways");
+    let message = error.to_string();
+    assert!(
+        message.ends_with(
+            ", line 4: dtlb.arrays.1.serves = \"writes\" is refused: dtlb.arrays.0 holds 4k pages too, and serves all requests; \
+             allowed: \"all\"; or \"reads\" or \"writes\", for every array of the dtlb that holds 4k pages"
+        ),
+        "{message}"
+    );
+    assert!(!error.remedy().is_empty());
+    // The key is that of the array that says something, wherever it stands.
+    let message = refusal(&[
+        "dtlb.arrays.0.serves=reads",
+        r#"dtlb.arrays.2.page_sizes=["1g","4k"]"#,
+    ])
+    .to_string();
+    assert!(
+        message.starts_with("--set ") && message.contains("dtlb.arrays.0.serves = \"reads\""),
+        "{message}"
+    );
+    // An array without ways holds nothing, and sizes that are held apart may be served apart.
+    for accepted in [
+        text("0, serves = \"writes\"", "\"reads\""),
+        text("2", "\"writes\""),
+    ] {
+        from_text(accepted.as_bytes()).expect("valid");
+    }
+}
+
+#[test]
 fn a_configuration_that_a_program_made_is_held_to_the_same_rules() {
     Config::default().validate().expect("valid");
     let mut machine = Config::default();

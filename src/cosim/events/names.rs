@@ -22,8 +22,8 @@ struct Names {
     tlb: [String; TLB_ARRAYS],
     /// Arrays that hold several page sizes.
     several: [bool; TLB_ARRAYS],
-    /// Caches of more than one set.
-    psc_sets: [bool; PSC_LEVELS],
+    /// Sets and ways of the caches.
+    psc: [(u32, u32); PSC_LEVELS],
 }
 
 impl ArrayNames {
@@ -39,13 +39,9 @@ impl ArrayNames {
                 *several = array.sizes.count_ones() > 1;
             }
         }
-        let psc_sets = config.psc_arrays().map(|cache| cache.sets > 1);
+        let psc = config.psc_arrays().map(|cache| (cache.sets, cache.ways));
         Self {
-            machine: Arc::new(Names {
-                tlb,
-                several,
-                psc_sets,
-            }),
+            machine: Arc::new(Names { tlb, several, psc }),
         }
     }
 
@@ -70,7 +66,14 @@ impl ArrayNames {
 
     /// Whether a paging-structure cache has more than one set.
     pub fn psc_has_sets(&self, cache: usize) -> bool {
-        self.machine.psc_sets.get(cache).is_some_and(|sets| *sets)
+        let psc = self.machine.psc.get(cache);
+        psc.is_some_and(|(sets, _)| *sets > 1)
+    }
+
+    /// Ways of each set of a paging-structure cache, 1 to 63 in one of several sets (contract 2); 1 where there is no such cache.
+    pub fn psc_ways(&self, cache: usize) -> u32 {
+        let psc = self.machine.psc.get(cache);
+        psc.map_or(1, |(_, ways)| (*ways).clamp(1, 63))
     }
 }
 

@@ -4,6 +4,7 @@
 
 use super::*;
 use crate::config::{Config, Source, load};
+use crate::model::mmu_pkg::ARRAY_INVALIDATE;
 
 /// A log of the default machine.
 fn log() -> EventLog {
@@ -81,6 +82,50 @@ fn a_piece_says_what_it_is_of_and_an_array_of_several_sizes_which_it_is() {
          \u{20}     7  fill      stlb.2m set 0 way 0: {text}\n\
          \u{20}     7  fill      psc.pde set 2 way 0: va 0x0 table 0x0 pcid 0 ro\n"
     );
+    assert_eq!(out, expected);
+}
+
+#[test]
+fn a_removal_is_shown_place_by_place_and_of_a_cache_set_by_set() {
+    let source = Source::Preset("mixed".to_owned());
+    let settings = ["psc.pde.sets=4".to_owned(), "psc.pde.ways=2".to_owned()];
+    let config = load::load(&source, &settings).expect("valid").config;
+    let mut outputs = Outputs::default();
+    let removal = ArrayEvent {
+        op: ARRAY_INVALIDATE,
+        ..ArrayEvent::default()
+    };
+    // The places of 4 KiB, of 2 MiB and of 1 GiB; the first alone, as of a row; the second alone.
+    outputs.monitor.tlb[7] = ArrayEvent {
+        removed: 0b101,
+        tag: 0b10,
+        data: 1,
+        ..removal
+    };
+    outputs.monitor.tlb[8] = ArrayEvent {
+        set: 3,
+        removed: 1,
+        ..removal
+    };
+    outputs.monitor.tlb[10] = ArrayEvent {
+        victim_tag: 2,
+        tag: 1,
+        ..removal
+    };
+    outputs.monitor.psc[0] = ArrayEvent {
+        removed: 0b11_00_01_00,
+        ..removal
+    };
+    let mut out = String::new();
+    let mut log = EventLog::new(ArrayNames::new(&config));
+    log.write_cycle(7, &Inputs::default(), &outputs, &[], &mut out);
+    let expected = "      7  remove    dtlb.4k+2m+1g.writes set 0 ways 0,2\n\
+                    \u{20}     7  remove    dtlb.4k+2m+1g.writes set 0 ways 1\n\
+                    \u{20}     7  remove    dtlb.4k+2m+1g.writes set 0 ways 0\n\
+                    \u{20}     7  remove    stlb.4k+2m set 3 ways 0\n\
+                    \u{20}     7  remove    stlb.2m set 2 ways 0\n\
+                    \u{20}     7  remove    psc.pde set 1 ways 0\n\
+                    \u{20}     7  remove    psc.pde set 3 ways 0,1\n";
     assert_eq!(out, expected);
 }
 

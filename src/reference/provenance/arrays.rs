@@ -68,8 +68,18 @@ pub(super) enum Removal {
     Evicted(TlbWords),
 }
 
-/// The sets of an array that lose something, with the ways.
-type Losses = Vec<(u16, u64)>;
+/// What a set of an array loses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Loss {
+    set: u16,
+    /// Never none.
+    ways: u64,
+    /// Of a removal of one page, which of the three places of the event says so, by the kept size. 0 of any other.
+    place: usize,
+}
+
+/// No place twice.
+type Losses = Vec<Loss>;
 
 impl Removal {
     /// As what the figures count it; a back-invalidation is none of software's.
@@ -90,42 +100,38 @@ impl Removal {
         mode: PagingMode,
     ) -> Losses {
         let mut losses = Losses::new();
-        let mut lose = |set: u16, ways: u64| match losses.iter_mut().find(|loss| loss.0 == set) {
-            Some(loss) => loss.1 |= ways,
-            None if ways != 0 => losses.push((set, ways)),
-            None => {}
+        let mut lose = |set, ways, place| {
+            if ways != 0 {
+                losses.push(Loss { set, ways, place });
+            }
+        };
+        let mut lose_around = |va, goes: &dyn Fn(&TlbWords) -> bool| {
+            for at in geometry.sets_of(index, va, mode) {
+                let page = page_number(va, at.kept);
+                let ways =
+                    array.ways_where(at.set, |words| words.holds(at.kept, page) && goes(words));
+                lose(at.set, ways, at.kept.array_index());
+            }
         };
         match self {
-            Self::Drop { va, pcid } => {
-                for place in geometry.sets_of(index, *va, mode) {
-                    let page = page_number(*va, place.kept);
-                    let goes =
-                        |words: &TlbWords| words.holds(place.kept, page) && words.serves(*pcid);
-                    lose(place.set, array.ways_where(place.set, goes));
-                }
-            }
+            Self::Drop { va, pcid } => lose_around(*va, &|words| words.serves(*pcid)),
             Self::Page(invalidation, _) => {
-                let Invalidation::Page { va, .. } = invalidation else {
-                    return losses;
-                };
-                for place in geometry.sets_of(index, va.raw(), mode) {
-                    lose(place.set, array.covered(place.set, invalidation));
+                if let Invalidation::Page { va, .. } = invalidation {
+                    lose_around(va.raw(), &|words| words.covered_by(invalidation));
                 }
             }
             Self::Row(invalidation, _, row) => {
                 if let Ok(set) = u16::try_from(*row) {
-                    lose(set, array.covered(set, invalidation));
+                    lose(set, array.covered(set, invalidation), 0);
                 }
             }
             Self::Evicted(evicted) if index < Tlb::Stlb.first_array() => {
                 let goes = |words: &TlbWords| {
-                    words.holds(evicted.kept(), evicted.page())
+                    words.kept() == evicted.kept()
                         && words.global() == evicted.global()
                         && (evicted.global() || words.pcid() == evicted.pcid())
                 };
-                for place in geometry.sets_of(index, evicted.address(), mode) {
-                    lose(place.set, array.ways_where(place.set, goes));
-                }
+                lose_around(evicted.address(), &goes);
             }
             Self::Evicted(_) => {}
         }
@@ -134,71 +140,96 @@ impl Removal {
 
     /// What goes of a paging-structure cache.
     fn of_psc(&self, cache: &PscShadow, geometry: &Geometry, mode: PagingMode) -> Losses {
-        let all = |wanted: &dyn Fn(&PscWords) -> bool| -> Losses {
-            let sets = (0..cache.sets()).map(|set| (set, cache.ways_where(set, wanted)));
-            sets.filter(|(_, ways)| *ways != 0).collect()
+        let loss = |set, ways| Loss {
+            set,
+            ways,
+            place: 0,
         };
-        match self {
+        let losses: Losses = match self {
             Self::Drop { va, pcid } => {
                 let set = geometry.psc_set(cache.level(), *va, mode);
-                let ways = cache.matching(set, *va, mode, *pcid);
-                if ways == 0 {
-                    Losses::new()
-                } else {
-                    vec![(set, ways)]
-                }
+                vec![loss(set, cache.matching(set, *va, mode, *pcid))]
             }
             Self::Page(invalidation, _) | Self::Row(invalidation, _, 0) => {
-                all(&|words| invalidation.covers_psc_entry(words.pcid()))
+                let goes = |words: &PscWords| invalidation.covers_psc_entry(words.pcid());
+                let sets = 0..cache.sets();
+                sets.map(|set| loss(set, cache.ways_where(set, goes)))
+                    .collect()
             }
             Self::Row(..) | Self::Evicted(_) => Losses::new(),
+        };
+        let something = |loss: &Loss| loss.ways != 0;
+        losses.into_iter().filter(something).collect()
+    }
+}
+
+/// The sets and masks of ways of an event's three places, by the kept size: 4 KiB, 2 MiB or 4 MiB, 1 GiB.
+const fn places(event: &ArrayEvent) -> [(u64, u64); 3] {
+    [
+        (event.set as u64, event.removed),
+        (event.victim_tag, event.tag),
+        (event.victim_data, event.data),
+    ]
+}
+
+/// The event that says of a TLB array that `losses` go.
+fn removal_of(losses: &[Loss]) -> ArrayEvent {
+    let mut event = ArrayEvent::default();
+    for Loss { set, ways, place } in losses {
+        event.op = ARRAY_INVALIDATE;
+        match place {
+            0 => (event.set, event.removed) = (*set, *ways),
+            1 => (event.victim_tag, event.tag) = (u64::from(*set), *ways),
+            _ => (event.victim_data, event.data) = (u64::from(*set), *ways),
         }
     }
+    event
 }
 
-/// Whether an event says that `losses` go. Of several sets it names one, and all ways that go from any of them.
-fn agrees(event: &ArrayEvent, losses: &[(u16, u64)]) -> bool {
-    match event.op {
-        ARRAY_INVALIDATE => {
-            let all = losses.iter().fold(0, |all, (_, ways)| all | ways);
-            let named = losses.iter().any(|(set, _)| *set == event.set);
-            all != 0 && event.removed == all && named
-        }
-        _ => losses.is_empty() && event.op == ARRAY_NONE,
-    }
-}
-
-/// Likewise of a paging-structure cache, all of whose sets may lose something at once. How the monitor shows several sets, the contract leaves
-/// open; with `width` ways a set the mask may be one of entries, the ways of set 0 first, or of the ways of the lowest set that loses any.
-fn psc_agrees(event: &ArrayEvent, losses: &[(u16, u64)], width: u32) -> bool {
-    if event.op != ARRAY_INVALIDATE || losses.is_empty() || agrees(event, losses) {
-        return agrees(event, losses);
-    }
-    let entries = |(set, ways): &(u16, u64)| ways.checked_shl(u32::from(*set) * width).unwrap_or(0);
-    let by_entry = losses.iter().map(entries).fold(0, |all, ways| all | ways);
-    let lowest = losses.iter().min_by_key(|loss| loss.0);
-    event.removed == by_entry && event.set == 0 || lowest == Some(&(event.set, event.removed))
-}
-
-/// A removal that is not the one called for.
-fn wrong_removal(cycle: u64, what: &str, event: &ArrayEvent, losses: &[(u16, u64)]) -> Finding {
-    let removed = if event.op == ARRAY_INVALIDATE {
-        event.removed
-    } else {
-        0
+/// The event that says so of a paging-structure cache with `width` ways a set: one mask of its entries, those of set 0 first.
+fn psc_removal_of(losses: &[Loss], width: u32) -> ArrayEvent {
+    let entries = |loss: &Loss| {
+        loss.ways
+            .checked_shl(u32::from(loss.set) * width)
+            .unwrap_or(0)
     };
-    let missing =
-        |(set, ways): &(u16, u64)| ways & !removed != 0 || losses.len() == 1 && event.set != *set;
-    let rule = if losses.iter().any(missing) {
+    let removed = losses.iter().map(entries).fold(0, |all, one| all | one);
+    ArrayEvent {
+        op: if removed == 0 {
+            ARRAY_NONE
+        } else {
+            ARRAY_INVALIDATE
+        },
+        removed,
+        ..ArrayEvent::default()
+    }
+}
+
+/// A removal that is not `wanted`, if it is not.
+fn held_against(
+    cycle: u64,
+    what: impl fmt::Display,
+    event: &ArrayEvent,
+    wanted: &ArrayEvent,
+) -> Result<(), Finding> {
+    if event == wanted {
+        return Ok(());
+    }
+    let shown = match event.op {
+        ARRAY_INVALIDATE => places(event),
+        _ => [(0, 0); 3],
+    };
+    let missing = |(shown, wanted): (&(u64, u64), &(u64, u64))| {
+        wanted.1 != 0 && (shown.0 != wanted.0 || wanted.1 & !shown.1 != 0)
+    };
+    let rule = if shown.iter().zip(&places(wanted)).any(missing) {
         Rule::RemovalMissing
     } else {
         Rule::RemovalExcess
     };
-    let seen = format!(
-        "{what}: op {}, set {}, ways {removed:#x} removed",
-        event.op, event.set
-    );
-    Finding::new(cycle, rule, seen, format!("sets and ways {losses:x?}"))
+    let seen = format!("{what}: op {}, sets and ways {shown:x?} removed", event.op);
+    let allowed = format!("op {}, sets and ways {:x?}", wanted.op, places(wanted));
+    Err(Finding::new(cycle, rule, seen, allowed))
 }
 
 impl Provenance {
@@ -424,11 +455,9 @@ impl Provenance {
         let losses = removal.map_or_else(Losses::new, |removal| {
             removal.of_tlb(index, array, &self.geometry, mode)
         });
-        if !agrees(event, &losses) {
-            let what = format!("TLB array {index}");
-            return Err(wrong_removal(cycle, &what, event, &losses));
-        }
-        for (set, ways) in losses {
+        let wanted = removal_of(&losses);
+        held_against(cycle, format_args!("TLB array {index}"), event, &wanted)?;
+        for Loss { set, ways, .. } in losses {
             for way in bits(ways) {
                 let gone = self.tlb[index].remove(set, way);
                 if let (Some(entry), Some(kind)) = (gone, removal.and_then(Removal::kind)) {
@@ -451,11 +480,9 @@ impl Provenance {
         let losses = removal.map_or_else(Losses::new, |removal| {
             removal.of_psc(cache, &self.geometry, mode)
         });
-        if !psc_agrees(event, &losses, self.geometry.psc(index).1) {
-            let what = format!("paging-structure cache {index}");
-            return Err(wrong_removal(cycle, &what, event, &losses));
-        }
-        for (set, ways) in losses {
+        let wanted = psc_removal_of(&losses, self.geometry.psc(index).1);
+        held_against(cycle, Place::Psc(index), event, &wanted)?;
+        for Loss { set, ways, .. } in losses {
             for way in bits(ways) {
                 let gone = self.psc[index].remove(set, way);
                 if let (Some(entry), Some(kind)) = (gone, removal.and_then(Removal::kind)) {
@@ -567,31 +594,73 @@ fn replacement(
 mod tests {
     use super::*;
 
-    fn removal(set: u16, removed: u64) -> ArrayEvent {
-        ArrayEvent {
-            op: ARRAY_INVALIDATE,
-            set,
-            removed,
-            ..ArrayEvent::default()
-        }
+    const LOSSES: [Loss; 2] = [
+        Loss {
+            set: 1,
+            ways: 0b011,
+            place: 0,
+        },
+        Loss {
+            set: 4,
+            ways: 0b100,
+            place: 2,
+        },
+    ];
+
+    fn rule(event: &ArrayEvent, wanted: &ArrayEvent) -> Option<Rule> {
+        held_against(7, "array", event, wanted)
+            .err()
+            .map(|finding| finding.rule)
     }
 
     #[test]
-    fn of_several_sets_of_an_array_the_event_has_all_ways_and_names_one() {
-        let losses = [(1, 0b0011), (4, 0b0100)];
-        assert!(agrees(&removal(1, 0b0111), &losses) && agrees(&removal(4, 0b0111), &losses));
-        assert!(!agrees(&removal(2, 0b0111), &losses), "another set");
-        assert!(!agrees(&removal(1, 0b0011), &losses), "not all ways");
-        assert!(agrees(&ArrayEvent::default(), &[]) && !agrees(&removal(0, 0), &[]));
+    fn a_removal_of_one_page_has_a_place_for_each_kept_size() {
+        let wanted = removal_of(&LOSSES);
+        let shown = (wanted.op, wanted.set, wanted.removed, wanted.way);
+        assert_eq!(shown, (ARRAY_INVALIDATE, 1, 0b011, 0));
+        let others = (wanted.victim_tag, wanted.tag);
+        assert_eq!(others, (0, 0));
+        assert_eq!((wanted.victim_data, wanted.data), (4, 0b100));
+        assert_eq!(rule(&wanted, &wanted), None);
+        assert_eq!(removal_of(&[]), ArrayEvent::default());
     }
 
     #[test]
-    fn of_several_sets_of_a_cache_the_event_may_number_entries_or_have_the_lowest_set() {
-        let losses = [(2, 0b01), (1, 0b10)];
-        assert!(psc_agrees(&removal(0, 0b01_10_00), &losses, 2));
-        assert!(psc_agrees(&removal(1, 0b10), &losses, 2));
-        assert!(!psc_agrees(&removal(2, 0b01), &losses, 2));
-        assert!(!psc_agrees(&ArrayEvent::default(), &losses, 2));
-        assert!(!psc_agrees(&removal(0, 1), &[], 2));
+    fn a_removal_that_shows_less_is_one_that_misses_and_one_that_shows_more_is_one_in_excess() {
+        let wanted = removal_of(&LOSSES);
+        let (missing, excess) = (Some(Rule::RemovalMissing), Some(Rule::RemovalExcess));
+        let with = |change: fn(&mut ArrayEvent)| {
+            let mut event = wanted;
+            change(&mut event);
+            rule(&event, &wanted)
+        };
+        assert_eq!(with(|event| event.set = 2), missing);
+        assert_eq!(with(|event| event.victim_data = 0), missing);
+        assert_eq!(with(|event| event.removed = 1), missing);
+        assert_eq!(with(|event| event.data = 0), missing);
+        assert_eq!(with(|event| *event = ArrayEvent::default()), missing);
+        // All in the place of the smallest, as a row of a sweep would be shown.
+        assert_eq!(
+            with(|event| (event.removed, event.data) = (0b111, 0)),
+            missing
+        );
+        assert_eq!(with(|event| event.removed |= 8), excess);
+        assert_eq!(with(|event| event.tag = 1), excess);
+        // The set of a place that loses nothing is 0.
+        assert_eq!(with(|event| event.victim_tag = 3), excess);
+        assert_eq!(rule(&wanted, &ArrayEvent::default()), excess);
+    }
+
+    #[test]
+    fn a_removal_from_a_cache_is_a_mask_of_its_entries() {
+        let wanted = psc_removal_of(&LOSSES, 3);
+        assert_eq!((wanted.set, wanted.removed), (0, 0b100_000_000_011_000));
+        assert_eq!(psc_removal_of(&[], 3), ArrayEvent::default());
+        let lowest_set = ArrayEvent {
+            set: 1,
+            removed: 0b011,
+            ..wanted
+        };
+        assert_eq!(rule(&lowest_set, &wanted), Some(Rule::RemovalMissing));
     }
 }

@@ -97,7 +97,6 @@ impl Provenance {
             since: cycle,
             from_cr3: expected == pkg::LOOKUP_DENIED,
             right: true,
-            right_open: false,
             is_new: !retries,
         });
         Ok(())

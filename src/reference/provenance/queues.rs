@@ -47,8 +47,6 @@ pub(super) struct Miss {
     pub from_cr3: bool,
     /// The right to fill.
     pub right: bool,
-    /// Whether it still has it, the contract leaves open: it keeps another state of the entry that was evicted.
-    pub right_open: bool,
     /// Its request came from a request queue, and not from RETRY.
     pub is_new: bool,
 }
@@ -126,7 +124,7 @@ impl Provenance {
         let (level, kind) = (first_level(port), miss.request.access.kind);
         let mode = self.registers.paging_mode();
         let kept = self.geometry.kept(level, kind, found.words.kept(), mode);
-        if miss.right && !miss.right_open && !*filled && kept.is_some() {
+        if miss.right && !*filled && kept.is_some() {
             let name = level.name();
             let seen = format!("an STLB hit of port {port} that left the {name} as it was");
             let allowed = "a fill, by the right to fill";
@@ -204,9 +202,6 @@ impl Provenance {
             MissState::Retry if word >> 13 != 0 => return wrong("no right to fill, no from_cr3"),
             MissState::Retry => {}
             _ => {
-                if std::mem::take(&mut miss.right_open) {
-                    miss.right &= word >> 13 & 1 != 0;
-                }
                 if (word >> 13 & 1 != 0) != miss.right {
                     return wrong(&format!("right to fill {}", u8::from(miss.right)));
                 }
@@ -284,16 +279,14 @@ impl Provenance {
         self.end_prefetch();
     }
 
-    /// What keeps the entry `evicted`, looked up in the STLB before, loses the right to fill.
+    /// What keeps an entry of the tag of `evicted`, looked up in the STLB before, loses the right to fill.
     pub(super) fn take_rights_to(&mut self, evicted: TlbWords) {
         for miss in self.misses.iter_mut().flatten() {
             let MissState::StlbBusy { hit: Some(hit), .. } = &miss.state else {
                 continue;
             };
-            if hit.words == evicted {
+            if hit.words.tag == evicted.tag {
                 miss.right = false;
-            } else if hit.words.tag == evicted.tag {
-                miss.right_open = miss.right;
             }
         }
     }

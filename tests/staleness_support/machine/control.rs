@@ -55,8 +55,9 @@ impl Machine {
             && (!self.shape.fractures() || self.has(Bug::InvlpgTakesThePieceAlone))
         {
             for array in 0..TLB_ARRAYS {
-                for (set, _) in self.shape.sets_of(array, va.raw()) {
-                    self.remove_row(array, set, op.op, op.kind, &invalidation, monitor);
+                for (set, kept) in self.shape.sets_of(array, va.raw()) {
+                    let place = (set, Some(kept));
+                    self.remove_row(array, place, (op.op, op.kind), &invalidation, monitor);
                 }
             }
             return;
@@ -85,12 +86,12 @@ impl Machine {
         }
     }
 
+    /// A row of a sweep; with a kept size what one page loses of it.
     fn remove_row(
         &mut self,
         array: usize,
-        set: usize,
-        op: u8,
-        kind: u64,
+        (set, kept): (usize, Option<usize>),
+        (op, kind): (u8, u64),
         invalidation: &Invalidation,
         monitor: &mut Monitor,
     ) {
@@ -109,7 +110,11 @@ impl Machine {
             taken.set(taken.get() || goes);
             goes || bug.removes_more(invalidation)
         };
-        self.tlb[array].remove(set, goes, &mut monitor.tlb[array]);
+        let (array, event) = (&mut self.tlb[array], &mut monitor.tlb[array]);
+        match kept {
+            Some(kept) => array.remove_kept((set, kept), goes, event),
+            None => array.remove(set, goes, event),
+        }
     }
 
     pub(super) fn sweep(&mut self, monitor: &mut Monitor) {
@@ -130,7 +135,7 @@ impl Machine {
                 invalidation,
             } => {
                 for array in 0..TLB_ARRAYS {
-                    self.remove_row(array, row, op, kind, &invalidation, monitor);
+                    self.remove_row(array, (row, None), (op, kind), &invalidation, monitor);
                 }
                 self.control = if row + 1 >= last {
                     Control::Respond { gp: false }

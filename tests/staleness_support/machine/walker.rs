@@ -7,7 +7,7 @@ use twinwalk::model::mmu_pkg::*;
 
 use super::super::arrays::{Way, page};
 use super::super::bugs::Bug;
-use super::super::places::canonical;
+use super::super::places::counted;
 use super::{Asked, Machine, MissState};
 
 #[derive(Clone, Copy, PartialEq)]
@@ -86,7 +86,7 @@ impl Machine {
         if self.has(Bug::PscOfOneSet) {
             return 0;
         }
-        let index = canonical(va) >> Level::ALL[cache + 1].shift();
+        let index = counted(va) >> Level::ALL[cache + 1].shift();
         index as usize % self.psc[cache].sets
     }
 
@@ -164,13 +164,17 @@ impl Machine {
                     let same = way.holds(kept, va) || bug == Bug::DropTakesThePage && whole;
                     same && (way.global() || way.tlb_pcid() == pcid)
                 };
-                array.remove(set, goes, &mut monitor.tlb[index]);
+                array.remove_kept((set, kept), goes, &mut monitor.tlb[index]);
             }
         }
         for cache in (0..4).filter(|cache| bug != Bug::DropSparesPsc { cache: *cache }) {
             let tag = self.psc_tag(va, Level::ALL[cache + 1]);
             let set = self.psc_set(va, cache);
-            self.psc[cache].remove(set, |way| way.tag == tag, &mut monitor.psc[cache]);
+            let event = &mut monitor.psc[cache];
+            self.psc[cache].remove(set, |way| way.tag == tag, event);
+            // The mask is one of entries.
+            event.removed <<= set * self.psc[cache].ways;
+            event.set = 0;
         }
         self.ports[1 - port].right = false;
         self.ports[1 - port].right_shown = false;
