@@ -11,6 +11,7 @@
 
 mod entries;
 mod names;
+pub mod removal;
 
 use std::fmt::{self, Display, Formatter, Write as _};
 
@@ -377,7 +378,7 @@ fn arrays(names: &ArrayNames, outputs: &Outputs, lines: &mut Lines) {
     for (number, event) in outputs.monitor.tlb.iter().enumerate().filter(happened) {
         let place = format!("{} set {}", names.tlb(number), event.set);
         if event.op != ARRAY_FILL {
-            tlb_removal(names.tlb(number), event, lines);
+            removals(names.tlb(number), true, removal::of_tlb(event), lines);
             continue;
         }
         fill(&place, event, lines, |tag, data| {
@@ -386,7 +387,8 @@ fn arrays(names: &ArrayNames, outputs: &Outputs, lines: &mut Lines) {
     }
     for (number, event) in outputs.monitor.psc.iter().enumerate().filter(happened) {
         if event.op != ARRAY_FILL {
-            psc_removal(names, number, event.removed, lines);
+            let losses = removal::of_psc(event, names.psc_ways(number));
+            removals(names.psc(number), names.psc_has_sets(number), losses, lines);
             continue;
         }
         let mut place = names.psc(number).to_owned();
@@ -399,49 +401,15 @@ fn arrays(names: &ArrayNames, outputs: &Outputs, lines: &mut Lines) {
     }
 }
 
-/// What a TLB array loses: a row of a sweep, or up to three places of one page, by the kept size.
-fn tlb_removal(name: &str, event: &ArrayEvent, lines: &mut Lines) {
-    let first = (u64::from(event.set), event.removed);
-    let others = [
-        (event.victim_tag, event.tag),
-        (event.victim_data, event.data),
-    ];
-    let is_shown = |place: &(u64, u64)| *place != (0, 0);
-    if is_shown(&first) || !others.iter().any(is_shown) {
-        let (set, ways) = first;
-        lines.add(
-            "remove",
-            format_args!("{name} set {set} ways {}", Ways(ways)),
-        );
-    }
-    for (set, ways) in others.into_iter().filter(is_shown) {
-        lines.add(
-            "remove",
-            format_args!("{name} set {set} ways {}", Ways(ways)),
-        );
-    }
-}
-
-/// What a paging-structure cache loses, set by set.
-fn psc_removal(names: &ArrayNames, cache: usize, removed: u64, lines: &mut Lines) {
-    let name = names.psc(cache);
-    let ways = names.psc_ways(cache);
-    if !names.psc_has_sets(cache) {
-        lines.add("remove", format_args!("{name} ways {}", Ways(removed)));
-        return;
-    }
-    let (mut left, mut set) = (removed, 0);
-    while left != 0 {
-        // With 64 ways there is one set, so that the shift is of fewer.
-        let of_set = left & ((1 << ways) - 1);
-        if of_set != 0 {
-            lines.add(
-                "remove",
-                format_args!("{name} set {set} ways {}", Ways(of_set)),
-            );
+/// What an array or a cache loses, set by set.
+fn removals(name: &str, has_sets: bool, losses: Vec<(u64, u64)>, lines: &mut Lines) {
+    for (set, ways) in losses {
+        let ways = Ways(ways);
+        if has_sets {
+            lines.add("remove", format_args!("{name} set {set} ways {ways}"));
+        } else {
+            lines.add("remove", format_args!("{name} ways {ways}"));
         }
-        left >>= ways;
-        set += 1;
     }
 }
 

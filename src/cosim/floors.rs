@@ -238,6 +238,9 @@ mod tests {
         for level in [&mut config.itlb, &mut config.dtlb, &mut config.stlb] {
             level.arrays.truncate(2);
         }
+        for array in &mut config.stlb.arrays {
+            (array.sets, array.ways) = (4, 4);
+        }
         config.validate().expect("valid");
         let counters = |ops| Counters {
             ops,

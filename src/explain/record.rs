@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 use super::events::{Cause, Next, Record, What, walker_state};
 use crate::arch::EntrySlot;
 use crate::config::Config;
-use crate::cosim::events::{ArrayNames, PscEntry, TlbEntry, paging_mode};
+use crate::cosim::events::{ArrayNames, PscEntry, TlbEntry, paging_mode, removal};
 use crate::cosim::twin::Twin;
 use crate::model::mmu_pkg::{
     ARRAY_FILL, ARRAY_NONE, ArrayEvent, Inputs, LOOKUP_BYPASS, LOOKUP_MERGED, LOOKUP_MISS,
@@ -376,43 +376,54 @@ fn walk_event(walker: usize, event: &WalkEvent, word: u32) -> What {
 fn changes(names: &ArrayNames, cycle: u64, outputs: &Outputs) -> Vec<Change> {
     let monitor = &outputs.monitor;
     let happened = |event: &(usize, &ArrayEvent)| event.1.op != ARRAY_NONE;
-    let tlb = monitor.tlb.iter().enumerate().filter(happened);
-    let tlb = tlb.map(|(number, event)| {
-        let several = names.holds_several(number);
-        let text = |tag, data| TlbEntry { tag, data }.text(several);
-        change(names.tlb(number), Some(event.set), event, text)
-    });
-    let psc = monitor.psc.iter().enumerate().filter(happened);
-    let psc = psc.map(|(number, event)| {
-        let set = names.psc_has_sets(number).then_some(event.set);
-        let text = |tag, data| PscEntry { tag, data }.to_string();
-        change(names.psc(number), set, event, text)
-    });
-    let all = tlb.chain(psc);
-    all.map(|what| Change { cycle, what }).collect()
+    let mut all = Vec::new();
+    for (number, event) in monitor.tlb.iter().enumerate().filter(happened) {
+        let name = names.tlb(number);
+        if event.op == ARRAY_FILL {
+            let several = names.holds_several(number);
+            let text = |tag, data| TlbEntry { tag, data }.text(several);
+            all.push(filled(name, Some(event.set), event, text));
+        } else {
+            all.extend(removed(name, true, removal::of_tlb(event)));
+        }
+    }
+    for (number, event) in monitor.psc.iter().enumerate().filter(happened) {
+        let (name, has_sets) = (names.psc(number), names.psc_has_sets(number));
+        if event.op == ARRAY_FILL {
+            let text = |tag, data| PscEntry { tag, data }.to_string();
+            all.push(filled(name, has_sets.then_some(event.set), event, text));
+        } else {
+            let losses = removal::of_psc(event, names.psc_ways(number));
+            all.extend(removed(name, has_sets, losses));
+        }
+    }
+    let change = |what| Change { cycle, what };
+    all.into_iter().map(change).collect()
 }
 
-fn change(
+fn filled(
     array: &str,
     set: Option<u16>,
     event: &ArrayEvent,
     text: impl Fn(u64, u64) -> String,
 ) -> What {
-    match event.op {
-        ARRAY_FILL => What::Filled {
-            array: array.to_owned(),
-            set,
-            way: event.way,
-            entry: text(event.tag, event.data),
-            victim: (event.removed >> (event.way & 63) & 1 != 0)
-                .then(|| text(event.victim_tag, event.victim_data)),
-        },
-        _ => What::Removed {
-            array: array.to_owned(),
-            set,
-            ways: event.removed,
-        },
+    What::Filled {
+        array: array.to_owned(),
+        set,
+        way: event.way,
+        entry: text(event.tag, event.data),
+        victim: (event.removed >> (event.way & 63) & 1 != 0)
+            .then(|| text(event.victim_tag, event.victim_data)),
     }
+}
+
+/// One for each set that loses something.
+fn removed(array: &str, has_sets: bool, losses: Vec<(u64, u64)>) -> impl Iterator<Item = What> {
+    losses.into_iter().map(move |(set, ways)| What::Removed {
+        array: array.to_owned(),
+        set: has_sets.then_some(set as u16),
+        ways,
+    })
 }
 
 impl Twin for Recorder {

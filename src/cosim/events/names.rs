@@ -70,10 +70,10 @@ impl ArrayNames {
         psc.is_some_and(|(sets, _)| *sets > 1)
     }
 
-    /// Ways of each set of a paging-structure cache, 1 to 63 in one of several sets (contract 2); 1 where there is no such cache.
+    /// Ways of each set of a paging-structure cache; 0 where there is no such cache.
     pub fn psc_ways(&self, cache: usize) -> u32 {
         let psc = self.machine.psc.get(cache);
-        psc.map_or(1, |(_, ways)| (*ways).clamp(1, 63))
+        psc.map_or(0, |(_, ways)| *ways)
     }
 }
 
