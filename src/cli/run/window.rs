@@ -38,6 +38,8 @@ pub struct Passed {
     pub crossings: u64,
     /// Instructions; `None` where fetches do not say, or there are none.
     pub instructions: Option<u64>,
+    /// The format that the trace was first read from, if it is known.
+    pub source: Option<TraceFormat>,
     /// Distinct pages of 4 KiB that were touched.
     pub pages: u64,
     /// The cycle in which the first reference could be presented.
@@ -90,7 +92,10 @@ impl<'a> Window<'a> {
             .count
             .map(|count| context.progress(count, "references"));
         self.leave_out(&mut references)?;
-        let mut passed = Passed::default();
+        let mut passed = Passed {
+            source: references.reader().metadata().source,
+            ..Passed::default()
+        };
         for operation in requests::boot(config, &mapping) {
             if let Err(broken) = machine.control(&operation) {
                 return Err(Ended::Broken(passed, broken));
