@@ -52,4 +52,4 @@ pub use mapping::{
 pub use open::{OpenOptions, References, TraceFormat, TraceReader};
 pub use pages::PageSet;
 pub use record::{RecordOptions, Recorded, record};
-pub use reference::{Counts, MemoryReference, PageSplit, ReferenceKind};
+pub use reference::{Counts, MemoryReference, PageSplit, Parts, ReferenceKind, Translated};

@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 
 use super::window::Passed;
 use crate::cli::{grouped, table, trace};
-use crate::config::Loaded;
+use crate::config::{FrontEndSpec, Loaded};
 use crate::model::Statistics;
 use crate::model::statistics::{ArrayStatistics, LevelStatistics};
 use crate::trace::TraceFormat;
@@ -201,7 +201,7 @@ impl Report<'_> {
     /// Contract 13.1: the window and the gap, under their names in the configuration; a window of one without a gap has a name.
     fn front_end_json(&self) -> Json {
         let front_end = &self.loaded.config.front_end;
-        if front_end.window == 1 && front_end.issue_gap_cycles == 0 {
+        if *front_end == FrontEndSpec::default() {
             return json!("one-at-a-time");
         }
         json!(front_end)
@@ -261,6 +261,10 @@ impl Report<'_> {
             passed,
             ..
         } = self;
+        let by_blocks = match self.loaded.config.front_end.fetch_block_bytes {
+            0 => "",
+            _ => "; of fetches one for each block, not for each instruction",
+        };
         let w = &s.walks;
         let total = passed.counts.total();
         let instructions = passed
@@ -288,7 +292,7 @@ impl Report<'_> {
             ),
         };
         format!(
-            "References:   {} ({} translations: {} cross a page)\n\
+            "References:   {} ({} translations: {} cross a page{by_blocks})\n\
              Instructions: {instructions}\n\
              Cycles:       {} ({:.3} a reference), after {} to set the machine up\n\
              Walks:        {} started, {} completed, {} faulted, {} aborted; {} reads and {} compare-and-sets of entries; {} cycles\n\

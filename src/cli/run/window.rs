@@ -13,7 +13,7 @@ use crate::cli::trace;
 use crate::config::Config;
 use crate::trace::{
     Counts, LazyTables, Mapping, MappingError, MemoryReference, OpenOptions, References,
-    TraceFormat, TraceReader,
+    TraceFormat, TraceReader, Translated,
 };
 
 /// References between two reports of progress.
@@ -103,6 +103,7 @@ impl<'a> Window<'a> {
         }
         passed.from_cycle = machine.cycles();
         let mut feed = Feed {
+            translated: Translated::by_blocks(config.front_end.fetch_block_bytes),
             tables: LazyTables::new(mapping),
             touched: [NO_PAGE; 2],
             privilege: requests::privilege(config),
@@ -197,6 +198,7 @@ enum Step {
 
 /// Feeds references, with the table entries that each needs in memory before it is presented.
 struct Feed<'a> {
+    translated: Translated,
     tables: LazyTables,
     /// The page touched last through each port, which has its entries.
     touched: [u64; 2],
@@ -208,13 +210,9 @@ impl Feed<'_> {
     #[inline]
     fn pass(&mut self, reference: &MemoryReference, passed: &mut Passed) -> Result<(), Step> {
         passed.counts.add(reference.kind());
-        let (first, second) = reference.split();
-        self.translate(&first)?;
-        if let Some(second) = second {
-            passed.crossings += 1;
-            self.translate(&second)?;
-        }
-        Ok(())
+        passed.crossings += u64::from(reference.crosses_page());
+        let mut parts = self.translated.parts(reference);
+        parts.try_for_each(|part| self.translate(&part))
     }
 
     #[inline]
