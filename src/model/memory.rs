@@ -12,11 +12,11 @@ use crate::config::MemorySpec;
 
 use super::mmu_pkg::{MEM_COMPARE_AND_SET, MEM_READ, MemoryIn, MemoryOut, byte_mask};
 
-const PAGE_SHIFT: u32 = 12;
-const CELLS_PER_PAGE: usize = 512;
-/// Lines of the cache in front of the page index.
-const LINES: usize = 64;
-const NO_PAGE: u64 = u64::MAX;
+const LINE_SHIFT: u32 = 6;
+const CELLS_PER_LINE: usize = 8;
+/// Places of the cache in front of the index of lines.
+const CACHED: usize = 256;
+const NO_LINE: u64 = u64::MAX;
 
 /// The hash of contract 13: a permutation of (seed, stream, index) into 64 bits that look random.
 ///
@@ -248,85 +248,90 @@ impl PartialEq for Memory {
     }
 }
 
-type Page = Box<[u64; CELLS_PER_PAGE]>;
+type Line = [u64; CELLS_PER_LINE];
 
-/// Cells in pages, found by a hash of the page number; a small direct-mapped cache stands before that, for the walks.
+/// Cells in lines, found by a hash of the line's number; a small direct-mapped cache stands before that, for the walks.
+///
+/// Lines are short, because the tables of a sparse set of pages hold few entries each: a line for every page of a gigabyte, no two of them
+/// in one region of 2 MiB, still is a matter of 30 MiB.
 #[derive(Clone, Debug)]
 struct Cells {
     index: HashMap<u64, u32, FixedState>,
-    pages: Vec<Page>,
-    /// Page number and index into `pages`.
-    lines: [(u64, u32); LINES],
+    lines: Vec<Line>,
+    /// Line number and index into `lines`.
+    cache: [(u64, u32); CACHED],
 }
 
 impl Default for Cells {
     fn default() -> Self {
         Self {
             index: HashMap::with_hasher(FixedState::default()),
-            pages: Vec::new(),
-            lines: [(NO_PAGE, 0); LINES],
+            lines: Vec::new(),
+            cache: [(NO_LINE, 0); CACHED],
         }
     }
 }
 
 impl Cells {
     const fn place(address: u64) -> (u64, usize) {
-        let cell = (address >> 3) as usize % CELLS_PER_PAGE;
-        (address >> PAGE_SHIFT, cell)
+        let cell = (address >> 3) as usize % CELLS_PER_LINE;
+        (address >> LINE_SHIFT, cell)
     }
 
     fn read(&self, address: u64) -> u64 {
-        let (page, cell) = Self::place(address);
+        let (line, cell) = Self::place(address);
         self.index
-            .get(&page)
-            .map_or(0, |index| self.pages[*index as usize][cell])
+            .get(&line)
+            .map_or(0, |index| self.lines[*index as usize][cell])
     }
 
     #[inline]
     fn read_cached(&mut self, address: u64) -> u64 {
-        let (page, cell) = Self::place(address);
-        self.find(page)
-            .map_or(0, |index| self.pages[index as usize][cell])
+        let (line, cell) = Self::place(address);
+        self.find(line)
+            .map_or(0, |index| self.lines[index as usize][cell])
     }
 
-    /// The index of a page that exists.
+    /// The index of a line that exists.
     #[inline]
-    fn find(&mut self, page: u64) -> Option<u32> {
-        let line = &mut self.lines[page as usize % LINES];
-        if line.0 == page {
-            return Some(line.1);
+    fn find(&mut self, line: u64) -> Option<u32> {
+        // Entries of one number in tables next to each other must not all meet in one place.
+        let place = (line ^ line >> 6) as usize % CACHED;
+        let cached = &mut self.cache[place];
+        if cached.0 == line {
+            return Some(cached.1);
         }
-        let index = *self.index.get(&page)?;
-        *line = (page, index);
+        let index = *self.index.get(&line)?;
+        *cached = (line, index);
         Some(index)
     }
 
     fn write(&mut self, address: u64, value: u64) {
-        let (page, cell) = Self::place(address);
-        let index = match self.find(page) {
+        let (line, cell) = Self::place(address);
+        let index = match self.find(line) {
             Some(index) => index,
             None if value == 0 => return,
             None => {
-                let index = self.pages.len() as u32;
-                self.pages.push(Box::new([0; CELLS_PER_PAGE]));
-                self.index.insert(page, index);
+                let index = self.lines.len() as u32;
+                self.lines.push([0; CELLS_PER_LINE]);
+                self.index.insert(line, index);
                 index
             }
         };
-        self.pages[index as usize][cell] = value;
+        self.lines[index as usize][cell] = value;
     }
 
     fn contents(&self) -> Vec<(u64, u64)> {
-        let mut pages: Vec<_> = self.index.iter().collect();
-        pages.sort_unstable();
-        let cells_of = |(page, index): (&u64, &u32)| {
-            let first = *page << PAGE_SHIFT;
-            let cells = self.pages[*index as usize].iter().enumerate();
+        let mut lines: Vec<_> = self.index.iter().collect();
+        lines.sort_unstable();
+        let cells_of = |(line, index): (&u64, &u32)| {
+            let first = *line << LINE_SHIFT;
+            let cells = self.lines[*index as usize].iter().enumerate();
             cells
                 .filter(|(_, value)| **value != 0)
                 .map(|(cell, value)| (first + 8 * cell as u64, *value))
                 .collect::<Vec<_>>()
         };
-        pages.into_iter().flat_map(cells_of).collect()
+        lines.into_iter().flat_map(cells_of).collect()
     }
 }
