@@ -6,6 +6,7 @@
 use std::fs;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use proptest::prelude::*;
 use twinwalk::trace::open::open_input;
@@ -202,6 +203,46 @@ fn import_keeps_every_reference_and_the_format_that_it_came_from() {
 fn samples_are_called_samples() {
     let incomplete = TraceFormat::Perf.incomplete().expect("it is");
     assert!(incomplete.starts_with("samples, not a trace"));
+}
+
+fn twinwalk(arguments: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_twinwalk"))
+        .args(arguments)
+        .output()
+        .expect("the binary runs");
+    assert!(output.status.success(), "{arguments:?}");
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+#[test]
+fn a_person_and_a_program_are_told_what_was_assumed_and_what_is_missing() {
+    let path = sample("perf-mem-script.txt");
+    let perf = path.to_str().expect("a name");
+    let path = sample("champsim.trace.xz");
+    let champsim = path.to_str().expect("a name");
+    for command in [&["trace", "info"][..], &["run", "--trace"]] {
+        let text = twinwalk(&[command, &[perf]].concat());
+        assert!(text.contains("Incomplete: samples, not a trace"), "{text}");
+        assert!(
+            text.contains("Assumed: loads and stores have 8 bytes"),
+            "{text}"
+        );
+        let text = twinwalk(&[command, &[champsim]].concat());
+        assert!(
+            text.contains("Assumed: an instruction has the bytes up to the next"),
+            "{text}"
+        );
+        assert!(!text.contains("Incomplete"), "{text}");
+    }
+    let parse = |text: String| serde_json::from_str::<serde_json::Value>(&text).expect("JSON");
+    let found = parse(twinwalk(&["run", "--json", "--trace", perf]));
+    assert_eq!(found["trace_source"], "perf");
+    assert_eq!(found["trace_assumptions"].as_array().map(Vec::len), Some(3));
+    assert!(found["trace_incomplete"].is_string());
+    assert!(found["mpki"].is_null());
+    let found = parse(twinwalk(&["trace", "info", "--json", champsim]));
+    assert_eq!(found["assumptions"].as_array().map(Vec::len), Some(2));
+    assert!(found["incomplete"].is_null());
 }
 
 #[test]

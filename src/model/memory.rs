@@ -3,20 +3,11 @@
 //! Contract: 13, and the memory port of 3. SDM: none of its own. Counterpart: none; the harness around either twin uses this file,
 //! with one instance for each.
 
-use std::collections::HashMap;
-
-use foldhash::fast::FixedState;
-
 use crate::arch::{BusError, PhysicalAddress};
 use crate::config::MemorySpec;
 
+use super::cells::Cells;
 use super::mmu_pkg::{MEM_COMPARE_AND_SET, MEM_READ, MemoryIn, MemoryOut, byte_mask};
-
-const LINE_SHIFT: u32 = 6;
-const CELLS_PER_LINE: usize = 8;
-/// Places of the cache in front of the index of lines.
-const CACHED: usize = 256;
-const NO_LINE: u64 = u64::MAX;
 
 /// The hash of contract 13: a permutation of (seed, stream, index) into 64 bits that look random.
 ///
@@ -173,7 +164,7 @@ impl Memory {
                 delay_cycles,
             };
         }
-        let data = self.cells.read_cached(address);
+        let data = self.cells.read(address);
         match request.req_op {
             MEM_READ => {}
             MEM_COMPARE_AND_SET => {
@@ -245,93 +236,5 @@ impl PartialEq for Memory {
         timing(self) == timing(other)
             && self.pending == other.pending
             && self.contents() == other.contents()
-    }
-}
-
-type Line = [u64; CELLS_PER_LINE];
-
-/// Cells in lines, found by a hash of the line's number; a small direct-mapped cache stands before that, for the walks.
-///
-/// Lines are short, because the tables of a sparse set of pages hold few entries each: a line for every page of a gigabyte, no two of them
-/// in one region of 2 MiB, still is a matter of 30 MiB.
-#[derive(Clone, Debug)]
-struct Cells {
-    index: HashMap<u64, u32, FixedState>,
-    lines: Vec<Line>,
-    /// Line number and index into `lines`.
-    cache: [(u64, u32); CACHED],
-}
-
-impl Default for Cells {
-    fn default() -> Self {
-        Self {
-            index: HashMap::with_hasher(FixedState::default()),
-            lines: Vec::new(),
-            cache: [(NO_LINE, 0); CACHED],
-        }
-    }
-}
-
-impl Cells {
-    const fn place(address: u64) -> (u64, usize) {
-        let cell = (address >> 3) as usize % CELLS_PER_LINE;
-        (address >> LINE_SHIFT, cell)
-    }
-
-    fn read(&self, address: u64) -> u64 {
-        let (line, cell) = Self::place(address);
-        self.index
-            .get(&line)
-            .map_or(0, |index| self.lines[*index as usize][cell])
-    }
-
-    #[inline]
-    fn read_cached(&mut self, address: u64) -> u64 {
-        let (line, cell) = Self::place(address);
-        self.find(line)
-            .map_or(0, |index| self.lines[index as usize][cell])
-    }
-
-    /// The index of a line that exists.
-    #[inline]
-    fn find(&mut self, line: u64) -> Option<u32> {
-        // Entries of one number in tables next to each other must not all meet in one place.
-        let place = (line ^ line >> 6) as usize % CACHED;
-        let cached = &mut self.cache[place];
-        if cached.0 == line {
-            return Some(cached.1);
-        }
-        let index = *self.index.get(&line)?;
-        *cached = (line, index);
-        Some(index)
-    }
-
-    fn write(&mut self, address: u64, value: u64) {
-        let (line, cell) = Self::place(address);
-        let index = match self.find(line) {
-            Some(index) => index,
-            None if value == 0 => return,
-            None => {
-                let index = self.lines.len() as u32;
-                self.lines.push([0; CELLS_PER_LINE]);
-                self.index.insert(line, index);
-                index
-            }
-        };
-        self.lines[index as usize][cell] = value;
-    }
-
-    fn contents(&self) -> Vec<(u64, u64)> {
-        let mut lines: Vec<_> = self.index.iter().collect();
-        lines.sort_unstable();
-        let cells_of = |(line, index): (&u64, &u32)| {
-            let first = *line << LINE_SHIFT;
-            let cells = self.lines[*index as usize].iter().enumerate();
-            cells
-                .filter(|(_, value)| **value != 0)
-                .map(|(cell, value)| (first + 8 * cell as u64, *value))
-                .collect::<Vec<_>>()
-        };
-        lines.into_iter().flat_map(cells_of).collect()
     }
 }
