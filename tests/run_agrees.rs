@@ -161,6 +161,7 @@ mod rtl {
             &[][..],
             &["--pages", "2m"],
             &["--pages", "1g"],
+            &["--set", "front_end.fetch_block_bytes=32"],
             &[
                 "--pages",
                 "mixed",

@@ -253,6 +253,15 @@ fn written_line(path: &Path, written: &Written) -> String {
     )
 }
 
+/// What a person must know of figures from a trace that was first read from `source`: a line each.
+pub(super) fn caveats(source: Option<TraceFormat>) -> Vec<String> {
+    let assumptions = source.map_or(&[][..], TraceFormat::assumptions);
+    let assumed = assumptions.iter().map(|text| format!("Assumed: {text}.\n"));
+    let incomplete = source.and_then(TraceFormat::incomplete);
+    let incomplete = incomplete.map(|text| format!("Incomplete: {text}.\n"));
+    assumed.chain(incomplete).collect()
+}
+
 fn summary(info: &TraceInfo) -> String {
     let counts = |name: &str, counts: &Counts| {
         let mut row = vec![name.to_owned(), grouped(counts.total())];
@@ -272,11 +281,12 @@ fn summary(info: &TraceInfo) -> String {
         .map_or(String::new(), |source| format!(", made from {source}"));
     let instructions = info.instructions.map_or("not known".to_owned(), grouped);
     format!(
-        "{}Format: {}{compression}{source}; {} bytes.\nInstructions: {instructions}.\n\
+        "{}Format: {}{compression}{source}; {} bytes.\n{}Instructions: {instructions}.\n\
          Distinct pages, if all were of one size: {} of 4 KiB, {} of 2 MiB, {} of 1 GiB.\n",
         table(&["", "all", "fetches", "loads", "stores"], &rows),
         info.format,
         grouped(info.file_bytes),
+        caveats(info.source).concat(),
         grouped(info.pages.size_4k),
         grouped(info.pages.size_2m),
         grouped(info.pages.size_1g),

@@ -334,9 +334,18 @@ impl Config {
     }
 
     /// 16 hexadecimal digits that two configurations share if and only if they mean the same machine: the start of BLAKE3 over
-    /// [`Config::canonical_json`].
+    /// [`Config::canonical_json`], in which `front_end.fetch_block_bytes` is left out if it is 0.
     pub fn hash(&self) -> String {
-        let digest = blake3::hash(self.canonical_json().to_string().as_bytes());
+        let mut canonical = self.canonical_json();
+        // A key that came later is left out where it changes nothing, so that a machine keeps its hash.
+        if self.front_end.fetch_block_bytes == 0
+            && let Some(front_end) = canonical
+                .get_mut("front_end")
+                .and_then(serde_json::Value::as_object_mut)
+        {
+            front_end.remove("fetch_block_bytes");
+        }
+        let digest = blake3::hash(canonical.to_string().as_bytes());
         digest.to_hex()[..16].to_owned()
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Contract: section 2 (parameters). SDM: none. Counterpart: the parameters of `rtl/mmu.sv`.
 
-/// The names; [`super::Config::rtl_parameters`] gives their values in this order.
+/// The names; `Config::rtl_parameters` gives their values in this order.
 pub const PARAMETERS: [&str; 77] = [
     "MAXPHYADDR",
     "PAGE_1G",

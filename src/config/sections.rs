@@ -190,6 +190,9 @@ pub struct FrontEndSpec {
     /// Cycles between the accept of a reference and the next one's being presented.
     #[schemars(range(min = 0, max = 65535))]
     pub issue_gap_cycles: u32,
+    /// Instruction fetches in the same aligned block of this size, one after the other, are one look-up of the ITLB. 0: each is one.
+    #[schemars(extend("enum" = [0, 16, 32, 64]))]
+    pub fetch_block_bytes: u32,
 }
 
 impl Default for FrontEndSpec {
@@ -197,6 +200,7 @@ impl Default for FrontEndSpec {
         Self {
             window: 1,
             issue_gap_cycles: 0,
+            fetch_block_bytes: 0,
         }
     }
 }
@@ -209,9 +213,13 @@ impl fmt::Display for FrontEndSpec {
             window => write!(f, "a window of {window} references")?,
         }
         match self.issue_gap_cycles {
+            0 => {}
+            1 => f.write_str(", a cycle apart")?,
+            gap => write!(f, ", {gap} cycles apart")?,
+        }
+        match self.fetch_block_bytes {
             0 => Ok(()),
-            1 => f.write_str(", a cycle apart"),
-            gap => write!(f, ", {gap} cycles apart"),
+            bytes => write!(f, ", instructions in blocks of {bytes} bytes"),
         }
     }
 }

@@ -13,7 +13,7 @@ use super::requester::{self, Requester};
 use super::stimulus::{Action, ConfigText, Operation, OperationSource, Request, Setup, Store};
 use crate::config::Config;
 use crate::trace::{
-    LazyTables, MappingError, MemoryReference, References, TraceError, TraceReader,
+    LazyTables, MappingError, MemoryReference, References, TraceError, TraceReader, Translated,
 };
 
 /// Why a trace came to its end before its end.
@@ -28,6 +28,7 @@ pub enum TraceTrouble {
 /// The operations of a trace.
 pub struct TraceSource {
     references: References<Box<dyn TraceReader>>,
+    translated: Translated,
     tables: LazyTables,
     pending: VecDeque<Operation>,
     requester: Requester,
@@ -56,6 +57,7 @@ impl TraceSource {
         pending.push_back(Operation::now(Action::Drain));
         Ok(Self {
             references: References::new(reader),
+            translated: Translated::by_blocks(config.front_end.fetch_block_bytes),
             tables: LazyTables::new(mapping),
             pending,
             requester: Requester::new(config),
@@ -82,7 +84,7 @@ impl TraceSource {
         self.taken
     }
 
-    /// Translations that they ask for: one each, and two of a reference that crosses a page.
+    /// Translations that they ask for: one each, and two of a reference that crosses a page; of fetches by blocks one a block.
     pub const fn translations(&self) -> u64 {
         self.translations
     }
@@ -93,9 +95,8 @@ impl TraceSource {
     }
 
     fn push_reference(&mut self, reference: &MemoryReference) -> Result<(), MappingError> {
-        let (first, second) = reference.split();
-        self.push_part(&first)?;
-        second.map_or(Ok(()), |second| self.push_part(&second))
+        let mut parts = self.translated.parts(reference);
+        parts.try_for_each(|part| self.push_part(&part))
     }
 
     /// A reference that crosses no page.
@@ -126,7 +127,8 @@ impl TraceSource {
 
 impl OperationSource for TraceSource {
     fn next_operation(&mut self) -> Option<Operation> {
-        if self.pending.is_empty() && self.trouble.is_none() {
+        // A fetch in the block of the one before asks for nothing.
+        while self.pending.is_empty() && self.trouble.is_none() {
             self.left = self.left.checked_sub(1)?;
             match self.references.next()? {
                 Ok(reference) => {

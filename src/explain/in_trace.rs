@@ -16,7 +16,9 @@ use crate::cosim::requester;
 use crate::cosim::ticked::{Hang, Ticked};
 use crate::model::{Memory, Operation, Request};
 use crate::reference::SparseMemory;
-use crate::trace::{Counts, LazyTables, Mapping, MappingError, MemoryReference, TraceError};
+use crate::trace::{
+    Counts, LazyTables, Mapping, MappingError, MemoryReference, TraceError, Translated,
+};
 
 /// No page has this number.
 const NO_PAGE: u64 = u64::MAX;
@@ -121,11 +123,11 @@ pub fn find(
 ) -> Result<Explained, InTraceError> {
     let mapping = requester::mapping(config)?;
     let mut search = Search::new(config, mapping, address, occurrence)?;
+    let mut translated = Translated::by_blocks(config.front_end.fetch_block_bytes);
     let mut explained = None;
     for reference in references {
         let reference = reference?;
-        let (first, second) = reference.split();
-        for part in [Some(first), second].into_iter().flatten() {
+        for part in translated.parts(&reference) {
             if let Some(found) = search.present(config, &part, explained.is_some())? {
                 explained = Some(found);
             }

@@ -3,21 +3,12 @@
 //! Contract: 13, and the memory port of 3. SDM: none of its own. Counterpart: none; the harness around either twin uses this file,
 //! with one instance for each.
 
-use std::collections::HashMap;
-
-use foldhash::fast::FixedState;
-
 use crate::arch::{BusError, PhysicalAddress};
 use crate::config::MemorySpec;
 
+use super::cells::Cells;
 use super::mmu_pkg::{MEM_COMPARE_AND_SET, MEM_READ, MemoryIn, MemoryOut, byte_mask};
 use super::table_cache::TableCache;
-
-const PAGE_SHIFT: u32 = 12;
-const CELLS_PER_PAGE: usize = 512;
-/// Lines of the cache in front of the page index.
-const LINES: usize = 64;
-const NO_PAGE: u64 = u64::MAX;
 
 /// The hash of contract 13: a permutation of (seed, stream, index) into 64 bits that look random.
 ///
@@ -197,7 +188,7 @@ impl Memory {
         {
             delay_cycles = cache.latency_cycles();
         }
-        let data = self.cells.read_cached(address);
+        let data = self.cells.read(address);
         match request.req_op {
             MEM_READ => {}
             MEM_COMPARE_AND_SET => {
@@ -273,88 +264,5 @@ impl PartialEq for Memory {
             && self.table_cache == other.table_cache
             && self.pending == other.pending
             && self.contents() == other.contents()
-    }
-}
-
-type Page = Box<[u64; CELLS_PER_PAGE]>;
-
-/// Cells in pages, found by a hash of the page number; a small direct-mapped cache stands before that, for the walks.
-#[derive(Clone, Debug)]
-struct Cells {
-    index: HashMap<u64, u32, FixedState>,
-    pages: Vec<Page>,
-    /// Page number and index into `pages`.
-    lines: [(u64, u32); LINES],
-}
-
-impl Default for Cells {
-    fn default() -> Self {
-        Self {
-            index: HashMap::with_hasher(FixedState::default()),
-            pages: Vec::new(),
-            lines: [(NO_PAGE, 0); LINES],
-        }
-    }
-}
-
-impl Cells {
-    const fn place(address: u64) -> (u64, usize) {
-        let cell = (address >> 3) as usize % CELLS_PER_PAGE;
-        (address >> PAGE_SHIFT, cell)
-    }
-
-    fn read(&self, address: u64) -> u64 {
-        let (page, cell) = Self::place(address);
-        self.index
-            .get(&page)
-            .map_or(0, |index| self.pages[*index as usize][cell])
-    }
-
-    #[inline]
-    fn read_cached(&mut self, address: u64) -> u64 {
-        let (page, cell) = Self::place(address);
-        self.find(page)
-            .map_or(0, |index| self.pages[index as usize][cell])
-    }
-
-    /// The index of a page that exists.
-    #[inline]
-    fn find(&mut self, page: u64) -> Option<u32> {
-        let line = &mut self.lines[page as usize % LINES];
-        if line.0 == page {
-            return Some(line.1);
-        }
-        let index = *self.index.get(&page)?;
-        *line = (page, index);
-        Some(index)
-    }
-
-    fn write(&mut self, address: u64, value: u64) {
-        let (page, cell) = Self::place(address);
-        let index = match self.find(page) {
-            Some(index) => index,
-            None if value == 0 => return,
-            None => {
-                let index = self.pages.len() as u32;
-                self.pages.push(Box::new([0; CELLS_PER_PAGE]));
-                self.index.insert(page, index);
-                index
-            }
-        };
-        self.pages[index as usize][cell] = value;
-    }
-
-    fn contents(&self) -> Vec<(u64, u64)> {
-        let mut pages: Vec<_> = self.index.iter().collect();
-        pages.sort_unstable();
-        let cells_of = |(page, index): (&u64, &u32)| {
-            let first = *page << PAGE_SHIFT;
-            let cells = self.pages[*index as usize].iter().enumerate();
-            cells
-                .filter(|(_, value)| **value != 0)
-                .map(|(cell, value)| (first + 8 * cell as u64, *value))
-                .collect::<Vec<_>>()
-        };
-        pages.into_iter().flat_map(cells_of).collect()
     }
 }

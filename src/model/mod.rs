@@ -31,6 +31,7 @@
 //! | [`front_end`] | who presents references: window, gap, time by arithmetic while all hit |
 //! | [`liveness`] | how long a request may wait, and for whom |
 //! | [`memory`] | testbench memory |
+//! | `cells` | what it holds |
 //! | [`statistics`] | what is counted |
 //! | `observation` | the same, drawn from the monitor |
 //! | `conservation` | the laws of what is counted |
@@ -38,6 +39,7 @@
 //! No block decides by anything but its state and the machine's inputs. No tick allocates.
 
 pub mod alone;
+mod cells;
 mod commit;
 mod conservation;
 mod control;

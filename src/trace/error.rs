@@ -72,6 +72,8 @@ pub enum TraceError {
         line: u64,
         /// Offset of the first byte of the line.
         offset: u64,
+        /// The format that it is not of.
+        format: TraceFormat,
         /// What is wrong.
         problem: &'static str,
         /// The line, or its beginning.
@@ -111,7 +113,19 @@ pub enum TraceError {
         /// What is wrong.
         problem: String,
     },
-    /// A binary trace ends too early.
+    /// It is not what this project can use.
+    #[error("{file}: byte {offset}: {what}")]
+    Unsuitable {
+        /// The file.
+        file: String,
+        /// Where it says so.
+        offset: u64,
+        /// What it is.
+        what: String,
+        /// What a person can do about it.
+        remedy: &'static str,
+    },
+    /// A trace ends too early.
     #[error("{file}: byte {offset}: the trace is cut off: {expected} should follow")]
     Truncated {
         /// The file.
@@ -174,10 +188,8 @@ impl TraceError {
                 "give a trace in one of the formats {}, as it is or compressed with gzip, xz or zstd; --trace-format names the format where it cannot be seen",
                 TraceFormat::list()
             ),
-            Self::Line { .. } => {
-                "remove or mend the line; lackey writes `I  ADDRESS,SIZE`, ` L ADDRESS,SIZE`, ` S` and ` M` (keep the program's own output apart with valgrind's --log-file)"
-                    .to_owned()
-            }
+            Self::Line { format, .. } => format.line_remedy().to_owned(),
+            Self::Unsuitable { remedy, .. } => (*remedy).to_owned(),
             Self::UnfinishedLine { .. } => {
                 "record or copy the trace again, or remove the last line; if it is whole, end it with a newline".to_owned()
             }

@@ -18,6 +18,10 @@ pub struct TraceInfo {
     pub format: TraceFormat,
     /// The format that the trace was first read from, if it is known.
     pub source: Option<TraceFormat>,
+    /// What is assumed because that format does not say so; one sentence each.
+    pub assumptions: &'static [&'static str],
+    /// What that format leaves out, where that is most of a program.
+    pub incomplete: Option<&'static str>,
     /// How the file is compressed.
     pub compression: Option<Compression>,
     /// Length of the file in bytes, compressed as it is.
@@ -92,6 +96,8 @@ pub fn info(reader: &mut dyn TraceReader) -> Result<TraceInfo, TraceError> {
     Ok(TraceInfo {
         format: reader.format(),
         source: metadata.source,
+        assumptions: metadata.source.map_or(&[], TraceFormat::assumptions),
+        incomplete: metadata.source.and_then(TraceFormat::incomplete),
         compression: reader.compression(),
         file_bytes: reader.consumed_bytes(),
         references: counts.total(),

@@ -160,6 +160,7 @@ impl LackeyReader {
             file: self.input.file().to_owned(),
             line: self.line,
             offset: self.offset,
+            format: TraceFormat::Lackey,
             problem,
             text: Excerpt::new(&self.buffer[self.start..self.start + length]),
         }

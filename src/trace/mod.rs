@@ -12,6 +12,9 @@
 //! | [`mod@open`] | finds compression and format by content; the trait that every reader has |
 //! | [`mod@input`] | bytes of a file or of standard input, decompressed, with progress |
 //! | [`mod@lackey`] | text of `valgrind --tool=lackey --trace-mem=yes` |
+//! | `champsim`, `drmemtrace`, `drmemtrace_text`, `perf`, `pinatrace`, `csv` | the formats of other tools |
+//! | `source` | what these have in common: lines and records in constant memory |
+//! | [`mod@assumed`] | what is assumed where a format does not say |
 //! | [`mod@binary`] | the project's own form: compact, versioned, checksummed |
 //! | [`mod@file`] | writing a trace file, and import into one |
 //! | [`mod@record`] | running a program under valgrind |
@@ -19,7 +22,12 @@
 //! | [`mod@pages`] | sets of pages |
 //! | [`mod@mapping`] | page tables and page frames by rule, from address and seed |
 
+pub mod assumed;
 pub mod binary;
+mod champsim;
+mod csv;
+mod drmemtrace;
+mod drmemtrace_text;
 pub mod error;
 pub mod file;
 pub mod info;
@@ -28,8 +36,11 @@ pub mod lackey;
 pub mod mapping;
 pub mod open;
 pub mod pages;
+mod perf;
+mod pinatrace;
 pub mod record;
 pub mod reference;
+mod source;
 
 pub use error::TraceError;
 pub use file::{Compression, TraceFile, Written, import};
@@ -41,4 +52,4 @@ pub use mapping::{
 pub use open::{OpenOptions, References, TraceFormat, TraceReader};
 pub use pages::PageSet;
 pub use record::{RecordOptions, Recorded, record};
-pub use reference::{Counts, MemoryReference, PageSplit, ReferenceKind};
+pub use reference::{Counts, MemoryReference, PageSplit, Parts, ReferenceKind, Translated};

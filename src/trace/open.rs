@@ -8,12 +8,20 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::assumed;
 use super::binary::{self, BinaryReader};
+use super::champsim::{self, ChampSim, CloudSuite};
+use super::csv::Csv;
+use super::drmemtrace::{self, Drmemtrace};
+use super::drmemtrace_text::DrmemtraceText;
 use super::error::{Excerpt, TraceError};
 use super::file::Compression;
 use super::input::{Input, Progress};
 use super::lackey::{self, LackeyReader};
+use super::perf::Perf;
+use super::pinatrace::Pinatrace;
 use super::reference::MemoryReference;
+use super::source::{self, FormatReader};
 
 /// The most references that a reader hands out at a time.
 pub const BATCH_REFERENCES: usize = 8192;
@@ -31,17 +39,127 @@ pub enum TraceFormat {
     Lackey,
     /// The project's own binary form.
     Binary,
+    /// ChampSim's records of 64 bytes.
+    ChampSim,
+    /// ChampSim's records of 96 bytes.
+    #[serde(rename = "champsim-cloudsuite")]
+    CloudSuite,
+    /// Records of DynamoRIO's drmemtrace.
+    Drmemtrace,
+    /// Text of drmemtrace's tool view, or of the sample client memtrace_simple.
+    #[serde(rename = "drmemtrace-text")]
+    DrmemtraceText,
+    /// Samples of Linux's perf, as text.
+    Perf,
+    /// Text of Pin's sample tool pinatrace.
+    Pinatrace,
+    /// A table with a heading.
+    Csv,
 }
 
 impl TraceFormat {
     /// Every format.
-    pub const ALL: [Self; 2] = [Self::Lackey, Self::Binary];
+    pub const ALL: [Self; 9] = [
+        Self::Lackey,
+        Self::Binary,
+        Self::ChampSim,
+        Self::CloudSuite,
+        Self::Drmemtrace,
+        Self::DrmemtraceText,
+        Self::Perf,
+        Self::Pinatrace,
+        Self::Csv,
+    ];
 
     /// Its name, as commands and outputs write it.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Lackey => "lackey",
             Self::Binary => "binary",
+            Self::ChampSim => "champsim",
+            Self::CloudSuite => "champsim-cloudsuite",
+            Self::Drmemtrace => "drmemtrace",
+            Self::DrmemtraceText => "drmemtrace-text",
+            Self::Perf => "perf",
+            Self::Pinatrace => "pinatrace",
+            Self::Csv => "csv",
+        }
+    }
+
+    /// Its number in the header of the binary form, as the format that a trace was first read from; 0 for the binary form itself, since
+    /// what is imported from that keeps what it names.
+    pub const fn number(self) -> u32 {
+        match self {
+            Self::Binary => 0,
+            Self::Lackey => 1,
+            Self::ChampSim => 2,
+            Self::CloudSuite => 3,
+            Self::Drmemtrace => 4,
+            Self::DrmemtraceText => 5,
+            Self::Perf => 6,
+            Self::Pinatrace => 7,
+            Self::Csv => 8,
+        }
+    }
+
+    /// The format of a number other than 0. One that is not known is as good as none.
+    pub fn from_number(number: u32) -> Option<Self> {
+        let mut known = Self::ALL.into_iter().filter(|format| format.number() > 0);
+        known.find(|format| format.number() == number)
+    }
+
+    /// What is assumed of a trace that was first read from this format, because it does not say so; one sentence each.
+    pub const fn assumptions(self) -> &'static [&'static str] {
+        match self {
+            Self::ChampSim | Self::CloudSuite => {
+                &[assumed::LENGTHS_FROM_SEQUENCE, assumed::DATA_OF_8]
+            }
+            Self::Perf => &[
+                assumed::INSTRUCTIONS_OF_4,
+                assumed::DATA_OF_8,
+                assumed::LOADS,
+            ],
+            Self::Pinatrace => &[assumed::INSTRUCTIONS_OF_4, assumed::DATA_OF_8],
+            Self::Lackey | Self::Binary | Self::Drmemtrace | Self::DrmemtraceText | Self::Csv => {
+                &[]
+            }
+        }
+    }
+
+    /// What a trace that was first read from this format leaves out, where that is most of a program; one sentence.
+    pub const fn incomplete(self) -> Option<&'static str> {
+        match self {
+            Self::Perf => Some(
+                "samples, not a trace: most references are missing, so hit rates and cycles are not those of the program",
+            ),
+            Self::Pinatrace => Some(
+                "instructions without an operand in memory are missing, and with them their fetches",
+            ),
+            _ => None,
+        }
+    }
+
+    /// How a line of a text format reads, for messages.
+    pub(super) const fn line_remedy(self) -> &'static str {
+        match self {
+            Self::Lackey => {
+                "remove or mend the line; lackey writes `I  ADDRESS,SIZE`, ` L ADDRESS,SIZE`, ` S` and ` M` (keep the program's own output apart with valgrind's --log-file)"
+            }
+            Self::DrmemtraceText => {
+                "remove or mend the line; drmemtrace's view tool writes `RECORD INSTRUCTION: THREAD ifetch SIZE byte(s) @ 0xADDRESS` to standard error (keep the program's own output apart), memtrace_simple `0xADDRESS: SIZE, KIND`"
+            }
+            Self::Perf => {
+                "remove the line, or write the text again with `perf script -F event,addr,data_src,ip` from `perf mem record` or `perf record -d`"
+            }
+            Self::Pinatrace => {
+                "remove or mend the line; pinatrace writes `0xINSTRUCTION: R 0xADDRESS` and `W`"
+            }
+            Self::Csv => {
+                "mend the line; the heading names kind (or type), address (or addr) and size, kinds are fetch, load, store and modify, numbers are decimal or begin with 0x"
+            }
+            Self::Binary | Self::ChampSim | Self::CloudSuite | Self::Drmemtrace => {
+                "copy the file again"
+            }
         }
     }
 
@@ -127,7 +245,7 @@ pub fn open_input(
     mut input: Input,
     format: Option<TraceFormat>,
 ) -> Result<Box<dyn TraceReader>, TraceError> {
-    let start = input.peek(RECOGNISED_BYTES)?;
+    let start = &input.peek(RECOGNISED_BYTES)?.to_vec();
     let found = format.or_else(|| recognise(start));
     let excerpt = Excerpt::new(start.get(..SHOWN_BYTES).unwrap_or(start));
     if start.is_empty() {
@@ -137,10 +255,40 @@ pub fn open_input(
     }
     match found {
         Some(format) => reader_of(format, input),
-        None => Err(TraceError::UnknownFormat {
-            file: input.file().to_owned(),
-            start: excerpt,
+        None => Err(match packed(start) {
+            Some((what, remedy)) => TraceError::Unsuitable {
+                file: input.file().to_owned(),
+                offset: 0,
+                what: what.to_owned(),
+                remedy,
+            },
+            None => TraceError::UnknownFormat {
+                file: input.file().to_owned(),
+                start: excerpt,
+            },
         }),
+    }
+}
+
+/// What a file is packed in that is not unpacked here, and what to do.
+fn packed(start: &[u8]) -> Option<(&'static str, &'static str)> {
+    if start.starts_with(b"PK\x03\x04") {
+        Some((
+            "a zip archive",
+            "unpack it into standard input: unzip -p FILE | twinwalk ... - (for drmemtrace's *.trace.zip that gives the whole trace)",
+        ))
+    } else if start.starts_with(b"\x04\x22\x4d\x18") {
+        Some((
+            "compressed with lz4",
+            "unpack it into standard input: lz4 -dc FILE | twinwalk ... -",
+        ))
+    } else if start.starts_with(b"BZh") {
+        Some((
+            "compressed with bzip2",
+            "unpack it into standard input: bzip2 -dc FILE | twinwalk ... -",
+        ))
+    } else {
+        None
     }
 }
 
@@ -148,8 +296,20 @@ pub fn open_input(
 pub fn recognise(start: &[u8]) -> Option<TraceFormat> {
     if start.starts_with(&binary::MAGIC) {
         Some(TraceFormat::Binary)
+    } else if drmemtrace::recognise(start) {
+        Some(TraceFormat::Drmemtrace)
+    } else if let Some(format) = champsim::recognise(start, start.len() == RECOGNISED_BYTES) {
+        Some(format)
     } else if lackey::recognise(start) {
         Some(TraceFormat::Lackey)
+    } else if source::recognise::<Pinatrace>(start) {
+        Some(TraceFormat::Pinatrace)
+    } else if source::recognise::<DrmemtraceText>(start) {
+        Some(TraceFormat::DrmemtraceText)
+    } else if source::recognise::<Csv>(start) {
+        Some(TraceFormat::Csv)
+    } else if source::recognise::<Perf>(start) {
+        Some(TraceFormat::Perf)
     } else {
         None
     }
@@ -159,6 +319,15 @@ fn reader_of(format: TraceFormat, input: Input) -> Result<Box<dyn TraceReader>, 
     Ok(match format {
         TraceFormat::Lackey => Box::new(LackeyReader::new(input)),
         TraceFormat::Binary => Box::new(BinaryReader::new(input)?),
+        TraceFormat::ChampSim => Box::new(FormatReader::new(input, ChampSim::default())),
+        TraceFormat::CloudSuite => Box::new(FormatReader::new(input, CloudSuite::default())),
+        TraceFormat::Drmemtrace => Box::new(FormatReader::new(input, Drmemtrace::default())),
+        TraceFormat::DrmemtraceText => {
+            Box::new(FormatReader::new(input, DrmemtraceText::default()))
+        }
+        TraceFormat::Perf => Box::new(FormatReader::new(input, Perf::default())),
+        TraceFormat::Pinatrace => Box::new(FormatReader::new(input, Pinatrace::default())),
+        TraceFormat::Csv => Box::new(FormatReader::new(input, Csv::default())),
     })
 }
 
@@ -312,5 +481,15 @@ mod tests {
             assert_eq!(TraceFormat::from_name(format.name()), Some(format));
         }
         assert_eq!(TraceFormat::from_name("elf"), None);
+    }
+
+    #[test]
+    fn names_in_outputs_are_those_of_commands_and_numbers_lead_back() {
+        for format in TraceFormat::ALL {
+            assert_eq!(serde_json::json!(format), serde_json::json!(format.name()));
+            let numbered = (format != TraceFormat::Binary).then_some(format);
+            assert_eq!(TraceFormat::from_number(format.number()), numbered);
+        }
+        assert_eq!(TraceFormat::from_number(9), None);
     }
 }

@@ -9,17 +9,18 @@ use super::error::TraceError;
 use super::open::TraceReader;
 use crate::arch::PageSize;
 
-/// Pages of 4 KiB in a region of 2 MiB.
-const PAGES: u64 = 512;
+/// Pages of a word.
+const WORD_PAGES: u64 = 64;
 /// Words of 64 pages in a region of 2 MiB.
 const WORDS: usize = 8;
 
 /// A set of 4 KiB pages of the linear address space.
 ///
-/// Kept as one bit a page in regions of 2 MiB: dense sets cost a quarter of a byte a page, the sparsest about 80 bytes.
+/// Kept as one bit a page in words of 64 pages: dense sets cost half a byte a page, the sparsest about 34 bytes.
 #[derive(Debug, Clone, Default)]
 pub struct PageSet {
-    regions: HashMap<u64, [u64; WORDS], FixedState>,
+    /// Bits of 64 pages by page number / 64.
+    words: HashMap<u64, u64, FixedState>,
     pages: u64,
 }
 
@@ -33,9 +34,8 @@ impl PageSet {
     #[inline]
     pub fn insert(&mut self, address: u64) -> bool {
         let page = address >> PageSize::Size4K.shift();
-        let words = self.regions.entry(page / PAGES).or_insert([0; WORDS]);
-        let word = &mut words[(page % PAGES / 64) as usize];
-        let bit = 1 << (page % 64);
+        let word = self.words.entry(page / WORD_PAGES).or_insert(0);
+        let bit = 1 << (page % WORD_PAGES);
         let new = *word & bit == 0;
         *word |= bit;
         self.pages += u64::from(new);
@@ -45,43 +45,48 @@ impl PageSet {
     /// Whether the page of `address` is in the set.
     pub fn contains(&self, address: u64) -> bool {
         let page = address >> PageSize::Size4K.shift();
-        self.regions
-            .get(&(page / PAGES))
-            .is_some_and(|words| words[(page % PAGES / 64) as usize] >> (page % 64) & 1 == 1)
+        self.words
+            .get(&(page / WORD_PAGES))
+            .is_some_and(|word| word >> (page % WORD_PAGES) & 1 == 1)
     }
 
     /// Number of distinct pages of `size` that have a page of the set in them.
     pub fn count(&self, size: PageSize) -> u64 {
-        match size {
-            PageSize::Size4K => self.pages,
-            PageSize::Size2M => self.regions.len() as u64,
-            PageSize::Size4M | PageSize::Size1G => {
-                let regions_log2 = size.shift() - PageSize::Size2M.shift();
-                let mut numbers: Vec<u64> = self
-                    .regions
-                    .keys()
-                    .map(|region| region >> regions_log2)
-                    .collect();
-                numbers.sort_unstable();
-                numbers.dedup();
-                numbers.len() as u64
-            }
+        if size == PageSize::Size4K {
+            return self.pages;
         }
+        let word_shift = PageSize::Size4K.shift() + WORD_PAGES.ilog2();
+        let words_log2 = size.shift() - word_shift;
+        let numbers = self.words.keys().map(|word| word >> words_log2);
+        let mut numbers: Vec<u64> = numbers.collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        numbers.len() as u64
     }
 
     /// Whether the set is empty.
     pub fn is_empty(&self) -> bool {
-        self.regions.is_empty()
+        self.words.is_empty()
     }
 
     /// The regions of 2 MiB that have a page of the set, by number (address / 2 MiB) in ascending order.
     pub fn regions(&self) -> Vec<Region> {
-        let mut regions: Vec<Region> = self
-            .regions
-            .iter()
-            .map(|(&number, &words)| Region { number, words })
-            .collect();
-        regions.sort_unstable_by_key(|region| region.number);
+        let words = self.words.iter();
+        let mut words: Vec<(u64, u64)> = words.map(|(&number, &word)| (number, word)).collect();
+        words.sort_unstable();
+        let mut regions: Vec<Region> = Vec::new();
+        for (word, bits) in words {
+            let number = word / WORDS as u64;
+            if regions.last().is_none_or(|last| last.number != number) {
+                regions.push(Region {
+                    number,
+                    words: [0; WORDS],
+                });
+            }
+            if let Some(region) = regions.last_mut() {
+                region.words[(word % WORDS as u64) as usize] = bits;
+            }
+        }
         regions
     }
 }

@@ -127,6 +127,25 @@ impl MemoryReference {
         }
     }
 
+    /// What lies in the aligned block of 2^`shift` bytes (at most a page) of its first byte, and what is left.
+    fn cut(self, shift: u32) -> (Self, Option<Self>) {
+        let mask = (1 << shift) - 1;
+        let room = mask - (self.address & mask) + 1;
+        if u64::from(self.size_bytes) <= room {
+            return (self, None);
+        }
+        let head = Self {
+            size_bytes: room as u16,
+            ..self
+        };
+        let rest = Self {
+            address: self.address.wrapping_add(room),
+            size_bytes: self.size_bytes - room as u16,
+            ..self
+        };
+        (head, Some(rest))
+    }
+
     /// Seldom needed, so kept out of line.
     #[cold]
     const fn split_crossing(self) -> (Self, Self) {
@@ -228,6 +247,110 @@ where
     }
 }
 
+/// What references ask the machine to translate: the parts of [`MemoryReference::split`], and of instruction fetches, where blocks are
+/// asked for, the blocks that a fetch unit reads.
+///
+/// A fetch unit that reads aligned blocks of B bytes holds the block that it read last. An instruction's bytes are taken block by block
+/// in ascending order: what lies in the block that is held needs nothing; of any other block the part of the instruction that lies in it is
+/// translated, and that block is held from then on. Loads and stores change nothing about it. `docs/front-end.md` states the rule.
+///
+/// ```
+/// use twinwalk::trace::{MemoryReference, ReferenceKind, Translated};
+/// let mut translated = Translated::by_blocks(16);
+/// let mut count = |address| {
+///     let fetch = MemoryReference::new(ReferenceKind::Fetch, address, 4).expect("4 bytes are allowed");
+///     translated.parts(&fetch).count()
+/// };
+/// // Two blocks by straight code, and back: three look-ups.
+/// assert_eq!([count(0x00), count(0x04), count(0x0e), count(0x12), count(0x00)], [1, 0, 1, 0, 1]);
+/// ```
+#[derive(Debug, Clone)]
+pub struct Translated {
+    /// Log2 of the bytes of a block, if there are blocks.
+    block_shift: Option<u32>,
+    /// The number of the block that is held.
+    held: Option<u64>,
+}
+
+impl Translated {
+    /// Blocks of `block_bytes`, a power of two up to 4096; 0: each fetch is a look-up. None is held.
+    pub const fn by_blocks(block_bytes: u32) -> Self {
+        let block_shift = match block_bytes.checked_ilog2() {
+            Some(shift) if shift <= PageSize::Size4K.shift() => Some(shift),
+            _ => None,
+        };
+        Self {
+            block_shift,
+            held: None,
+        }
+    }
+
+    /// The parts of `reference` to translate, in order; each lies within a page.
+    #[inline]
+    pub fn parts(&mut self, reference: &MemoryReference) -> Parts {
+        match self.block_shift {
+            Some(shift) if matches!(reference.kind, ReferenceKind::Fetch) => {
+                self.blocks(reference, shift)
+            }
+            _ => {
+                let (first, second) = reference.split();
+                Parts {
+                    next: Some(first),
+                    rest: second,
+                    shift: PageSize::Size4K.shift(),
+                }
+            }
+        }
+    }
+
+    fn blocks(&mut self, reference: &MemoryReference, shift: u32) -> Parts {
+        let last_byte = u64::from(reference.size_bytes - 1);
+        let first = reference.address >> shift;
+        let last = reference.address.wrapping_add(last_byte) >> shift;
+        let (head, rest) = reference.cut(shift);
+        if self.held.replace(last) != Some(first) {
+            return Parts {
+                next: Some(head),
+                rest,
+                shift,
+            };
+        }
+        let cut = rest.map(|rest| rest.cut(shift));
+        Parts {
+            next: cut.map(|(head, _)| head),
+            rest: cut.and_then(|(_, rest)| rest),
+            shift,
+        }
+    }
+}
+
+/// See [`Translated::parts`].
+#[derive(Debug, Clone)]
+pub struct Parts {
+    /// What comes next.
+    next: Option<MemoryReference>,
+    /// What is left behind that, not cut yet.
+    rest: Option<MemoryReference>,
+    shift: u32,
+}
+
+impl Iterator for Parts {
+    type Item = MemoryReference;
+
+    #[inline]
+    fn next(&mut self) -> Option<MemoryReference> {
+        let next = self.next.take()?;
+        if let Some(rest) = self.rest.take() {
+            let (head, rest) = rest.cut(self.shift);
+            self.next = Some(head);
+            self.rest = rest;
+        }
+        Some(next)
+    }
+}
+
+impl FusedIterator for Parts {}
+
 impl<I, E> FusedIterator for PageSplit<I> where I: FusedIterator<Item = Result<MemoryReference, E>> {}
 
 #[cfg(test)]
@@ -270,6 +393,50 @@ mod tests {
         assert_eq!(size_of::<MemoryReference>(), 16);
     }
 
+    fn fetch(address: u64, size_bytes: u16) -> MemoryReference {
+        load(address, size_bytes).with_kind(ReferenceKind::Fetch)
+    }
+
+    fn addresses(translated: &mut Translated, reference: MemoryReference) -> Vec<u64> {
+        let parts = translated.parts(&reference);
+        parts.map(MemoryReference::address).collect()
+    }
+
+    #[test]
+    fn instructions_in_the_block_of_the_one_before_are_no_look_up_and_a_way_back_is() {
+        let mut translated = Translated::by_blocks(32);
+        for (address, size_bytes, expected) in [
+            (0x1000, 4, vec![0x1000]),
+            (0x1004, 4, vec![]),
+            // Across into the next block, of which four bytes follow.
+            (0x101e, 6, vec![0x1020]),
+            (0x1024, 4, vec![]),
+            // Back, forth, and to a block at the same place of another page.
+            (0x1010, 2, vec![0x1010]),
+            (0x1030, 2, vec![0x1030]),
+            (0x2030, 2, vec![0x2030]),
+            // A jump across two borders.
+            (0x101f, 34, vec![0x101f, 0x1020, 0x1040]),
+            (0x1040, 1, vec![]),
+        ] {
+            let found = addresses(&mut translated, fetch(address, size_bytes));
+            assert_eq!(found, expected, "{address:#x}");
+            // Data is in nobody's way.
+            assert_eq!(addresses(&mut translated, load(address, 1)), [address]);
+        }
+    }
+
+    #[test]
+    fn without_blocks_every_fetch_is_a_look_up() {
+        let mut translated = Translated::by_blocks(0);
+        assert_eq!(addresses(&mut translated, fetch(0x1000, 4)), [0x1000]);
+        assert_eq!(addresses(&mut translated, fetch(0x1000, 4)), [0x1000]);
+        assert_eq!(
+            addresses(&mut translated, fetch(0x1ffe, 4)),
+            [0x1ffe, 0x2000]
+        );
+    }
+
     #[test]
     fn a_port_is_never_offered_more_than_it_takes() {
         assert_eq!(load(0, 512).port_size_bytes(), 64);
@@ -294,6 +461,30 @@ mod tests {
             }
             prop_assert_eq!(next, address.wrapping_add(u64::from(size_bytes)));
             prop_assert_eq!(parts.len(), 1 + usize::from(whole.crosses_page()));
+            let parts_again: Vec<_> = Translated::by_blocks(0).parts(&whole).collect();
+            prop_assert_eq!(parts, parts_again);
+        }
+
+        #[test]
+        fn blocks_are_looked_up_whenever_they_change(
+            fetches in prop::collection::vec((0u64..200, 1u16..70), 1..40), shift in 4u32..=6,
+        ) {
+            let mut translated = Translated::by_blocks(1 << shift);
+            let (mut expected, mut found) = (Vec::new(), Vec::new());
+            for (address, size_bytes) in fetches {
+                // On either side of the end of the address space.
+                let address = address.wrapping_sub(100);
+                for byte in 0..u64::from(size_bytes) {
+                    expected.push(address.wrapping_add(byte) >> shift);
+                }
+                for part in translated.parts(&fetch(address, size_bytes)) {
+                    let last = part.address() + u64::from(part.size_bytes() - 1);
+                    prop_assert_eq!(part.address() >> shift, last >> shift);
+                    found.push(last >> shift);
+                }
+            }
+            expected.dedup();
+            prop_assert_eq!(found, expected);
         }
     }
 }

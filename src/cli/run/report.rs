@@ -8,10 +8,11 @@ use std::path::Path;
 use serde_json::{Value as Json, json};
 
 use super::window::Passed;
-use crate::cli::{grouped, table};
-use crate::config::Loaded;
+use crate::cli::{grouped, table, trace};
+use crate::config::{FrontEndSpec, Loaded};
 use crate::model::Statistics;
 use crate::model::statistics::{ArrayStatistics, LevelStatistics};
+use crate::trace::TraceFormat;
 
 /// Arrays of each TLB level, one a page size.
 const ARRAYS_PER_LEVEL: usize = 3;
@@ -67,6 +68,9 @@ impl Report<'_> {
             "machine": loaded.name,
             "config_hash": loaded.config.hash(),
             "trace": self.trace,
+            "trace_source": passed.source,
+            "trace_assumptions": passed.source.map_or(&[][..], TraceFormat::assumptions),
+            "trace_incomplete": passed.source.and_then(TraceFormat::incomplete),
             "mapping": loaded.config.mapping,
             "front_end": self.front_end_json(),
             "skipped": self.skip,
@@ -161,6 +165,7 @@ impl Report<'_> {
         format!(
             "Machine:   {} on the {} (configuration hash {})\n\
              Trace:     {}, references {} to {}: {} fetches, {} loads, {} stores on {} pages of 4 KiB\n\
+             {}\
              Mapping:   {} pages, {} levels, placed by seed {}; accessed and dirty bits {} at first\n\
              Front end: {}\n\
              Warm-up:   none; TLBs and caches are empty at the first reference\n",
@@ -178,6 +183,7 @@ impl Report<'_> {
             grouped(passed.counts.loads),
             grouped(passed.counts.stores),
             grouped(passed.pages),
+            self.caveats(),
             mapping.pages.name(),
             mapping.levels,
             mapping.seed,
@@ -186,10 +192,16 @@ impl Report<'_> {
         )
     }
 
+    /// What is assumed of the trace, or missing in it.
+    fn caveats(&self) -> String {
+        let lines = trace::caveats(self.passed.source).into_iter();
+        lines.map(|line| format!("           {line}")).collect()
+    }
+
     /// Contract 13.1: the window and the gap, under their names in the configuration; a window of one without a gap has a name.
     fn front_end_json(&self) -> Json {
         let front_end = &self.loaded.config.front_end;
-        if front_end.window == 1 && front_end.issue_gap_cycles == 0 {
+        if *front_end == FrontEndSpec::default() {
             return json!("one-at-a-time");
         }
         json!(front_end)
@@ -249,6 +261,10 @@ impl Report<'_> {
             passed,
             ..
         } = self;
+        let by_blocks = match self.loaded.config.front_end.fetch_block_bytes {
+            0 => "",
+            _ => "; of fetches one for each block, not for each instruction",
+        };
         let w = &s.walks;
         let total = passed.counts.total();
         let instructions = passed
@@ -276,7 +292,7 @@ impl Report<'_> {
             ),
         };
         format!(
-            "References:   {} ({} translations: {} cross a page)\n\
+            "References:   {} ({} translations: {} cross a page{by_blocks})\n\
              Instructions: {instructions}\n\
              Cycles:       {} ({:.3} a reference), after {} to set the machine up\n\
              Walks:        {} started, {} completed, {} faulted, {} aborted; {} reads and {} compare-and-sets of entries; {} cycles\n\

@@ -13,7 +13,7 @@ use crate::cli::trace;
 use crate::config::Config;
 use crate::trace::{
     Counts, LazyTables, Mapping, MappingError, MemoryReference, OpenOptions, References,
-    TraceFormat, TraceReader,
+    TraceFormat, TraceReader, Translated,
 };
 
 /// References between two reports of progress.
@@ -38,6 +38,8 @@ pub struct Passed {
     pub crossings: u64,
     /// Instructions; `None` where fetches do not say, or there are none.
     pub instructions: Option<u64>,
+    /// The format that the trace was first read from, if it is known.
+    pub source: Option<TraceFormat>,
     /// Distinct pages of 4 KiB that were touched.
     pub pages: u64,
     /// The cycle in which the first reference could be presented.
@@ -90,7 +92,10 @@ impl<'a> Window<'a> {
             .count
             .map(|count| context.progress(count, "references"));
         self.leave_out(&mut references)?;
-        let mut passed = Passed::default();
+        let mut passed = Passed {
+            source: references.reader().metadata().source,
+            ..Passed::default()
+        };
         for operation in requests::boot(config, &mapping) {
             if let Err(broken) = machine.control(&operation) {
                 return Err(Ended::Broken(passed, broken));
@@ -98,6 +103,7 @@ impl<'a> Window<'a> {
         }
         passed.from_cycle = machine.cycles();
         let mut feed = Feed {
+            translated: Translated::by_blocks(config.front_end.fetch_block_bytes),
             tables: LazyTables::new(mapping),
             touched: [NO_PAGE; 2],
             privilege: requests::privilege(config),
@@ -192,6 +198,7 @@ enum Step {
 
 /// Feeds references, with the table entries that each needs in memory before it is presented.
 struct Feed<'a> {
+    translated: Translated,
     tables: LazyTables,
     /// The page touched last through each port, which has its entries.
     touched: [u64; 2],
@@ -203,13 +210,9 @@ impl Feed<'_> {
     #[inline]
     fn pass(&mut self, reference: &MemoryReference, passed: &mut Passed) -> Result<(), Step> {
         passed.counts.add(reference.kind());
-        let (first, second) = reference.split();
-        self.translate(&first)?;
-        if let Some(second) = second {
-            passed.crossings += 1;
-            self.translate(&second)?;
-        }
-        Ok(())
+        passed.crossings += u64::from(reference.crosses_page());
+        let mut parts = self.translated.parts(reference);
+        parts.try_for_each(|part| self.translate(&part))
     }
 
     #[inline]

@@ -100,7 +100,9 @@ fn values_beyond(rule: &Rule) -> Vec<String> {
         }
         Rule::OneOf(values) => {
             let max = values.iter().max().expect("values");
-            vec!["0".to_owned(), "3".to_owned(), (2 * max).to_string()]
+            let beyond = [0, 3, 2 * max].into_iter();
+            let beyond = beyond.filter(|value| !values.contains(value));
+            beyond.map(|value| value.to_string()).collect()
         }
         _ => Vec::new(),
     };

@@ -177,6 +177,7 @@ fn the_front_end_keeps_to_its_window_and_its_gap() {
     let mut driver = driver.with_front_end(&FrontEndSpec {
         window: 2,
         issue_gap_cycles: 3,
+        ..FrontEndSpec::default()
     });
     let mut offered = Vec::new();
     for cycle in 0..40 {

@@ -146,20 +146,13 @@ fn u64_at(bytes: &[u8], at: usize) -> u64 {
 }
 
 /// The number of a source format in the file header; 0 is unknown.
-const fn source_number(source: Option<TraceFormat>) -> u32 {
-    match source {
-        Some(TraceFormat::Lackey) => 1,
-        // What was imported from the binary form keeps the source that this one names.
-        Some(TraceFormat::Binary) | None => 0,
-    }
+fn source_number(source: Option<TraceFormat>) -> u32 {
+    source.map_or(0, TraceFormat::number)
 }
 
 /// The source format of a number. One that is not known is as good as none.
-const fn source_of(number: u32) -> Option<TraceFormat> {
-    match number {
-        1 => Some(TraceFormat::Lackey),
-        _ => None,
-    }
+fn source_of(number: u32) -> Option<TraceFormat> {
+    TraceFormat::from_number(number)
 }
 
 /// The code of a reference: a tag of one byte, and an operand of 0 to 10 bytes.
