@@ -1,6 +1,6 @@
 // The performance counters: what has happened since reset, by the kind of the request.
 //
-// Contract: section 10.2. Counterpart: in src/model part of mmu.rs.
+// Contract: section 10.2. Counterpart: src/model/performance_counters.rs.
 //
 // The counters of kind k (3) stand at 10 k to 10 k + 9; a prefetch has no kind, and is seen in what the
 // walkers load alone. What is counted in a cycle shows from the next one on.
