@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The version of `docs/contract.md` that the border (`shim/`) and the structures of `mmu_pkg` were written from.
-pub const CONTRACT_VERSION: u32 = 4;
+pub const CONTRACT_VERSION: u32 = 5;
 /// The top module.
 pub const TOP_MODULE: &str = "mmu";
 /// The C++ class of the top module; `shim/harness.cpp` uses it by this name.

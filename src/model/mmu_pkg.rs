@@ -379,6 +379,9 @@ pub struct Queues {
     pub prefetch: u64,
 }
 
+/// Performance counters (contract 10.2).
+pub const PERF_COUNTERS: usize = 32;
+
 /// All outputs of one cycle.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -393,6 +396,8 @@ pub struct Outputs {
     pub monitor: Monitor,
     /// What the queues hold, in every cycle.
     pub queues: Queues,
+    /// `perf_o`: the performance counters (contract 10.2, which numbers them).
+    pub perf: [u64; PERF_COUNTERS],
 }
 
 impl PortOut {
