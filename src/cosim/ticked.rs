@@ -7,8 +7,10 @@ use thiserror::Error;
 
 use crate::config::Config;
 use crate::cosim::twin::Twin;
-use crate::model::mmu_pkg::{ControlIn, Inputs, KIND_FETCH, MAX_WALKERS, Outputs, PortIn};
-use crate::model::{Memory, Operation, Request, Response, Statistics};
+use crate::model::mmu_pkg::{
+    ControlIn, Inputs, KIND_FETCH, MAX_WALKERS, MEM_READ, Outputs, PortIn,
+};
+use crate::model::{Memory, Operation, PerformanceCounters, Request, Response, Statistics};
 
 /// Edges under reset before cycle 0.
 const RESET_CYCLES: u32 = 2;
@@ -292,6 +294,19 @@ impl<T: Twin> Ticked<T> {
         &self.statistics
     }
 
+    /// The performance counters since reset, as a cycle that begins now shows them, once all answers are in.
+    ///
+    /// Of what performed in the last cycle the outputs tell nothing yet. It was none but the transfer of the last answer, or of a read for a
+    /// prefetch.
+    pub fn performance_counters(&self) -> PerformanceCounters {
+        let mut counters = PerformanceCounters::shown(&self.outputs);
+        let (asked, shown) = (&self.inputs.memory, &self.outputs.memory);
+        if shown.req_valid & asked.req_ready != 0 && shown.req_op == MEM_READ {
+            counters.count_load();
+        }
+        counters
+    }
+
     /// Its memory.
     pub const fn memory(&self) -> &Memory {
         &self.memory
@@ -360,5 +375,6 @@ mod tests {
         assert_eq!(ticked.control(&operation), Ok(one.control(&operation)));
         assert_eq!(ticked.cycles(), one.cycles());
         assert_eq!(ticked.statistics(), one.statistics());
+        assert_eq!(ticked.performance_counters(), *one.performance_counters());
     }
 }

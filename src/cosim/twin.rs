@@ -18,8 +18,11 @@ pub trait Twin {
         0
     }
 
-    /// What the state shows, onto outputs that are all 0: what [`Twin::tick`] would show in a quiet cycle.
+    /// What the state shows, onto outputs that are all 0: what [`Twin::tick`] would show in the first of the quiet cycles.
     fn show(&self, _outputs: &mut Outputs) {}
+
+    /// Brings what a quiet cycle shows, the twin not having been told that it passed, to what the next one does: counters may go on.
+    fn show_next(&self, _outputs: &mut Outputs) {}
 
     /// Passes over `cycles` quiet cycles.
     fn skip(&mut self, _cycles: u64) {}
@@ -50,6 +53,10 @@ impl Twin for Mmu {
 
     fn show(&self, outputs: &mut Outputs) {
         Self::show(self, outputs);
+    }
+
+    fn show_next(&self, outputs: &mut Outputs) {
+        self.show_later(1, outputs);
     }
 
     fn skip(&mut self, cycles: u64) {
@@ -93,6 +100,10 @@ impl<T: Twin + ?Sized> Twin for Box<T> {
 
     fn show(&self, outputs: &mut Outputs) {
         (**self).show(outputs);
+    }
+
+    fn show_next(&self, outputs: &mut Outputs) {
+        (**self).show_next(outputs);
     }
 
     fn skip(&mut self, cycles: u64) {

@@ -19,6 +19,7 @@ use super::alone::Alone;
 use super::memory::Memory;
 use super::mmu::Mmu;
 use super::mmu_pkg::{ControlIn, KIND_FETCH, MAX_MISS_QUEUE_ENTRIES};
+use super::performance_counters::PerformanceCounters;
 use super::port::{Request, Response};
 use super::statistics::Statistics;
 
@@ -306,6 +307,12 @@ impl FrontEnd {
     #[inline]
     pub const fn statistics(&self) -> &Statistics {
         self.mmu.statistics()
+    }
+
+    /// The performance counters since reset, once all answers are in.
+    #[inline]
+    pub const fn performance_counters(&self) -> &PerformanceCounters {
+        self.mmu.performance_counters()
     }
 
     /// The machine, once all answers are in.
