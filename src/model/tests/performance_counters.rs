@@ -220,9 +220,11 @@ fn what_is_not_looked_up_counts_nowhere() {
 
 #[test]
 fn walks_at_a_time_are_pending_each_and_active_once_and_a_merged_request_causes_none() {
-    let mut config = Config::default();
-    config.psc = PscSpec { ..small().psc };
-    config.memory = small().memory;
+    let mut config = Config {
+        psc: small().psc,
+        memory: small().memory,
+        ..Config::default()
+    };
     config.walkers.count = 2;
     config.ports.data_ports = 2;
     let mut bench = Bench::on(&config);
