@@ -5,7 +5,7 @@
 use super::bench::*;
 use crate::arch::PageSize;
 use crate::arch::registers::{CR3_NO_FLUSH, cr4};
-use crate::config::{Config, MemorySpec, PscSpec};
+use crate::config::{Config, MemorySpec};
 use crate::model::mmu_pkg::{Inputs, Outputs, PERF_COUNTERS, PortIn};
 use crate::model::performance_counters::EVENTS;
 use crate::model::{Mmu, Operation, PerformanceCounters, Request};
