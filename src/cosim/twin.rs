@@ -3,7 +3,7 @@
 //! Contract: section 1 (cycles). SDM: none. Counterpart: none.
 
 use crate::model::Mmu;
-use crate::model::mmu_pkg::{Inputs, Outputs};
+use crate::model::mmu_pkg::{Inputs, Outputs, PERF_COUNTERS};
 
 /// A machine that can be stepped: the model, the RTL, or anybody's.
 pub trait Twin {
@@ -20,6 +20,13 @@ pub trait Twin {
 
     /// What the state shows, onto outputs that are all 0: what [`Twin::tick`] would show in a quiet cycle.
     fn show(&self, _outputs: &mut Outputs) {}
+
+    /// What the performance counters (contract 10.2) show in the next cycle.
+    fn performance_counters(&mut self) -> [u64; PERF_COUNTERS] {
+        let mut shown = Outputs::ZERO;
+        self.show(&mut shown);
+        shown.perf
+    }
 
     /// Passes over `cycles` quiet cycles.
     fn skip(&mut self, _cycles: u64) {}
@@ -67,6 +74,14 @@ impl Twin for super::rtl::Rtl {
         *outputs = *Self::tick(self, inputs);
     }
 
+    fn performance_counters(&mut self) -> [u64; PERF_COUNTERS] {
+        let idle = Inputs {
+            rst_n: 1,
+            ..Inputs::default()
+        };
+        self.probe(&idle).perf
+    }
+
     fn failed_assertions(&self) -> u64 {
         self.error_count().into()
     }
@@ -93,6 +108,10 @@ impl<T: Twin + ?Sized> Twin for Box<T> {
 
     fn show(&self, outputs: &mut Outputs) {
         (**self).show(outputs);
+    }
+
+    fn performance_counters(&mut self) -> [u64; PERF_COUNTERS] {
+        (**self).performance_counters()
     }
 
     fn skip(&mut self, cycles: u64) {

@@ -486,5 +486,6 @@ impl Outputs {
             walker: [0; MAX_WALKERS],
             prefetch: 0,
         },
+        perf: [0; PERF_COUNTERS],
     };
 }

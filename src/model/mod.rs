@@ -42,8 +42,10 @@ mod commit;
 mod conservation;
 mod control;
 mod cyclic;
+pub mod events;
 pub mod front_end;
 mod inclusion;
+pub mod latency;
 pub mod liveness;
 pub mod memory;
 mod memory_port;
@@ -65,11 +67,13 @@ mod table_cache;
 mod tlb;
 mod walker;
 mod walkers;
+mod window;
 
 #[cfg(test)]
 mod tests;
 
 pub use alone::Alone;
+pub use events::Events;
 pub use front_end::{Answered, FrontEnd, OneAtATime, Operation};
 pub use memory::Memory;
 pub use mmu::Mmu;

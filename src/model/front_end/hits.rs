@@ -339,6 +339,16 @@ impl FrontEnd {
         self.ticking = true;
     }
 
+    /// The same in the cycle in which the next reference is first offered.
+    pub(super) fn materialize_at_offer(&mut self, answered: &mut impl FnMut(&Answered)) {
+        self.end_at_once();
+        if self.count - self.retired == self.window {
+            self.retire(answered);
+        }
+        let at = self.free_from.max(self.answered_by + 1);
+        self.materialize(at);
+    }
+
     /// The same in the cycle after the last answer.
     pub(super) fn materialize_at_end(&mut self) {
         let last = (self.retired..self.count)
