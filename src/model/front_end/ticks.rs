@@ -77,7 +77,10 @@ impl FrontEnd {
         if let Some(walker) = self.mmu.shown_walker() {
             self.mmu.walkers[walker].show(&mut wanted);
             wanted.req_id = walker as u8;
-            self.record_access(walker, wanted.req_op == MEM_READ);
+            // Memory may be busy with other accesses; then it is shown again.
+            if driven.req_ready != 0 {
+                self.record_access(walker, wanted.req_op == MEM_READ);
+            }
         }
         let ports = self.mmu.spec.ports;
         let ready = offered.is_some_and(|(port, _)| self.mmu.accepts(port));
