@@ -254,6 +254,26 @@ fn a_wrong_lookup_code_is_found_by_the_lookups() {
 }
 
 #[test]
+fn a_wrong_count_is_found_by_the_counters() {
+    is_found_by(Comparator::Counters, "perf_o[31]", |cycle, outputs| {
+        if cycle > 900 {
+            outputs.perf[31] += 1;
+        }
+    });
+    // As if quiet cycles, which the model passes over, were not counted.
+    let finding = find(
+        |_, outputs| outputs.perf[5] = outputs.perf[6].min(outputs.perf[5] / 2),
+        Silenced::NONE,
+    )
+    .expect("the bug is found");
+    assert_eq!(
+        (finding.comparator, finding.signal.as_str()),
+        (Comparator::Counters, "perf_o[5]")
+    );
+    assert!(finding.model.contains("dtlb_load_misses.walk_pending"));
+}
+
+#[test]
 fn a_wrong_update_of_an_entry_is_found_on_the_bus_and_else_in_memory() {
     let bug = |_: u64, outputs: &mut Outputs| {
         if outputs.memory.req_valid != 0 && outputs.memory.req_op == MEM_COMPARE_AND_SET {

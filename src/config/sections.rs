@@ -41,16 +41,19 @@ pub enum Replacement {
     Nru = 3,
     /// By a shift register that steps with each such fill.
     Random = 4,
+    /// One whose next use is held to be farthest off, by two bits each: near after a hit, far after a fill (static RRIP).
+    Srrip = 5,
 }
 
 impl Replacement {
     /// Every policy, at the index of its code.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Lru,
         Self::TreePlru,
         Self::Fifo,
         Self::Nru,
         Self::Random,
+        Self::Srrip,
     ];
 }
 

@@ -29,6 +29,8 @@ pub enum Comparator {
     Lookups,
     /// What the miss queue, the walkers and the prefetch hold.
     Queues,
+    /// The performance counters.
+    Counters,
     /// The memory images after the run.
     Memory,
     /// Assertions in the RTL.
@@ -45,7 +47,7 @@ pub enum Comparator {
 
 impl Comparator {
     /// Every comparator, in the order in which a cycle is judged.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Responses,
         Self::Control,
         Self::Bus,
@@ -53,6 +55,7 @@ impl Comparator {
         Self::Walks,
         Self::Lookups,
         Self::Queues,
+        Self::Counters,
         Self::Memory,
         Self::Assertions,
         Self::Protocol,
@@ -71,6 +74,7 @@ impl Comparator {
             Self::Walks => "walks",
             Self::Lookups => "lookups",
             Self::Queues => "queues",
+            Self::Counters => "counters",
             Self::Memory => "memory",
             Self::Assertions => "assertions",
             Self::Protocol => "protocol",
@@ -250,6 +254,7 @@ mod tests {
         queues.miss = std::array::from_fn(|_| reader.u32());
         queues.walker = std::array::from_fn(|_| reader.u32());
         queues.prefetch = reader.u64();
+        outputs.perf = std::array::from_fn(|_| reader.u64());
         assert_eq!(reader.at, bytes.len());
         outputs
     }

@@ -38,7 +38,7 @@ pub struct Side<T> {
 /// A stretch of cycles in which nothing can change without a transfer: the twin is not ticked, and catches up later.
 #[derive(Debug)]
 struct Quiet {
-    /// What the twin shows all along.
+    /// What the twin shows in the cycle that is stepped next.
     shown: Outputs,
     /// Cycles of the stretch that are still to come.
     left: u64,
@@ -126,6 +126,7 @@ impl<T: Twin> Side<T> {
                 quiet.left -= 1;
                 quiet.passed += 1;
                 self.outputs = quiet.shown;
+                self.twin.show_next(&mut quiet.shown);
                 return;
             }
             self.twin.skip(std::mem::take(&mut quiet.passed));

@@ -11,6 +11,7 @@ use super::comparators::Comparator;
 use super::events::{PscEntry, TlbEntry};
 use crate::arch::PageFaultCode;
 use crate::model::mmu_pkg::{ARRAY_INVALIDATE, ArrayEvent, Outputs, PortOut};
+use crate::model::performance_counters::EVENTS;
 
 /// One output signal of a cycle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +47,8 @@ enum Meaning {
     Number,
     Status,
     ErrorCode,
+    /// The counter of that number.
+    Counter(usize),
     /// A part of a TLB entry.
     Tlb {
         tag: u64,
@@ -78,6 +81,10 @@ impl Signal {
                     .and_then(|value| STATUS.get(value));
                 (*status.unwrap_or(&"no status")).to_owned()
             }
+            Meaning::Counter(number) => {
+                let name = EVENTS.get(number).map_or("no counter", |event| event.name);
+                return format!("{value} ({name})");
+            }
             // It says its number itself.
             Meaning::ErrorCode => return PageFaultCode(value as u32).to_string(),
             Meaning::Tlb { tag, data } => TlbEntry { tag, data }.to_string(),
@@ -90,7 +97,7 @@ impl Signal {
 /// All signals of a cycle in a fixed order.
 pub fn signals(outputs: &Outputs) -> Vec<Signal> {
     let mut list = List {
-        signals: Vec::with_capacity(192),
+        signals: Vec::with_capacity(288),
         comparator: Comparator::Responses,
     };
     for (port, shown) in outputs.ports.iter().enumerate() {
@@ -137,6 +144,10 @@ pub fn signals(outputs: &Outputs) -> Vec<Signal> {
         list.add("mon_walker_o", walker, *word);
     }
     list.plain("mon_prefetch_o", outputs.queues.prefetch);
+    list.comparator = Comparator::Counters;
+    for (number, count) in outputs.perf.iter().enumerate() {
+        list.push("perf_o", Some(number), *count, Meaning::Counter(number));
+    }
     list.signals
 }
 
@@ -303,6 +314,10 @@ mod tests {
             .find(|signal| signal.name.to_string() == "mon_tlb_tag_o[5]");
         assert_eq!(mask.map(Signal::text).as_deref(), Some("0x2"));
         assert_eq!(text("cr3_o").as_deref(), Some("0x0"));
+        assert_eq!(
+            text("perf_o[13]").as_deref(),
+            Some("0 (dtlb_store_misses.walk_completed_1g)")
+        );
         assert_eq!(text("no_such_signal"), None);
     }
 }

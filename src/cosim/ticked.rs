@@ -8,10 +8,8 @@ use thiserror::Error;
 use crate::config::Config;
 use crate::cosim::request_log::{RequestLog, Row};
 use crate::cosim::twin::Twin;
-use crate::model::mmu_pkg::{
-    ControlIn, Inputs, KIND_FETCH, MAX_WALKERS, Outputs, PERF_COUNTERS, PortIn,
-};
-use crate::model::{Memory, Operation, Request, Response, Statistics};
+use crate::model::mmu_pkg::{ControlIn, Inputs, KIND_FETCH, MAX_WALKERS, Outputs, PortIn};
+use crate::model::{Memory, Operation, PerformanceCounters, Request, Response, Statistics};
 
 /// Edges under reset before cycle 0.
 const RESET_CYCLES: u32 = 2;
@@ -190,7 +188,7 @@ impl<T: Twin> Ticked<T> {
     }
 
     /// What the twin's performance counters show in the cycle that comes next, which the figures end with.
-    pub fn performance_counters(&mut self) -> [u64; PERF_COUNTERS] {
+    pub fn performance_counters(&mut self) -> PerformanceCounters {
         self.twin.performance_counters()
     }
 
@@ -401,5 +399,6 @@ mod tests {
         assert_eq!(ticked.control(&operation), Ok(one.control(&operation)));
         assert_eq!(ticked.cycles(), one.cycles());
         assert_eq!(ticked.statistics(), one.statistics());
+        assert_eq!(ticked.performance_counters(), *one.performance_counters());
     }
 }

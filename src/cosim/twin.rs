@@ -2,8 +2,8 @@
 //!
 //! Contract: section 1 (cycles). SDM: none. Counterpart: none.
 
-use crate::model::Mmu;
-use crate::model::mmu_pkg::{Inputs, Outputs, PERF_COUNTERS};
+use crate::model::mmu_pkg::{Inputs, Outputs};
+use crate::model::{Mmu, PerformanceCounters};
 
 /// A machine that can be stepped: the model, the RTL, or anybody's.
 pub trait Twin {
@@ -18,15 +18,18 @@ pub trait Twin {
         0
     }
 
-    /// What the state shows, onto outputs that are all 0: what [`Twin::tick`] would show in a quiet cycle.
+    /// What the state shows, onto outputs that are all 0: what [`Twin::tick`] would show in the first of the quiet cycles.
     fn show(&self, _outputs: &mut Outputs) {}
 
     /// What the performance counters (contract 10.2) show in the next cycle.
-    fn performance_counters(&mut self) -> [u64; PERF_COUNTERS] {
+    fn performance_counters(&mut self) -> PerformanceCounters {
         let mut shown = Outputs::ZERO;
         self.show(&mut shown);
-        shown.perf
+        PerformanceCounters::shown(&shown)
     }
+
+    /// Brings what a quiet cycle shows, the twin not having been told that it passed, to what the next one does: counters may go on.
+    fn show_next(&self, _outputs: &mut Outputs) {}
 
     /// Passes over `cycles` quiet cycles.
     fn skip(&mut self, _cycles: u64) {}
@@ -59,6 +62,10 @@ impl Twin for Mmu {
         Self::show(self, outputs);
     }
 
+    fn show_next(&self, outputs: &mut Outputs) {
+        self.show_later(1, outputs);
+    }
+
     fn skip(&mut self, cycles: u64) {
         Self::skip(self, cycles);
     }
@@ -74,12 +81,12 @@ impl Twin for super::rtl::Rtl {
         *outputs = *Self::tick(self, inputs);
     }
 
-    fn performance_counters(&mut self) -> [u64; PERF_COUNTERS] {
+    fn performance_counters(&mut self) -> PerformanceCounters {
         let idle = Inputs {
             rst_n: 1,
             ..Inputs::default()
         };
-        self.probe(&idle).perf
+        PerformanceCounters::shown(self.probe(&idle))
     }
 
     fn failed_assertions(&self) -> u64 {
@@ -110,8 +117,12 @@ impl<T: Twin + ?Sized> Twin for Box<T> {
         (**self).show(outputs);
     }
 
-    fn performance_counters(&mut self) -> [u64; PERF_COUNTERS] {
+    fn performance_counters(&mut self) -> PerformanceCounters {
         (**self).performance_counters()
+    }
+
+    fn show_next(&self, outputs: &mut Outputs) {
+        (**self).show_next(outputs);
     }
 
     fn skip(&mut self, cycles: u64) {

@@ -133,7 +133,7 @@ impl Mmu {
         if code == LOOKUP_MISS {
             self.miss_queue.stlb_order.choose(ENTRY);
             let found = self.look_up_level(STLB, request);
-            self.statistics.count_look_up(STLB, found.code, false);
+            self.count_stlb_look_up(request, &found);
             // STLB_WAIT in the cycle after the look-up in the first level.
             let result_at = to_walk_at + 1 + self.spec.hit_cycles[STLB];
             self.commit_order.choose(self.spec.walkers);
@@ -153,8 +153,14 @@ impl Mmu {
         self.miss_queue.set(ENTRY, entry);
         self.miss_queue.walk_order.choose(ENTRY);
         self.walkers[WALKER].take(ENTRY, request.va);
+        let kind = request.access.kind as u8;
+        self.counters.count_taken(kind);
         // WALK_WAIT, and the walker in IDLE, in the cycle after; START in the next.
-        let walk = self.walk_alone(memory, to_walk_at + 2);
+        let start = to_walk_at + 2;
+        let walk = self.walk_alone(memory, start);
+        // The walker was busy from START to DONE, in the cycle before that of the answer.
+        self.counters
+            .count_walking(kind, 1, walk.responded_at - start);
         Alone {
             stlb,
             accepted_at: now,

@@ -193,7 +193,7 @@ impl Control {
     }
 
     /// Checks the operation and writes the register: the table of contract 9.3. What is to be invalidated.
-    fn execute(&mut self, capabilities: &Capabilities) -> Invalidation {
+    pub(super) fn execute(&mut self, capabilities: &Capabilities) -> Invalidation {
         let Operation {
             op,
             data,
@@ -266,6 +266,7 @@ impl Mmu {
         if invalidation.is_none() {
             return;
         }
+        self.counters.count_flush();
         self.miss_queue.take_rights(None);
         for cache in 0..PSC_LEVELS {
             let event = self.psc.invalidate(cache, &invalidation);

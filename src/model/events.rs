@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::mmu_pkg::PERF_COUNTERS;
+use super::performance_counters::PerformanceCounters;
 
 /// Counters of each kind of request.
 const PER_KIND: usize = 10;
@@ -66,7 +67,8 @@ pub struct Events {
 
 impl Events {
     /// What the counters counted from when they stood at `earlier` to when they stand at `counters`. They are taken modulo 2^64.
-    pub fn between(earlier: &[u64; PERF_COUNTERS], counters: &[u64; PERF_COUNTERS]) -> Self {
+    pub fn between(earlier: &PerformanceCounters, counters: &PerformanceCounters) -> Self {
+        let (earlier, counters) = (earlier.values(), counters.values());
         let counted: [u64; PERF_COUNTERS] =
             std::array::from_fn(|number| counters[number].wrapping_sub(earlier[number]));
         Self {
@@ -118,12 +120,19 @@ impl MissEvents {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::mmu_pkg::Outputs;
 
     #[test]
     fn each_counter_of_the_contract_has_one_name_and_differences_pass_the_wrap() {
-        let earlier = [u64::MAX; PERF_COUNTERS];
+        let of = |counters| {
+            PerformanceCounters::shown(&Outputs {
+                perf: counters,
+                ..Outputs::ZERO
+            })
+        };
+        let earlier = of([u64::MAX; PERF_COUNTERS]);
         // Counter n counts n + 1.
-        let counters = std::array::from_fn(|number| number as u64);
+        let counters = of(std::array::from_fn(|number| number as u64));
         let events = Events::between(&earlier, &counters);
         assert_eq!(events.dtlb_load_misses.miss_causes_a_walk, 1);
         assert_eq!(events.dtlb_load_misses.walk_completed, 2 + 3 + 4);

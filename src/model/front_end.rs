@@ -18,7 +18,8 @@ use crate::config::Config;
 use super::alone::Alone;
 use super::memory::Memory;
 use super::mmu::Mmu;
-use super::mmu_pkg::{ControlIn, KIND_FETCH, MAX_MISS_QUEUE_ENTRIES, Outputs, PERF_COUNTERS};
+use super::mmu_pkg::{ControlIn, KIND_FETCH, MAX_MISS_QUEUE_ENTRIES};
+use super::performance_counters::PerformanceCounters;
 use super::port::{Request, Response};
 use super::statistics::Statistics;
 
@@ -320,11 +321,10 @@ impl FrontEnd {
         self.mmu.statistics()
     }
 
-    /// The performance counters (contract 10.2), when the statistics are those of the cycle, too.
-    pub fn performance_counters(&self) -> [u64; PERF_COUNTERS] {
-        let mut shown = Outputs::ZERO;
-        self.mmu.show(&mut shown);
-        shown.perf
+    /// The performance counters since reset, once all answers are in, or [`FrontEnd::settle`] was called last.
+    #[inline]
+    pub const fn performance_counters(&self) -> &PerformanceCounters {
+        self.mmu.performance_counters()
     }
 
     /// The machine, once all answers are in.

@@ -16,6 +16,7 @@ use super::mmu_pkg::{
     Inputs, MAX_PORTS, MAX_WALKERS, MemoryIn, Outputs, PREFETCH_ENTRY, TLB_ARRAYS,
 };
 use super::monitor::Sink;
+use super::performance_counters::PerformanceCounters;
 use super::places::AllPlaces;
 use super::port::{Port, Request, Response};
 use super::prefetch::{Prefetch, PrefetchState};
@@ -52,6 +53,7 @@ pub struct Mmu {
     pub(super) evicted: Option<TlbEntry>,
     pub(super) control: Control,
     pub(super) statistics: Statistics,
+    pub(super) counters: PerformanceCounters,
     pub(super) recent: Recents,
 }
 
@@ -115,6 +117,7 @@ impl Mmu {
             evicted: None,
             control,
             statistics: Statistics::new(config),
+            counters: PerformanceCounters::ZERO,
             recent: Recents::new(&spec.arrays),
             spec,
         }
@@ -163,14 +166,18 @@ impl Mmu {
             .walkers
             .iter()
             .filter(|walker| walker.state() != WalkState::Idle);
-        let parallel = walking.count() >= 2;
-        self.statistics.count_state(cycles, full, probing, parallel);
+        let walking = walking.count();
+        if walking > 0 {
+            self.count_walkers(cycles);
+        }
+        self.statistics
+            .count_state(cycles, full, probing, walking >= 2);
     }
 
     /// Drives every output but the monitor of what performs, whose fields stay as they are: what the state shows in this cycle.
     ///
     /// In a cycle that [`Mmu::next_event`] declares quiet nothing performs, so that this, onto zeroed outputs, is all that
-    /// [`Mmu::tick`] would show.
+    /// [`Mmu::tick`] would show; in those after it, with [`Mmu::show_later`].
     pub fn show(&self, outputs: &mut Outputs) {
         let open = self.control.lets_requests_in();
         for port in 0..self.spec.ports {
@@ -188,6 +195,7 @@ impl Mmu {
             *word = walker.word();
         }
         self.prefetch.show(&mut outputs.queues);
+        outputs.perf = *self.counters.values();
     }
 
     /// The walker whose request the memory port shows.
@@ -340,12 +348,14 @@ impl Mmu {
         self.control = Control::new(&self.spec.capabilities);
         self.enter_mode();
         self.statistics.reset();
+        self.counters = PerformanceCounters::ZERO;
         self.recent.forget();
     }
 
     /// The number of cycles, this one included, in which nothing can change without input; `None`: nothing ever will.
     ///
-    /// In those cycles, as long as no link transfers, the outputs stay as [`Mmu::show`] drives them and the monitor is 0. 0 means
+    /// In those cycles, as long as no link transfers, the outputs stay as [`Mmu::show`] drives them, but for the counters of walks, which go
+    /// on ([`Mmu::show_later`]), and the monitor is 0. 0 means
     /// that this cycle must be ticked.
     pub fn next_event(&self) -> Option<u64> {
         if self.control.in_reset_sweep() {

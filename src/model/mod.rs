@@ -26,6 +26,7 @@
 //! | `prefetch` | the next-page prefetch |
 //! | `control` | registers and invalidations |
 //! | `monitor` | where the blocks report what they do |
+//! | [`performance_counters`] | what software would read of walks and second-level hits |
 //! | `spec` | the parameters, in the model's form |
 //! | [`alone`] | the fast path |
 //! | [`front_end`] | who presents references: window, gap, time by arithmetic while all hit |
@@ -54,6 +55,7 @@ pub mod mmu;
 pub mod mmu_pkg;
 mod monitor;
 mod observation;
+pub mod performance_counters;
 mod places;
 pub mod port;
 mod prefetch;
@@ -77,5 +79,6 @@ pub use events::Events;
 pub use front_end::{Answered, FrontEnd, OneAtATime, Operation};
 pub use memory::Memory;
 pub use mmu::Mmu;
+pub use performance_counters::PerformanceCounters;
 pub use port::{Request, Response};
 pub use statistics::Statistics;

@@ -3,7 +3,8 @@
 //! Contract: 6, of which it is a short cut. Counterpart: none; the RTL looks at all ways at once.
 //!
 //! A page stands here as long as no register and no array in its way has changed since it was hit, and its entry was the last of its set
-//! to be touched: hitting it again changes nothing, whatever the replacement. For each level there are as many slots, found by the low bits
+//! to be touched, by a hit: hitting it again changes nothing, whatever the replacement. (A fill brings no page here: under SRRIP the first hit
+//! behind one changes the set.) For each level there are as many slots, found by the low bits
 //! of the page number, as keep two 4 KiB pages of one set in one slot. Pages of larger kept sizes stand in other arrays, so that of them
 //! one stands here at a time. Where an array holds them beside 4 KiB pages, or reads and writes have other sets, there is one slot in all.
 

@@ -40,7 +40,16 @@ impl Mmu {
             },
         );
         sink.stlb_lookup(usize::from(entry.port), number, found.code);
+        self.count_stlb_look_up(&entry.request, &found);
+    }
+
+    /// Counts a look-up of a request in the STLB.
+    #[inline]
+    pub(super) fn count_stlb_look_up(&mut self, request: &Request, found: &LookUp) {
         self.statistics.count_look_up(STLB, found.code, false);
+        let kind = request.access.kind as u8;
+        self.counters
+            .count_stlb(kind, found.code, found.entry.page_size());
     }
 
     /// Contract 7.3: the result of an entry commits.

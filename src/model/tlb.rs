@@ -202,7 +202,7 @@ pub(super) const fn page_mask(size: PageSize) -> u64 {
 }
 
 /// The page size of a code, of which only the low two bits count.
-const fn size_of_code(code: u64) -> PageSize {
+pub(super) const fn size_of_code(code: u64) -> PageSize {
     match code & 3 {
         0 => PageSize::Size4K,
         1 => PageSize::Size2M,

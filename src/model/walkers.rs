@@ -37,7 +37,9 @@ impl Mmu {
             self.walk_prefetch();
             return;
         }
-        let va = self.miss_queue.entry(owner).request.va;
+        let request = &self.miss_queue.entry(owner).request;
+        let va = request.va;
+        self.counters.count_taken(request.access.kind as u8);
         self.miss_queue.move_to(owner, MissState::Walking);
         self.miss_queue.walk_order.choose(owner);
         self.walkers[walker].take(owner, va);
@@ -67,6 +69,9 @@ impl Mmu {
     pub(super) fn walk_requested(&mut self, walker: usize) {
         let compare_and_set = self.walkers[walker].state() == WalkState::Cas;
         self.statistics.count_memory_request(compare_and_set);
+        if !compare_and_set {
+            self.counters.count_load();
+        }
         self.walkers[walker].requested();
         self.memory_port.transferred(walker);
     }
@@ -160,7 +165,9 @@ impl Mmu {
             entry: owner as u8,
             ..WalkEvent::ZERO
         };
-        let response = match self.walkers[walker].end() {
+        let end = self.walkers[walker].end();
+        self.counters.count_end(request.access.kind as u8, end);
+        let response = match end {
             Some(End::Translated(size)) => {
                 let entry = self.translation(walker, size);
                 if right_to_fill {

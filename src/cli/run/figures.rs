@@ -4,10 +4,9 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::model::Statistics;
 use crate::model::events::Events;
-use crate::model::mmu_pkg::PERF_COUNTERS;
 use crate::model::statistics::{ArrayStatistics, LevelStatistics};
+use crate::model::{PerformanceCounters, Statistics};
 use crate::trace::Counts;
 
 /// Arrays of each TLB level.
@@ -28,7 +27,7 @@ pub struct Snapshot {
     /// Statistics since reset.
     pub statistics: Statistics,
     /// Performance counters since reset.
-    pub counters: [u64; PERF_COUNTERS],
+    pub counters: PerformanceCounters,
 }
 
 /// What was counted between two cycles, and how many references were presented.

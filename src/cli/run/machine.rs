@@ -80,7 +80,7 @@ impl AnyMachine {
     /// What was counted until now: after [`AnyMachine::border`], or once all answers are in.
     pub fn snapshot(&mut self) -> Snapshot {
         let counters = match self {
-            Self::Model(front_end) => front_end.performance_counters(),
+            Self::Model(front_end) => *front_end.performance_counters(),
             Self::Ticked(ticked) => ticked.performance_counters(),
         };
         Snapshot {

@@ -9,6 +9,7 @@ use super::{Answered, FrontEnd, Operation};
 use crate::model::alone::Alone;
 use crate::model::memory::Memory;
 use crate::model::mmu::Mmu;
+use crate::model::performance_counters::PerformanceCounters;
 use crate::model::port::Request;
 use crate::model::statistics::Statistics;
 
@@ -57,6 +58,12 @@ impl OneAtATime {
     #[inline]
     pub const fn statistics(&self) -> &Statistics {
         self.front_end.mmu.statistics()
+    }
+
+    /// The performance counters since reset.
+    #[inline]
+    pub const fn performance_counters(&self) -> &PerformanceCounters {
+        self.front_end.mmu.performance_counters()
     }
 
     /// The machine.

@@ -2,13 +2,15 @@
 //!
 //! Contract: 1.6. SDM: none. Counterpart: `rtl/policy_*.sv`.
 //!
-//! Of every policy this holds, and tests say so: a way that was the last to be touched in its set may be hit once more without a change.
-//! The short cut for pages that were hit last (`recents`) stands on it.
+//! Of every policy this holds, and tests say so: a way that was hit, after which nothing else in its set was touched, may be hit once more
+//! without a change. (That it was filled last is not enough: of SRRIP the first hit behind a fill changes it.) The short cut for pages
+//! that were hit last (`recents`) stands on it.
 
 mod fifo;
 mod lru;
 mod nru;
 mod random;
+mod srrip;
 mod tree_plru;
 
 use crate::config::Replacement;
@@ -17,6 +19,7 @@ use fifo::Fifo;
 use lru::Lru;
 use nru::Nru;
 use random::Random;
+use srrip::Srrip;
 use tree_plru::TreePlru;
 
 /// The replacement state of one array. Equal if every future choice is the same.
@@ -27,6 +30,7 @@ pub(super) enum Policy {
     Fifo(Fifo),
     Nru(Nru),
     Random(Random),
+    Srrip(Srrip),
 }
 
 impl Policy {
@@ -38,6 +42,7 @@ impl Policy {
             Replacement::Fifo => Self::Fifo(Fifo::new(sets, ways)),
             Replacement::Nru => Self::Nru(Nru::new(sets, ways)),
             Replacement::Random => Self::Random(Random::new(ways)),
+            Replacement::Srrip => Self::Srrip(Srrip::new(sets, ways)),
         }
     }
 
@@ -49,6 +54,7 @@ impl Policy {
             Self::Fifo(policy) => policy.reset(),
             Self::Nru(policy) => policy.reset(),
             Self::Random(policy) => policy.reset(),
+            Self::Srrip(policy) => policy.reset(),
         }
     }
 
@@ -67,6 +73,7 @@ impl Policy {
         match self {
             Self::TreePlru(policy) => policy.touch(set, way),
             Self::Nru(policy) => policy.touch(set, way),
+            Self::Srrip(policy) => policy.hit(set, way),
             Self::Lru(_) | Self::Fifo(_) | Self::Random(_) => {}
         }
     }
@@ -85,6 +92,7 @@ impl Policy {
         match self {
             Self::Fifo(policy) => policy.fill(set, way),
             Self::Random(policy) if displaced => policy.step(),
+            Self::Srrip(policy) => policy.fill(set, way),
             other => other.hit_otherwise(set, way),
         }
     }
@@ -106,6 +114,7 @@ impl Policy {
             Self::Fifo(policy) => policy.victim(set),
             Self::Nru(policy) => policy.victim(set),
             Self::Random(policy) => policy.victim(),
+            Self::Srrip(policy) => policy.victim(set),
         }
     }
 }

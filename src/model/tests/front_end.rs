@@ -254,7 +254,8 @@ fn compare_from(
     prop_assert_eq!(fast.cycles(), slow.mmu.now());
     prop_assert_eq!(fast.statistics(), slow.mmu.statistics());
     prop_assert_eq!(fast.statistics(), &slow.observed);
-    if let Err(law) = fast.statistics().check_conservation() {
+    prop_assert_eq!(fast.performance_counters(), slow.mmu.performance_counters());
+    if let Err(law) = fast.mmu().check_conservation() {
         return Err(TestCaseError::fail(law));
     }
     prop_assert!(*fast.mmu() == slow.mmu, "the machines differ");

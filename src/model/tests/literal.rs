@@ -13,6 +13,8 @@ pub struct LiteralPolicy {
     tree: Vec<Vec<u8>>,
     /// NRU: the bit of each way of each set.
     bits: Vec<Vec<u8>>,
+    /// SRRIP: the value of each way of each set.
+    values: Vec<Vec<u8>>,
     /// Random.
     register: u16,
 }
@@ -25,6 +27,7 @@ impl LiteralPolicy {
             ranks: vec![(0..ways).collect(); sets],
             tree: vec![vec![0; ways]; sets],
             bits: vec![vec![0; ways]; sets],
+            values: vec![vec![3; ways]; sets],
             register: 0xace1,
         }
     }
@@ -61,12 +64,15 @@ impl LiteralPolicy {
                     }
                 }
             }
-            Replacement::Fifo | Replacement::Random => {}
+            Replacement::Fifo | Replacement::Random | Replacement::Srrip => {}
         }
     }
 
     pub fn hit(&mut self, set: usize, x: usize) {
         self.use_way(set, x);
+        if self.policy == Replacement::Srrip {
+            self.values[set][x] = 0;
+        }
     }
 
     /// A fill of way x; `victim`: that target was the victim.
@@ -74,6 +80,14 @@ impl LiteralPolicy {
         self.use_way(set, x);
         if self.policy == Replacement::Fifo {
             self.rank(set, x);
+        }
+        if self.policy == Replacement::Srrip {
+            while !self.values[set].contains(&3) {
+                for value in &mut self.values[set] {
+                    *value += 1;
+                }
+            }
+            self.values[set][x] = 2;
         }
         if self.policy == Replacement::Random && victim {
             let r = self.register;
@@ -100,6 +114,11 @@ impl LiteralPolicy {
                 unused.unwrap_or(0)
             }
             Replacement::Random => usize::from(self.register) % self.ways,
+            Replacement::Srrip => {
+                let greatest = self.values[set].iter().max().unwrap();
+                let is_greatest = |value| value == greatest;
+                self.values[set].iter().position(is_greatest).unwrap()
+            }
         }
     }
 }

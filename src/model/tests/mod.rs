@@ -15,6 +15,7 @@ mod front_end;
 mod literal;
 mod memory;
 mod overlap;
+mod performance_counters;
 mod places;
 mod random;
 mod replacement;

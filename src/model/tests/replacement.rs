@@ -66,7 +66,7 @@ proptest! {
     }
 
     #[test]
-    fn a_way_that_was_the_last_of_its_set_to_be_touched_may_be_hit_again_without_a_change(
+    fn a_way_that_was_hit_and_none_of_its_set_touched_since_may_be_hit_again_without_a_change(
         (replacement, ways) in shape(),
         acts in prop::collection::vec(act(), 0..100),
         (last, other, way) in (act(), act(), 0usize..64),
@@ -90,6 +90,7 @@ proptest! {
             step(&mut policy, act);
         }
         let (set, touched) = step(&mut policy, last);
+        policy.hit(set, touched);
         // Another set may be touched in between.
         let elsewhere = match other {
             Act::Hit(..) => Act::Hit(3, way),
@@ -110,10 +111,10 @@ proptest! {
 }
 
 #[test]
-fn a_hit_behind_that_of_another_way_of_the_set_does_change_three_policies() {
+fn a_hit_behind_that_of_another_way_of_the_set_does_change_four_policies() {
     let changes = Replacement::ALL.map(|replacement| {
         let mut policy = Policy::new(replacement, 1, 4);
-        policy.hit(0, 2);
+        policy.fill(0, 2, true);
         policy.hit(0, 1);
         let before = policy.clone();
         policy.hit(0, 2);
@@ -121,7 +122,46 @@ fn a_hit_behind_that_of_another_way_of_the_set_does_change_three_policies() {
         policy.hit(0, 0);
         policy != before
     });
-    assert_eq!(changes, [true, true, false, true, false]);
+    assert_eq!(changes, [true, true, false, true, false, true]);
+}
+
+#[test]
+fn the_first_hit_behind_a_fill_changes_srrip_alone() {
+    let changes = Replacement::ALL.map(|replacement| {
+        let mut policy = Policy::new(replacement, 1, 4);
+        policy.fill(0, 2, true);
+        let filled = policy.clone();
+        policy.hit(0, 2);
+        let hit = policy.clone();
+        policy.hit(0, 2);
+        assert!(policy == hit, "{replacement:?}");
+        hit != filled
+    });
+    assert_eq!(changes, [false, false, false, false, false, true]);
+}
+
+#[test]
+fn srrip_gives_up_what_was_filled_and_not_hit_before_what_was_hit() {
+    let mut policy = Policy::new(Replacement::Srrip, 1, 4);
+    // All 3; each fill makes a way 2.
+    for way in 0..4 {
+        assert_eq!(policy.victim(0), way);
+        policy.fill(0, way, true);
+    }
+    // All 2: the lowest. A hit spares it.
+    assert_eq!(policy.victim(0), 0);
+    policy.hit(0, 0);
+    assert_eq!(policy.victim(0), 1);
+    // 0, 2, 2, 2 become 1, 3, 3, 3, and way 1 gets 2.
+    policy.fill(0, 1, true);
+    assert_eq!(policy.victim(0), 2);
+    policy.hit(0, 2);
+    policy.hit(0, 3);
+    // 1, 2, 0, 0: way 1 again, by which the others become 2, 1, 1.
+    assert_eq!(policy.victim(0), 1);
+    policy.fill(0, 1, true);
+    policy.hit(0, 1);
+    assert_eq!(policy.victim(0), 0);
 }
 
 #[test]

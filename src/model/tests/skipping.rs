@@ -1,5 +1,6 @@
 //! All ports at once, control in between, links that stall: what must hold in every cycle, and that quiet cycles may be skipped.
 
+mod counts;
 mod who_performs;
 
 use proptest::prelude::*;
@@ -182,9 +183,10 @@ impl Crowd {
         let (inputs, outputs) = self.step();
         self.check_who_performs(&before, &outputs)?;
         self.check_who_is_walked(&before)?;
+        self.check_counts(&before, &inputs, &outputs)?;
         self.observed.observe(&inputs, &outputs);
         prop_assert_eq!(&self.observed, self.mmu.statistics());
-        if let Err(law) = self.observed.check_conservation() {
+        if let Err(law) = self.mmu.check_conservation() {
             return Err(TestCaseError::fail(law));
         }
         self.check_occupancy()?;
@@ -293,10 +295,12 @@ impl Crowd {
             let mut outputs = Outputs::default();
             ticked.tick(&NOTHING, &mut outputs);
             prop_assert_eq!(outputs, shown);
+            self.mmu.show_later(1, &mut shown);
             prop_assert_eq!(outputs.monitor, Monitor::default());
         }
         let mut skipped = self.mmu.clone();
         skipped.skip(quiet);
+        prop_assert_eq!(&shown.perf, skipped.performance_counters().values());
         prop_assert!(
             skipped == ticked,
             "skipping {} cycles is not ticking them",
@@ -307,6 +311,7 @@ impl Crowd {
             let mut passed = ticked.clone();
             passed.now += 1;
             passed.statistics.cycles += 1;
+            passed.count_walkers(1);
             ticked.tick(&NOTHING, &mut shown);
             prop_assert!(
                 passed != ticked,
