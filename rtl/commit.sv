@@ -94,7 +94,7 @@ module commit
   walk_t            walk;
   // The walkers' own affairs.
   logic             unused_walk;
-  assign unused_walk = ^{walk.restarted, walk.read_levels, mode_i};
+  assign unused_walk = ^{walk.walks, walk.restarted, walk.kind, walk.read_levels, mode_i};
 
   always_comb begin : ask
     asks = '0;

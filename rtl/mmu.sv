@@ -38,7 +38,7 @@ module mmu
     parameter int unsigned STLB_HIT_CYCLES   = 7,
     // Arrays of the levels. SIZES: page sizes that the array holds, bit 0 4 KiB, bit 1 2 MiB, bit 2 1 GiB;
     // 0: the level has no such array. SETS: 1 to 4096. WAYS: 1 to 64. POLICY: 0 LRU, 1 tree PLRU, 2 FIFO,
-    // 3 NRU, 4 random. SERVES: bit 0 reads, bit 1 writes.
+    // 3 NRU, 4 random, 5 SRRIP. SERVES: bit 0 reads, bit 1 writes.
     /// The ITLB's array A.
     parameter int unsigned ITLB_A_SIZES       = 1,
     parameter int unsigned ITLB_A_SETS        = 8,
@@ -295,7 +295,10 @@ module mmu
     /// Walkers.
     output logic [31:0] mon_walker_o             [WALKERS],
     /// The prefetch.
-    output logic [63:0] mon_prefetch_o
+    output logic [63:0] mon_prefetch_o,
+    // Performance counters, in every cycle.
+    /// How often something has happened since reset.
+    output logic [63:0] perf_o                   [PerfCounters]
 );
 
   // ---------------------------------------------------------------------------------------------
@@ -374,7 +377,7 @@ module mmu
   function automatic bit is_legal_shape(int unsigned sizes, int unsigned sets, int unsigned most_sets,
                                         int unsigned ways, int unsigned policy,
                                         int unsigned serves);
-    return sizes <= 7 && sets >= 1 && sets <= most_sets && ways <= 64 && policy <= 4 &&
+    return sizes <= 7 && sets >= 1 && sets <= most_sets && ways <= 64 && policy <= 5 &&
         (policy != 1 || (ways & (ways - 1)) == 0) && serves >= 1 && serves <= 3;
   endfunction
 
@@ -787,6 +790,8 @@ module mmu
   lookup_e      due_code;
   tlb_tag_t     due_tag;
   tlb_data_t    due_data;
+  logic         stlb_hit;
+  page_size_e   stlb_hit_page_size;
 
   stlb #(
       .ENTRIES        (MISS_QUEUE_ENTRIES),
@@ -827,6 +832,8 @@ module mmu
       .busy_i           (busy),
       .invalidation_i   (invalidation),
       .invalidate_page_i(invalidate_page),
+      .hit_o            (stlb_hit),
+      .hit_page_size_o  (stlb_hit_page_size),
       .mon_stlb_lookup_o,
       .mon_stlb_port_o,
       .mon_stlb_entry_o,
@@ -967,6 +974,24 @@ module mmu
       .l1_fill_o          (l1_fill),
       .stlb_fill_o        (stlb_fill),
       .fill_tag_o         (fill_tag)
+  );
+
+  performance_counters #(
+      .WALKERS(WALKERS)
+  ) u_performance_counters (
+      .clk_i,
+      .rst_ni,
+      .walk_take_i       (walk_take),
+      .walk_kind_i       (walk_access.kind),
+      .walk_i            (walk),
+      .commit_walker_i   (commit_walker),
+      .commit_page_size_i(fill_tag.page_size),
+      .stlb_hit_i        (stlb_hit),
+      .stlb_kind_i       (stlb_access.kind),
+      .stlb_page_size_i  (stlb_hit_page_size),
+      .load_i            (mem_req_valid_o && mem_req_ready_i && mem_req_op_o == MemRead),
+      .invalidates_i     (revoke),
+      .perf_o
   );
 
 `ifndef SYNTHESIS

@@ -24,6 +24,8 @@ package mmu_pkg;
   parameter int unsigned PageSizes = 3;
   /// Paging-structure caches: PDE, PDPTE, PML4E, PML5E.
   parameter int unsigned PscLevels = 4;
+  /// Performance counters (contract 10.2).
+  parameter int unsigned PerfCounters = 32;
   /// Bits by which one level of paging structures, or one step of page size, differs from the next.
   parameter int unsigned IndexBits = 9;
 
@@ -334,10 +336,14 @@ package mmu_pkg;
     /// In START, or in DONE: it wants to commit.
     logic        starts;
     logic        done;
+    /// It is not IDLE.
+    logic        walks;
     /// The walk begins at CR3, and whether that is a restart.
     logic        from_cr3;
     logic        restarted;
     owner_t      owner;
+    /// Kind of the request; that of a prefetch means nothing.
+    kind_e       kind;
     /// How it ended.
     walk_end_e   ending;
     logic [15:0] error_code;

@@ -5,7 +5,7 @@
 // All policies have the ports of this module. A policy is one file, and one line here.
 
 module replacement #(
-    /// 0 LRU, 1 tree PLRU, 2 FIFO, 3 NRU, 4 random.
+    /// 0 LRU, 1 tree PLRU, 2 FIFO, 3 NRU, 4 random, 5 SRRIP.
     parameter int unsigned POLICY   = 0,
     /// Sets.
     parameter int unsigned SETS     = 1,
@@ -52,8 +52,10 @@ module replacement #(
     policy_nru #(.SETS(SETS), .WAYS(WAYS), .CHANNELS(CHANNELS), .RESETS(RESETS)) u_policy (.*);
   end else if (POLICY == 4) begin : gen_random
     policy_random #(.SETS(SETS), .WAYS(WAYS), .CHANNELS(CHANNELS), .RESETS(RESETS)) u_policy (.*);
+  end else if (POLICY == 5) begin : gen_srrip
+    policy_srrip #(.SETS(SETS), .WAYS(WAYS), .CHANNELS(CHANNELS), .RESETS(RESETS)) u_policy (.*);
   end else begin : gen_refused
-    $error("there are policies 0 to 4");
+    $error("there are policies 0 to 5");
   end
 
 `ifndef SYNTHESIS

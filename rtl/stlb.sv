@@ -89,6 +89,11 @@ module stlb
     input  invalidation_t      invalidation_i,
     /// Page number of an invalidation by page.
     input  page_number_t       invalidate_page_i,
+    // To the performance counters.
+    /// The look-up of this cycle finds an entry that serves the request,
+    output logic               hit_o,
+    /// and this is the size of its page.
+    output page_size_e         hit_page_size_o,
     // To the monitor.
     /// Code of the look-up of this cycle.
     output logic [2:0]         mon_stlb_lookup_o,
@@ -210,6 +215,8 @@ module stlb
       .mon_victim_data_o
   );
 
+  assign hit_o = take_o && is_hit(code[0]);
+  assign hit_page_size_o = tag[0].page_size;
   assign probe_hit_o = probe_o && code[0] != LookupMiss;
 
   always_comb begin : monitor

@@ -125,9 +125,11 @@ module walker
   assign walk_o = '{
       starts: state_q == WalkerStart,
       done: state_q == WalkerDone,
+      walks: state_q != WalkerIdle,
       from_cr3: from_cr3_q,
       restarted: restarted_q,
       owner: owner_q,
+      kind: access_q.kind,
       ending: ending_q,
       error_code: error_code_q,
       level: level_q,

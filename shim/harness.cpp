@@ -216,6 +216,11 @@ void sample_queues(const Vmmu& m, Queues& queues) {
     queues.prefetch = m.mon_prefetch_o;
 }
 
+void sample_perf(const Vmmu& m, uint64_t (&perf)[PERF_COUNTERS]) {
+    static_assert(sizeof(m.perf_o) == sizeof perf && sizeof(m.perf_o[0]) == sizeof perf[0], "the structures show every performance counter");
+    std::memcpy(perf, &m.perf_o[0], sizeof perf);
+}
+
 // Payloads stay 0 where their `valid` or `op` is 0: outside a transfer they mean nothing, and a comparison of whole
 // structures must not see them.
 void sample(const Vmmu& m, Outputs& out) {
@@ -223,6 +228,7 @@ void sample(const Vmmu& m, Outputs& out) {
     sample_ports(m, out);
     sample_monitor(m, out.monitor);
     sample_queues(m, out.queues);
+    sample_perf(m, out.perf);
 }
 
 // ---- the functions of the table ---------------------------------------------------------------------------------------

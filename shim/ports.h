@@ -1,6 +1,6 @@
 // The machine's ports as plain C data: the bytes that cross the border between Rust and the verilated RTL.
 //
-// Contract sections 3 (ports) and 10 (monitor). Counterpart: src/model/mmu_pkg.rs, field for field; a test of
+// Contract sections 3 (ports) and 10 (monitor, performance counters). Counterpart: src/model/mmu_pkg.rs, field for field; a test of
 // src/cosim/rtl.rs reads both texts and compares names, types and order, and the sizes are compared again when a library
 // is loaded. There is no padding: what looks like a gap is a `reserved` field.
 #ifndef TWINWALK_PORTS_H
@@ -15,6 +15,7 @@ constexpr int MAX_WALKERS = 4;
 constexpr int MAX_MISS_QUEUE_ENTRIES = 16;
 constexpr int TLB_ARRAYS = 12;
 constexpr int PSC_LEVELS = 4;
+constexpr int PERF_COUNTERS = 32;
 
 struct PortIn {
     uint8_t req_valid;
@@ -141,13 +142,14 @@ struct Outputs {
     MemoryOut memory;
     Monitor monitor;
     Queues queues;
+    uint64_t perf[PERF_COUNTERS];
 };
 
 static_assert(sizeof(PortIn) == 24 && sizeof(ControlIn) == 32 && sizeof(MemoryIn) == 16, "input blocks have no padding");
 static_assert(sizeof(Inputs) == 8 + MAX_PORTS * 24 + 32 + 16, "Inputs has no padding");
 static_assert(sizeof(PortOut) == 32 && sizeof(ControlOut) == 40 && sizeof(MemoryOut) == 32, "output blocks have no padding");
 static_assert(sizeof(WalkEvent) == 5 && sizeof(ArrayEvent) == 48, "monitor events have no padding");
-static_assert(sizeof(Outputs) == MAX_PORTS * 32 + 40 + 32 + MAX_PORTS * 3 + 3 + MAX_WALKERS * 5 + (TLB_ARRAYS + PSC_LEVELS) * 48 + 88,
+static_assert(sizeof(Outputs) == MAX_PORTS * 32 + 40 + 32 + MAX_PORTS * 3 + 3 + MAX_WALKERS * 5 + (TLB_ARRAYS + PSC_LEVELS) * 48 + 88 + PERF_COUNTERS * 8,
               "Outputs has no padding");
 
 }  // namespace twinwalk

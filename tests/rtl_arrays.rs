@@ -118,8 +118,48 @@ fn each_policy_names_its_victims_in_its_order() {
     let mut bench = of_policies(Replacement::Nru, Replacement::Random);
     assert_eq!(victims(&mut bench, 0, ITLB_A), [0, 2, 0, 1]);
     assert_eq!(victims(&mut bench, 1, DTLB_A), [1, 0, 0, 0]);
-    let mut bench = of_policies(Replacement::Lru, Replacement::Lru);
+    // SRRIP: 2 2 2 2 by the fills, 2 0 2 0 by the hits; then 2 1 3 1, 2 1 2 1, 2 2 3 2.
+    let mut bench = of_policies(Replacement::Srrip, Replacement::Lru);
+    assert_eq!(victims(&mut bench, 0, ITLB_A), [0, 2, 0, 2]);
     assert_eq!(victims(&mut bench, 1, DTLB_A), [0, 2, 3, 1]);
+}
+
+#[test]
+fn with_srrip_a_way_that_was_hit_outlives_fills_of_all_others() {
+    let mut bench = of_policies(Replacement::Lru, Replacement::Srrip);
+    let mut filled = |pages: &[u64]| -> Vec<u8> {
+        let mut ways = Vec::new();
+        for &page in pages {
+            ask(&mut bench, read(1, 1, page));
+            ways.extend(events(&bench, DTLB_A).iter().map(|(_, event)| event.way));
+        }
+        ways
+    };
+    // All are hit: 0 0 0 0, and of them the lowest goes: 2 3 3 3. Way 1 is filled and hit: 2 0 3 3.
+    assert_eq!(filled(&[0, 1, 2, 3, 0, 1, 2, 3]), [0, 1, 2, 3]);
+    assert_eq!(filled(&[4, 5, 5]), [0, 1]);
+    // 2 0 2 3, 2 0 2 2; 2 1 3 3, 2 1 2 3, 2 1 2 2; 2 2 3 3, 2 2 2 3, 2 2 2 2; 2 3 3 3.
+    let pages: Vec<u64> = (6..16).collect();
+    assert_eq!(filled(&pages), [2, 3, 0, 2, 3, 0, 2, 3, 0, 1]);
+}
+
+#[test]
+fn a_paging_structure_cache_is_replaced_by_srrip() {
+    let mut config = small();
+    config.psc.pde.sets = 1;
+    config.psc.pde.ways = 2;
+    config.psc.pde.replacement = Replacement::Srrip;
+    let mut bench = bench(&config);
+    bench.cells.insert(0x3010, 0x5000 | TABLE);
+    bench.cells.insert(0x3018, 0x5000 | TABLE);
+    let mut ways = Vec::new();
+    // PDE 0 in way 0, PDE 1 in way 1, a hit of PDE 0; then PDE 2 takes way 1, and PDE 3 too, whose value is 2 against 1.
+    for page in [0, 0x200, 1, 0x400, 0x600] {
+        ask(&mut bench, read(1, 1, page));
+        let fills = bench.log.iter().map(|o| o.monitor.psc[PDE]);
+        ways.extend(fills.filter(|fill| fill.op != 0).map(|fill| fill.way));
+    }
+    assert_eq!(ways, [0, 1, 1, 1]);
 }
 
 /// The DTLB has one array of 3 sets without 1 GiB pages, the STLB one of 384 sets with all. Page at 4 MiB: 2 MiB; at 1 GiB: 1 GiB.
