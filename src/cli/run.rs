@@ -185,3 +185,7 @@ pub fn run(mut args: Args, context: &mut Context) -> Result<Outcome, CliError> {
         Outcome::Difference
     })
 }
+
+#[cfg(test)]
+#[path = "run/tests/definitions.rs"]
+mod definitions;

@@ -20,7 +20,7 @@ use crate::model::{Request, Response};
 pub const CAUSES: usize = 12;
 
 /// What a request does in a cycle, or waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, schemars::JsonSchema)]
 #[repr(usize)]
 pub enum Cause {
     /// The latency of the first-level look-up: the `xTLB_HIT_CYCLES` cycles after the accept (contract 5), whatever else happens in them.

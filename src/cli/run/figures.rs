@@ -21,6 +21,87 @@ pub const PSC: [(&str, &str); 4] = [
     ("pml5e", "walk starts at the PML4"),
 ];
 
+/// The keys of [`Figures::json`] that no type's docstrings define; `*` stands for the name of a level or cache.
+pub const KEYS: [(&str, &str); 28] = [
+    (
+        "first_reference",
+        "Of an interval: the number of its first reference in the trace, from 0; references that were skipped have numbers too.",
+    ),
+    ("references", "References that were presented."),
+    ("fetches", "Of these, instruction fetches."),
+    ("loads", "Of these, data reads."),
+    ("stores", "Of these, data writes."),
+    (
+        "translations",
+        "Requests that the machine accepted: one a reference, two for one that crosses a page.",
+    ),
+    (
+        "cycles",
+        "Cycles from the border at the beginning to that at the end; at last, to the cycle after the last answer.",
+    ),
+    (
+        "instructions",
+        "Fetches, where the trace has one for each instruction; else null.",
+    ),
+    (
+        "mpki",
+        "Walks begun for requests, for each 1000 instructions; null where these are not known.",
+    ),
+    ("itlb", "The first level, for fetches."),
+    ("dtlb", "The first level, for loads and stores."),
+    ("stlb", "The second level."),
+    (
+        "*.mpki",
+        "Misses of the level for each 1000 instructions, or null.",
+    ),
+    ("psc", "The paging-structure caches."),
+    ("psc.*.misses", "Look-ups that are no hits."),
+    ("walks", "Page walks, of requests and prefetches together."),
+    (
+        "walks.completed_by_size",
+        "Walks of requests that found a page of 4 KiB, of 2 MiB or 4 MiB, of 1 GiB.",
+    ),
+    ("miss_queue", "The miss queue."),
+    ("prefetches", "The next-page prefetch."),
+    ("faults", "Responses that are no translations."),
+    ("faults.page_faults", "Page faults."),
+    (
+        "faults.by_code",
+        "Page faults by error code; codes that did not occur are left out.",
+    ),
+    (
+        "faults.general_protections",
+        "Addresses that are not canonical.",
+    ),
+    ("faults.bus_errors", "Walks that met a bus error."),
+    (
+        "events",
+        "The performance counters, and what happened beside look-ups and walks.",
+    ),
+    (
+        "events.page_crossings",
+        "References that crossed a page of 4 KiB.",
+    ),
+    (
+        "events.control_operations",
+        "Control operations that were answered: none, since those that bring the machine into paging are over before the first reference.",
+    ),
+    ("events.page_walker_loads", "See the performance counters."),
+];
+
+/// Of each level's arrays, and those of the paging-structure caches, together.
+pub const ARRAY_EVENTS: [(&str, &str); 3] = [
+    ("events.*_fills", "Entries put in."),
+    (
+        "events.*_evictions",
+        "Entries that a fill displaced: the victim, or any that conflicted.",
+    ),
+    (
+        "events.*_invalidations",
+        "Entries that invalidations, back-invalidations and drops removed.",
+    ),
+];
+
 /// What a machine had counted in a cycle.
 #[derive(Debug, Clone)]
 pub struct Snapshot {

@@ -327,6 +327,7 @@ impl FrontEnd {
             self.mmu.statistics.take_back_response(&what.response);
             if what.responded_at == cycle {
                 self.mmu.ports[port].resume_response(what.response);
+                self.answered[slot].what.responded_at = u64::MAX;
                 continue;
             }
             let level = Spec::first_level(port);
