@@ -34,9 +34,13 @@
 //! | [`memory`] | testbench memory |
 //! | [`statistics`] | what is counted |
 //! | `observation` | the same, drawn from the monitor |
+//! | `window` | the same, between two cycles |
+//! | [`latency`] | how long walks take: a histogram, and percentiles |
+//! | [`events`] | the performance counters between two cycles, by kind of request, with sums |
 //! | `conservation` | the laws of what is counted |
 //!
-//! No block decides by anything but its state and the machine's inputs. No tick allocates.
+//! No block decides by anything but its state and the machine's inputs. No tick allocates, but for
+//! the histogram of latencies when a walk is longer than all before.
 
 pub mod alone;
 mod commit;

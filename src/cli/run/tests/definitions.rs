@@ -27,12 +27,29 @@ fn line(text: &Json) -> String {
     text.as_str().expect("a docstring").replace('\n', " ")
 }
 
-/// The fields of a type, with their docstrings.
+/// Where the types stand.
+const SOURCES: [&str; 3] = [
+    include_str!("../../../model/statistics.rs"),
+    include_str!("../../../model/latency.rs"),
+    include_str!("../../../model/events.rs"),
+];
+
+/// The fields of a type, with their docstrings, in the order of its source.
 fn fields<T: JsonSchema>() -> Vec<(String, String)> {
     let schema = schema_for!(T);
     let properties = schema.as_value()["properties"].as_object().expect("fields");
-    let defined = |(name, field): (&String, &Json)| (name.clone(), line(&field["description"]));
-    properties.iter().map(defined).collect()
+    let head = format!("pub struct {} {{", T::schema_name());
+    let source = SOURCES
+        .iter()
+        .find_map(|source| source.split_once(head.as_str()));
+    let (_, body) = source.expect("a source");
+    let place = |name: &str| body.find(&format!("pub {}:", name.replace('.', "_")));
+    let mut all: Vec<(String, String)> = properties
+        .iter()
+        .map(|(name, field)| (name.clone(), line(&field["description"])))
+        .collect();
+    all.sort_by_key(|(name, _)| place(name).expect("a field"));
+    all
 }
 
 /// The causes of cycles, with their docstrings.
