@@ -48,25 +48,28 @@ const WINDOW: [&str; 4] = [
     "ports.queue_entries=16",
 ];
 
+/// Keys whose values are no counts.
+const APART: [&str; 9] = [
+    "max",
+    "first_reference",
+    "setup_cycles",
+    "pages",
+    "skipped",
+    "warmup",
+    "mapping",
+    "front_end",
+    "intervals",
+];
+
 /// The whole numbers that add up: all but percentiles and rates.
 fn counts(path: &str, value: &Json, out: &mut Vec<(String, u64)>) {
     match value {
         Json::Object(entries) => {
             for (key, value) in entries {
-                let adds_up = !(key.starts_with('p')
-                    && key[1..].starts_with(|c: char| c.is_ascii_digit()))
-                    && ![
-                        "max",
-                        "first_reference",
-                        "setup_cycles",
-                        "pages",
-                        "skipped",
-                        "warmup",
-                        "mapping",
-                        "front_end",
-                        "intervals",
-                    ]
-                    .contains(&key.as_str());
+                let is_percentile = key.len() > 1
+                    && key.starts_with('p')
+                    && key[1..].starts_with(|c: char| c.is_ascii_digit());
+                let adds_up = !is_percentile && !APART.contains(&key.as_str());
                 if adds_up {
                     counts(&format!("{path}.{key}"), value, out);
                 }

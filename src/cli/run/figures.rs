@@ -300,3 +300,28 @@ impl Events {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn an_event_that_the_statistics_do_not_know_of_breaks_a_law() {
+        let nothing = Statistics::new(&Config::default());
+        assert_eq!(Events::default().check_against(&nothing), Ok(()));
+        let wrong: [fn(&mut Events); 6] = [
+            |events| events.itlb_misses.stlb_hit = 1,
+            |events| events.itlb_misses.walk_faulted = 1,
+            |events| events.dtlb_load_misses.walk_completed = 1,
+            |events| events.dtlb_store_misses.miss_causes_a_walk = 9,
+            |events| events.dtlb_store_misses.walk_active = 1,
+            |events| events.page_walker_loads = 1,
+        ];
+        for (number, spoil) in wrong.into_iter().enumerate() {
+            let mut events = Events::default();
+            spoil(&mut events);
+            assert!(events.check_against(&nothing).is_err(), "{number}");
+        }
+    }
+}
