@@ -12,6 +12,7 @@ use serde_json::{Value as Json, json};
 use self::timing::On;
 use super::Outcome;
 use super::error::CliError;
+use super::machine::rtl_none;
 use super::output::{Context, table};
 use crate::config::{self, Loaded, Source, presets, schema};
 use crate::cosim::matrix;
@@ -136,15 +137,18 @@ fn show(args: &ShowArgs, context: &mut Context) -> Result<Outcome, CliError> {
             })
         })
         .collect();
-    let rtl_parameters: serde_json::Map<String, Json> = machine
-        .config
-        .rtl_parameters()
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value.into()))
-        .collect();
+    // What the model alone has is built with none.
+    let has_rtl = machine.config.without_rtl().is_empty();
+    let rtl_parameters: Option<serde_json::Map<String, Json>> = has_rtl.then(|| {
+        let parameters = machine.config.rtl_parameters().into_iter();
+        parameters
+            .map(|(name, value)| (name.to_owned(), value.into()))
+            .collect()
+    });
     let mut object = json!({
         "machine": machine.name,
         "config_hash": hash,
+        "rtl": machine.config.rtl(),
         "assumed": machine.assumed.map(|count| count.assumed),
         "parameters": parameters,
         "config": machine.config.canonical_json(),
@@ -156,12 +160,20 @@ fn show(args: &ShowArgs, context: &mut Context) -> Result<Outcome, CliError> {
     }
     context.object(&object)?;
     let name: String = machine.name.escape_debug().collect();
+    let none = rtl_none(&machine.config);
     let Some(timing) = timing else {
-        context.text(&format!("# Machine: {name}; configuration hash {hash}\n\n"))?;
+        context.text(&format!("# Machine: {name}; configuration hash {hash}\n"))?;
+        if let Some(line) = &none {
+            context.text(&format!("# {line}\n"))?;
+        }
+        context.text("\n")?;
         context.text(&machine.to_annotated_toml())?;
         return Ok(Outcome::Held);
     };
     context.text(&format!("Machine: {name} (configuration hash {hash})\n"))?;
+    if let Some(line) = &none {
+        context.text(&format!("{line}\n"))?;
+    }
     context.text(&timing::text(&machine.config, &timing))?;
     Ok(if timing.rows.iter().any(Row::is_wrong) {
         Outcome::Difference

@@ -42,6 +42,7 @@ const POLICIES: &[&str] = &[
     "\"nru\"",
     "\"random\"",
     "\"srrip\"",
+    "\"lip\"",
 ];
 /// Pages in turn.
 const fn round(kind: char, stride: u64, places: u64, count: u64) -> Work {

@@ -8,6 +8,7 @@ use std::path::Path;
 use serde_json::{Value as Json, json};
 
 use super::window::Passed;
+use crate::cli::machine::rtl_none;
 use crate::cli::{grouped, table, trace};
 use crate::config::{FrontEndSpec, Loaded};
 use crate::model::Statistics;
@@ -67,6 +68,7 @@ impl Report<'_> {
             "backend": self.backend,
             "machine": loaded.name,
             "config_hash": loaded.config.hash(),
+            "rtl": loaded.config.rtl(),
             "trace": self.trace,
             "trace_source": passed.source,
             "trace_assumptions": passed.source.map_or(&[][..], TraceFormat::assumptions),
@@ -163,7 +165,7 @@ impl Report<'_> {
         let first = self.skip + 1;
         let bits = |policy| json!(policy).as_str().unwrap_or_default().to_owned();
         format!(
-            "Machine:   {} on the {} (configuration hash {})\n\
+            "Machine:   {} on the {} (configuration hash {})\n{}\
              Trace:     {}, references {} to {}: {} fetches, {} loads, {} stores on {} pages of 4 KiB\n\
              {}\
              Mapping:   {} pages, {} levels, placed by seed {}; accessed and dirty bits {} at first\n\
@@ -176,6 +178,7 @@ impl Report<'_> {
                 "cycle model"
             },
             loaded.config.hash(),
+            rtl_none(&loaded.config).map_or(String::new(), |line| format!("           {line}\n")),
             self.trace.display(),
             grouped(first),
             grouped(self.skip + total),
