@@ -3,9 +3,9 @@
 //! Contract: none. SDM: none. Counterpart: `docs/stim.md` (random operations).
 //!
 //! A floor is a number for each million operations, at most half of what the poorest preset reaches. Of a machine that is no preset, which may be
-//! poorer in any respect, a part of it is asked ([`POORER`]), and only what it can reach. A run is asked for its share, from
+//! poorer in any respect, a part of it is asked (`POORER`), and only what it can reach. A run is asked for its share, from
 //! [`FEWEST_OPERATIONS`] on: a shorter one is a stream or two, and streams differ by design. Chance weighs the more the fewer there are: a share
-//! of fewer than [`SURE_COUNT`] is asked for in part, and of 32-bit paging any share below [`EVEN_OPERATIONS`].
+//! of fewer than `SURE_COUNT` is asked for in part, and of 32-bit paging any share below `EVEN_OPERATIONS`.
 
 use super::counters::Counters;
 use crate::arch::{PageFaultCode, PageSize};
