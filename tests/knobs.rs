@@ -5,6 +5,11 @@
 //! `just knobs` runs all rows on the RTL too, which verilates a machine for most of them; the ordinary test those that need no machine of
 //! their own, and a few small ones.
 
+#![cfg_attr(
+    not(feature = "rtl"),
+    allow(dead_code, reason = "the half that the RTL runs")
+)]
+
 mod knobs_support;
 
 use knobs_support::table::rows;

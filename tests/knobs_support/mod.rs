@@ -3,6 +3,7 @@
 //! Contract: 2 (parameters), 13 (memory, front end). SDM: none. Counterpart: none.
 
 pub mod table;
+#[cfg(feature = "rtl")]
 pub mod twins;
 pub mod work;
 

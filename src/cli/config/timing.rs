@@ -10,6 +10,11 @@ use crate::cli::output::{Context, table};
 use crate::config::Config;
 use crate::explain::timing::{Row, Timing, add_rtl, of_model};
 
+#[cfg(feature = "rtl")]
+type Library = crate::cosim::rtl::Library;
+#[cfg(not(feature = "rtl"))]
+type Library = ();
+
 /// Who is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum On {
@@ -27,11 +32,15 @@ pub fn measure(config: &Config, on: On, context: &mut Context) -> Result<Timing,
     let mut timing = of_model(config)?;
     if on == On::Both {
         let machines = Machines::open()?;
-        let library = machines.library(config, context)?;
-        let fresh = || Machines::instance(config, &library, config.mapping.seed);
-        add_rtl::<_, CliError>(&mut timing, config, fresh)?;
+        add(&mut timing, config, &machines.library(config, context)?)?;
     }
     Ok(timing)
+}
+
+/// Measures the RTL of `library` too.
+fn add(timing: &mut Timing, config: &Config, library: &Library) -> Result<(), CliError> {
+    let fresh = || Machines::instance(config, library, config.mapping.seed);
+    add_rtl::<_, CliError>(timing, config, fresh)
 }
 
 /// The rows as `--json` has them.
