@@ -15,6 +15,7 @@
 //! | [`campaign`] | many random streams on many threads, with one answer |
 //! | [`floors`] | what a random run must have exercised |
 //! | [`generator`] | random operations of the hard kind |
+//! | [`request_log`] | one row a request: what became of it, and where its cycles went |
 //! | [`requester`] | what a real trace asks of which port, and the way into paging |
 //! | [`ticked`] | one machine ticked through references and operations, one at a time or in a window |
 //! | [`traced`] | the references of a real trace as operations |
@@ -43,6 +44,7 @@ pub mod generator;
 pub mod library;
 pub mod lockstep;
 pub mod matrix;
+pub mod request_log;
 pub mod requester;
 #[cfg(feature = "rtl")]
 pub mod rtl;

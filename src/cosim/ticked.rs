@@ -6,10 +6,9 @@
 use thiserror::Error;
 
 use crate::config::Config;
+use crate::cosim::request_log::{RequestLog, Row};
 use crate::cosim::twin::Twin;
-use crate::model::mmu_pkg::{
-    ControlIn, Inputs, KIND_FETCH, MAX_WALKERS, MEM_READ, Outputs, PortIn,
-};
+use crate::model::mmu_pkg::{ControlIn, Inputs, KIND_FETCH, MAX_WALKERS, Outputs, PortIn};
 use crate::model::{Memory, Operation, PerformanceCounters, Request, Response, Statistics};
 
 /// Edges under reset before cycle 0.
@@ -65,6 +64,7 @@ pub struct Ticked<T> {
     free_from: u64,
     /// Stores that wait for what comes next to be offered.
     stores: Vec<(u64, u64)>,
+    log: Option<Box<RequestLog>>,
 }
 
 impl<T: Twin> Ticked<T> {
@@ -96,15 +96,31 @@ impl<T: Twin> Ticked<T> {
             answers: [Response::default(); SLOTS],
             free_from: 0,
             stores: Vec::new(),
+            log: None,
         };
         ticked.tick_reset();
         ticked
+    }
+
+    /// The same, and from each request a row is made; they are to be taken with [`Ticked::next_row`].
+    #[must_use]
+    pub fn with_rows(mut self, config: &Config) -> Self {
+        self.log = Some(Box::new(RequestLog::new(config)));
+        self
+    }
+
+    /// The row of the oldest request of which it was not taken, if that has its answer.
+    pub fn next_row(&mut self) -> Option<Row> {
+        self.log.as_mut()?.next_answered()
     }
 
     /// Resets the machine. What was presented and not answered is never answered; memory keeps its cells, and time goes on.
     pub fn reset(&mut self) {
         self.memory.reset();
         self.stores.clear();
+        if let Some(log) = &mut self.log {
+            log.reset();
+        }
         self.oldest = self.count;
         self.free_from = self.cycle;
         self.tick_reset();
@@ -156,6 +172,24 @@ impl<T: Twin> Ticked<T> {
     pub fn answers(&self, from: u64) -> impl Iterator<Item = &Response> {
         debug_assert!(from + SLOTS as u64 >= self.count);
         (from..self.oldest).map(|number| &self.answers[number as usize % SLOTS])
+    }
+
+    /// Goes to the cycle in which the next reference is first offered, and no further: the figures are then those of that cycle, and what is in
+    /// flight stays so. What follows is the same as without.
+    ///
+    /// # Errors
+    /// As [`Ticked::translate`].
+    pub fn settle(&mut self) -> Result<(), Hang> {
+        let presented = self.cycle;
+        while self.oldest + self.window <= self.count || self.cycle < self.free_from {
+            self.wait(presented, || "the references in flight".to_owned())?;
+        }
+        Ok(())
+    }
+
+    /// What the twin's performance counters show in the cycle that comes next, which the figures end with.
+    pub fn performance_counters(&mut self) -> PerformanceCounters {
+        self.twin.performance_counters()
     }
 
     /// Waits until the reference may be offered, and offers it until it is accepted.
@@ -272,6 +306,9 @@ impl<T: Twin> Ticked<T> {
         if self.counts {
             self.statistics.observe(&self.inputs, &self.outputs);
         }
+        if let Some(log) = &mut self.log {
+            log.observe(self.cycle, &self.inputs, &self.outputs);
+        }
         self.note_answers();
         self.cycle += 1;
     }
@@ -292,19 +329,6 @@ impl<T: Twin> Ticked<T> {
     /// What the monitor showed since reset; all 0 if it was not to be counted.
     pub const fn statistics(&self) -> &Statistics {
         &self.statistics
-    }
-
-    /// The performance counters since reset, as a cycle that begins now shows them, once all answers are in.
-    ///
-    /// Of what performed in the last cycle the outputs tell nothing yet. It was none but the transfer of the last answer, or of a read for a
-    /// prefetch.
-    pub fn performance_counters(&self) -> PerformanceCounters {
-        let mut counters = PerformanceCounters::shown(&self.outputs);
-        let (asked, shown) = (&self.inputs.memory, &self.outputs.memory);
-        if shown.req_valid & asked.req_ready != 0 && shown.req_op == MEM_READ {
-            counters.count_load();
-        }
-        counters
     }
 
     /// Its memory.

@@ -2,8 +2,8 @@
 //!
 //! Contract: section 1 (cycles). SDM: none. Counterpart: none.
 
-use crate::model::Mmu;
 use crate::model::mmu_pkg::{Inputs, Outputs};
+use crate::model::{Mmu, PerformanceCounters};
 
 /// A machine that can be stepped: the model, the RTL, or anybody's.
 pub trait Twin {
@@ -20,6 +20,13 @@ pub trait Twin {
 
     /// What the state shows, onto outputs that are all 0: what [`Twin::tick`] would show in the first of the quiet cycles.
     fn show(&self, _outputs: &mut Outputs) {}
+
+    /// What the performance counters (contract 10.2) show in the next cycle.
+    fn performance_counters(&mut self) -> PerformanceCounters {
+        let mut shown = Outputs::ZERO;
+        self.show(&mut shown);
+        PerformanceCounters::shown(&shown)
+    }
 
     /// Brings what a quiet cycle shows, the twin not having been told that it passed, to what the next one does: counters may go on.
     fn show_next(&self, _outputs: &mut Outputs) {}
@@ -74,6 +81,14 @@ impl Twin for super::rtl::Rtl {
         *outputs = *Self::tick(self, inputs);
     }
 
+    fn performance_counters(&mut self) -> PerformanceCounters {
+        let idle = Inputs {
+            rst_n: 1,
+            ..Inputs::default()
+        };
+        PerformanceCounters::shown(self.probe(&idle))
+    }
+
     fn failed_assertions(&self) -> u64 {
         self.error_count().into()
     }
@@ -100,6 +115,10 @@ impl<T: Twin + ?Sized> Twin for Box<T> {
 
     fn show(&self, outputs: &mut Outputs) {
         (**self).show(outputs);
+    }
+
+    fn performance_counters(&mut self) -> PerformanceCounters {
+        (**self).performance_counters()
     }
 
     fn show_next(&self, outputs: &mut Outputs) {

@@ -123,6 +123,7 @@ impl Statistics {
             ended + under_way,
             0,
         )?;
+        self.check_latencies(ended)?;
         let begun = walks.started + walks.restarted;
         let cached: u64 = self.psc.iter().map(|level| level.hits).sum();
         // Only a walk from a cached entry restarts, at most once.
@@ -160,6 +161,27 @@ impl Statistics {
             "bus errors",
             errors,
             outstanding,
+        )
+    }
+
+    /// Every walk of a request that ended is in the histogram, and with none of prefetches its cycles are all cycles.
+    fn check_latencies(&self, ended: u64) -> Result<(), String> {
+        let latencies = &self.walk_latency_cycles;
+        let of_prefetches = self.prefetches.walked;
+        within(
+            "walks ended",
+            ended,
+            "walks of which the latency is known",
+            latencies.count(),
+            of_prefetches,
+        )?;
+        let slack = if of_prefetches == 0 { 0 } else { u64::MAX };
+        within(
+            "cycles of walks",
+            self.walks.cycles,
+            "cycles in the histogram of latencies",
+            latencies.sum_cycles(),
+            slack,
         )
     }
 

@@ -297,19 +297,31 @@ impl FrontEnd {
         self.perform_stores();
     }
 
-    /// The number of the cycle after the last answer, once all are in.
+    /// Goes to the cycle in which the next reference is first offered, and no further: machine and figures are then those of that cycle, and
+    /// what is in flight stays so. What follows is the same as without. Something must have been presented before.
+    pub fn settle(&mut self, answered: &mut impl FnMut(&Answered)) {
+        if self.window == 1 {
+            self.pass_to_offer();
+        } else if self.ticking {
+            self.tick_to_offer(answered);
+        } else {
+            self.materialize_at_offer(answered);
+        }
+    }
+
+    /// The number of the cycle after the last answer, once all are in; or of that in which [`FrontEnd::settle`] left it.
     #[inline]
     pub const fn cycles(&self) -> u64 {
         self.mmu.now()
     }
 
-    /// What was counted since reset, once all answers are in.
+    /// What was counted since reset, once all answers are in, or [`FrontEnd::settle`] was called last.
     #[inline]
     pub const fn statistics(&self) -> &Statistics {
         self.mmu.statistics()
     }
 
-    /// The performance counters since reset, once all answers are in.
+    /// The performance counters since reset, once all answers are in, or [`FrontEnd::settle`] was called last.
     #[inline]
     pub const fn performance_counters(&self) -> &PerformanceCounters {
         self.mmu.performance_counters()

@@ -35,9 +35,13 @@
 //! | `cells` | what it holds |
 //! | [`statistics`] | what is counted |
 //! | `observation` | the same, drawn from the monitor |
+//! | `window` | the same, between two cycles |
+//! | [`latency`] | how long walks take: a histogram, and percentiles |
+//! | [`events`] | the performance counters between two cycles, by kind of request, with sums |
 //! | `conservation` | the laws of what is counted |
 //!
-//! No block decides by anything but its state and the machine's inputs. No tick allocates.
+//! No block decides by anything but its state and the machine's inputs. No tick allocates, but for
+//! the histogram of latencies when a walk is longer than all before.
 
 pub mod alone;
 mod cells;
@@ -45,8 +49,10 @@ mod commit;
 mod conservation;
 mod control;
 mod cyclic;
+pub mod events;
 pub mod front_end;
 mod inclusion;
+pub mod latency;
 pub mod liveness;
 pub mod memory;
 mod memory_port;
@@ -69,11 +75,13 @@ mod table_cache;
 mod tlb;
 mod walker;
 mod walkers;
+mod window;
 
 #[cfg(test)]
 mod tests;
 
 pub use alone::Alone;
+pub use events::Events;
 pub use front_end::{Answered, FrontEnd, OneAtATime, Operation};
 pub use memory::Memory;
 pub use mmu::Mmu;

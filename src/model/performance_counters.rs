@@ -244,7 +244,7 @@ impl PerformanceCounters {
 
     /// A read is transferred on the memory port.
     #[inline]
-    pub(crate) const fn count_load(&mut self) {
+    pub(super) const fn count_load(&mut self) {
         self.0[PAGE_WALKER_LOADS] = self.0[PAGE_WALKER_LOADS].wrapping_add(1);
     }
 

@@ -30,7 +30,8 @@ pub struct Request {
 }
 
 impl Request {
-    pub(super) const NONE: Self = Self {
+    /// A read of address 0 by the supervisor: where there is no request yet.
+    pub const NONE: Self = Self {
         va: 0,
         access: Access::new(AccessKind::Read, 0),
         id: 0,
@@ -92,8 +93,8 @@ pub struct Response {
 }
 
 impl Response {
-    /// All fields 0.
-    pub(super) const NONE: Self = Self::of_status(0, 0);
+    /// All fields 0: where there is no answer yet.
+    pub const NONE: Self = Self::of_status(0, 0);
 
     const fn of_status(id: u8, status: u8) -> Self {
         Self {

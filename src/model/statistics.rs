@@ -5,10 +5,12 @@
 //! The model counts as it goes. `observation` derives the same figures from the inputs and outputs of every cycle, of either
 //! twin; `conservation` checks the laws. Requests count when accepted, responses when transferred, all else when it performs.
 
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
 use crate::config::Config;
 
+use super::latency::LatencyHistogram;
 use super::mmu_pkg::{
     ARRAY_FILL, ARRAY_INVALIDATE, ArrayEvent, LOOKUP_BYPASS, LOOKUP_DENIED, LOOKUP_DIRTY_CLEAR,
     LOOKUP_HIT_4K, LOOKUP_MERGED, LOOKUP_MISS, MAX_WALKERS, PREFETCH_ENTRY, PSC_LEVELS,
@@ -26,7 +28,7 @@ const FAULT_CODES: usize = 64;
 const PSC_NAMES: [&str; PSC_LEVELS] = ["pde", "pdpte", "pml4e", "pml5e"];
 
 /// Look-ups of one TLB level.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, JsonSchema)]
 pub struct LevelStatistics {
     /// Requests that were looked up in the arrays of the level.
     pub lookups: u64,
@@ -56,7 +58,7 @@ impl LevelStatistics {
 }
 
 /// Look-ups of one paging-structure cache.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, JsonSchema)]
 pub struct PscStatistics {
     /// Walks that looked for a start, and for which no cache of a lower level had one. 0 for a cache without entries; a walk looks in
     /// those of the levels that the mode has, in 32-bit paging in that of PDEs alone.
@@ -66,14 +68,14 @@ pub struct PscStatistics {
 }
 
 /// The miss queue.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, JsonSchema)]
 pub struct MissQueueStatistics {
     /// How often its last free entry was taken: from then on, requests that need one are refused.
     pub full: u64,
 }
 
 /// The prefetch.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, JsonSchema)]
 pub struct PrefetchStatistics {
     /// Pages that were to be looked for.
     pub triggered: u64,
@@ -88,7 +90,7 @@ pub struct PrefetchStatistics {
 }
 
 /// The walkers, requests and prefetches together.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, JsonSchema)]
 pub struct WalkStatistics {
     /// Walks begun; a restart is not another walk.
     pub started: u64,
@@ -115,7 +117,7 @@ pub struct WalkStatistics {
 }
 
 /// One array or paging-structure cache.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, JsonSchema)]
 pub struct ArrayStatistics {
     /// Entries put in.
     pub fills: u64,
@@ -191,7 +193,7 @@ fn serialize_psc<S: Serializer>(
 }
 
 /// Control operations.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, JsonSchema)]
 pub struct ControlStatistics {
     /// Operations answered.
     pub operations: u64,
@@ -219,6 +221,8 @@ pub struct Statistics {
     pub psc: [PscStatistics; PSC_LEVELS],
     /// The walkers.
     pub walks: WalkStatistics,
+    /// Cycles of the walks of requests that have ended, from START to DONE, both included.
+    pub walk_latency_cycles: LatencyHistogram,
     /// The miss queue.
     pub miss_queue: MissQueueStatistics,
     /// The prefetch.
@@ -271,7 +275,7 @@ impl Statistics {
         })
     }
 
-    fn zero(capacity: Capacity) -> Self {
+    pub(super) fn zero(capacity: Capacity) -> Self {
         Self {
             cycles: 0,
             requests: 0,
@@ -281,6 +285,7 @@ impl Statistics {
             stlb: LevelStatistics::default(),
             psc: Default::default(),
             walks: WalkStatistics::default(),
+            walk_latency_cycles: LatencyHistogram::default(),
             miss_queue: MissQueueStatistics::default(),
             prefetches: PrefetchStatistics::default(),
             tlb_arrays: Default::default(),
@@ -420,7 +425,11 @@ impl Statistics {
             _ => return,
         }
         if let Some(since) = self.walking_since[walker].take() {
-            self.walks.cycles += cycle - since + 1;
+            let cycles = cycle - since + 1;
+            self.walks.cycles += cycles;
+            if !prefetch {
+                self.walk_latency_cycles.add(cycles);
+            }
         }
     }
 

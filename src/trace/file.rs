@@ -296,7 +296,7 @@ fn unwritable(name: &str, doing: &'static str, error: io::Error) -> TraceError {
 }
 
 /// The path to replace: behind a symbolic link, the file that it leads to. A device or a directory is never replaced.
-fn resolve(path: &Path) -> io::Result<PathBuf> {
+pub(crate) fn resolve(path: &Path) -> io::Result<PathBuf> {
     match fs::metadata(path) {
         Ok(found) if !found.is_file() => Err(io::Error::new(
             io::ErrorKind::InvalidInput,
@@ -307,7 +307,8 @@ fn resolve(path: &Path) -> io::Result<PathBuf> {
     }
 }
 
-fn temporary_beside(target: &Path) -> io::Result<NamedTempFile> {
+/// A file in the directory of `target`, to be renamed to it.
+pub(crate) fn temporary_beside(target: &Path) -> io::Result<NamedTempFile> {
     let directory = match target.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),

@@ -44,6 +44,7 @@ mod source;
 
 pub use error::TraceError;
 pub use file::{Compression, TraceFile, Written, import};
+pub(crate) use file::{resolve as resolve_target, temporary_beside};
 pub use info::{TraceInfo, info};
 pub use input::{Input, Progress};
 pub use mapping::{

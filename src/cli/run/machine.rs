@@ -4,7 +4,9 @@
 
 use thiserror::Error;
 
+use super::figures::Snapshot;
 use crate::config::Config;
+use crate::cosim::request_log::Row;
 use crate::cosim::ticked::{Hang, Ticked};
 use crate::cosim::twin::Twin;
 use crate::model::{Answered, FrontEnd, Memory, Operation, Request, Statistics};
@@ -42,10 +44,49 @@ impl AnyMachine {
         Self::Model(Box::new(FrontEnd::new(config, memory(config))))
     }
 
-    /// A twin of `config`.
-    pub fn rtl(config: &Config, twin: impl Twin + 'static) -> Self {
+    /// A twin of `config`, ticked.
+    pub fn ticked(config: &Config, twin: impl Twin + 'static) -> Self {
         let twin: Box<dyn Twin> = Box::new(twin);
         Self::Ticked(Box::new(Ticked::new(config, twin, memory(config), true)))
+    }
+
+    /// The same, of which rows can be taken.
+    pub fn ticked_with_rows(config: &Config, twin: impl Twin + 'static) -> Self {
+        let twin: Box<dyn Twin> = Box::new(twin);
+        let ticked = Ticked::new(config, twin, memory(config), true);
+        Self::Ticked(Box::new(ticked.with_rows(config)))
+    }
+
+    /// The next row of a request that has its answer, if rows are made.
+    pub fn next_row(&mut self) -> Option<Row> {
+        match self {
+            Self::Model(_) => None,
+            Self::Ticked(ticked) => ticked.next_row(),
+        }
+    }
+
+    /// Goes to the cycle in which the next reference is first offered, and says what was counted before it.
+    ///
+    /// # Errors
+    /// The machine does not answer.
+    pub fn border(&mut self) -> Result<Snapshot, Broken> {
+        match self {
+            Self::Model(front_end) => front_end.settle(&mut |_: &Answered| {}),
+            Self::Ticked(ticked) => ticked.settle()?,
+        }
+        Ok(self.snapshot())
+    }
+
+    /// What was counted until now: after [`AnyMachine::border`], or once all answers are in.
+    pub fn snapshot(&mut self) -> Snapshot {
+        let counters = match self {
+            Self::Model(front_end) => *front_end.performance_counters(),
+            Self::Ticked(ticked) => ticked.performance_counters(),
+        };
+        Snapshot {
+            statistics: self.statistics().clone(),
+            counters,
+        }
     }
 
     /// Another agent's store, in the cycle in which the next step begins. Tables lie in memory: the mapping was made for its size.
@@ -162,7 +203,7 @@ mod tests {
     fn a_failed_assertion_of_the_rtl_is_a_difference_and_a_sound_machine_is_none() {
         let config = Config::default();
         let operation = Operation::new(CTRL_MOV_CR3, 0);
-        let mut failing = AnyMachine::rtl(&config, Failing(Mmu::new(&config)));
+        let mut failing = AnyMachine::ticked(&config, Failing(Mmu::new(&config)));
         assert_eq!(failing.control(&operation), Ok(()));
         let broken = failing.judge().expect_err("an assertion failed");
         assert_eq!(

@@ -7,24 +7,28 @@ use std::path::Path;
 
 use serde_json::{Value as Json, json};
 
+use super::figures::PSC;
+use super::intervals::Intervals;
 use super::window::Passed;
 use crate::cli::machine::rtl_none;
 use crate::cli::{grouped, table, trace};
 use crate::config::{FrontEndSpec, Loaded};
-use crate::model::Statistics;
-use crate::model::statistics::{ArrayStatistics, LevelStatistics};
 use crate::trace::TraceFormat;
 
-/// Arrays of each TLB level, one a page size.
-const ARRAYS_PER_LEVEL: usize = 3;
-/// The levels in the order of the arrays' numbers.
-const LEVELS: [&str; 3] = ["itlb", "dtlb", "stlb"];
-/// The paging-structure caches in the order of the contract's numbers, and what a hit in each does.
-const PSC: [(&str, &str); 4] = [
-    ("pde", "walk starts at the page table"),
-    ("pdpte", "walk starts at the directory"),
-    ("pml4e", "walk starts at the PDPT"),
-    ("pml5e", "walk starts at the PML4"),
+/// The events of each kind of request, as they are named in [`crate::model::events::MissEvents`].
+const EVENTS: [&str; 12] = [
+    "miss_causes_a_walk",
+    "walk_completed",
+    "walk_completed_4k",
+    "walk_completed_2m_4m",
+    "walk_completed_1g",
+    "walk_faulted",
+    "walk_pending",
+    "walk_active",
+    "stlb_hit",
+    "stlb_hit_4k",
+    "stlb_hit_2m_4m",
+    "stlb_hit_1g",
 ];
 
 /// What there is to say about a run.
@@ -37,110 +41,51 @@ pub struct Report<'a> {
     pub trace: &'a Path,
     /// References left out at its start.
     pub skip: u64,
+    /// References after them that ran uncounted.
+    pub warmup: u64,
     /// What of it ran.
     pub passed: &'a Passed,
-    /// What was counted since reset.
-    pub statistics: &'a Statistics,
+    /// The figures of intervals.
+    pub intervals: Option<&'a Intervals>,
     /// What is wrong with the machine.
     pub broken: Option<String>,
 }
 
 impl Report<'_> {
     fn cycles(&self) -> u64 {
-        self.statistics.cycles - self.passed.from_cycle
+        self.passed.figures.statistics.cycles
     }
 
-    fn per_kilo_instruction(&self, count: u64) -> Option<f64> {
-        self.passed
-            .instructions
-            .map(|instructions| 1000.0 * count as f64 / instructions as f64)
-    }
-
-    /// The object of `--json`.
+    /// The object of `--json`: the figures, and what they are of.
     pub fn json(&self) -> Json {
-        let Self {
-            statistics: s,
-            passed,
-            loaded,
-            ..
-        } = self;
-        json!({
-            "backend": self.backend,
-            "machine": loaded.name,
-            "config_hash": loaded.config.hash(),
-            "rtl": loaded.config.rtl(),
-            "trace": self.trace,
-            "trace_source": passed.source,
-            "trace_assumptions": passed.source.map_or(&[][..], TraceFormat::assumptions),
-            "trace_incomplete": passed.source.and_then(TraceFormat::incomplete),
-            "mapping": loaded.config.mapping,
-            "front_end": self.front_end_json(),
-            "skipped": self.skip,
-            "warmup": 0,
-            "references": passed.counts.total(),
-            "fetches": passed.counts.fetches,
-            "loads": passed.counts.loads,
-            "stores": passed.counts.stores,
-            "translations": s.requests,
-            "pages": passed.pages,
-            "setup_cycles": passed.from_cycle,
-            "cycles": self.cycles(),
-            "instructions": passed.instructions,
-            "mpki": self.per_kilo_instruction(s.walks_of_requests()),
-            "itlb": self.level_json(&s.itlb),
-            "dtlb": self.level_json(&s.dtlb),
-            "stlb": self.level_json(&s.stlb),
-            "psc": self.psc_json(),
-            "walks": s.walks,
-            "faults": {
-                "page_faults": s.responses.page_faults,
-                "by_code": faults_by_code(s),
-                "general_protections": s.responses.general_protections,
-                "bus_errors": s.responses.bus_errors,
-            },
-            "events": self.events_json(),
-            "failure": self.broken,
-        })
-    }
-
-    fn level_json(&self, level: &LevelStatistics) -> Json {
-        let mut object = json!(level);
-        object["mpki"] = json!(self.per_kilo_instruction(level.misses));
-        object
-    }
-
-    fn psc_json(&self) -> Json {
-        let levels = PSC
-            .iter()
-            .zip(&self.statistics.psc)
-            .map(|((name, _), counts)| {
-                let misses = counts.lookups - counts.hits;
-                (
-                    (*name).to_owned(),
-                    json!({ "lookups": counts.lookups, "hits": counts.hits, "misses": misses }),
-                )
-            });
-        Json::Object(levels.collect())
-    }
-
-    /// What happened beside look-ups and walks: each key counts one kind of event.
-    fn events_json(&self) -> Json {
-        let s = self.statistics;
-        let mut events = json!({
-            "page_crossings": self.passed.crossings,
-            "control_operations": s.control.operations,
-        });
-        let mut put = |name: &str, arrays: &[ArrayStatistics]| {
-            let sum = |pick: fn(&ArrayStatistics) -> u64| arrays.iter().map(pick).sum::<u64>();
-            events[format!("{name}_fills")] = json!(sum(|array| array.fills));
-            events[format!("{name}_evictions")] = json!(sum(|array| array.evictions));
-            events[format!("{name}_invalidations")] = json!(sum(|array| array.invalidations));
-        };
-        for (name, arrays) in LEVELS.iter().zip(s.tlb_arrays.chunks(ARRAYS_PER_LEVEL)) {
-            put(name, arrays);
+        let Self { passed, loaded, .. } = self;
+        let mut object = passed.figures.json();
+        let mut put = |key: &str, value: Json| object[key] = value;
+        put("backend", json!(self.backend));
+        put("machine", json!(loaded.name));
+        put("config_hash", json!(loaded.config.hash()));
+        put("rtl", json!(loaded.config.rtl()));
+        put("trace", json!(self.trace));
+        put("trace_source", json!(passed.source));
+        put(
+            "trace_assumptions",
+            json!(passed.source.map_or(&[][..], TraceFormat::assumptions)),
+        );
+        put(
+            "trace_incomplete",
+            json!(passed.source.and_then(TraceFormat::incomplete)),
+        );
+        put("mapping", json!(loaded.config.mapping));
+        put("front_end", self.front_end_json());
+        put("skipped", json!(self.skip));
+        put("warmup", json!(self.warmup));
+        put("pages", json!(passed.pages));
+        put("setup_cycles", json!(passed.from_cycle));
+        put("failure", json!(self.broken));
+        if let Some(intervals) = self.intervals {
+            put("intervals", intervals.json());
         }
-        put("psc", &s.psc_arrays);
-        events
+        object
     }
 
     /// The summary for a person.
@@ -148,6 +93,10 @@ impl Report<'_> {
         let mut text = self.head();
         text.push_str(&self.look_ups_table());
         text.push_str(&self.totals());
+        text.push_str(&self.events_table());
+        if let Some(intervals) = self.intervals {
+            text.push_str(&intervals.text());
+        }
         if let Some(broken) = &self.broken {
             // Writing into a string does not fail.
             let _ = writeln!(
@@ -161,8 +110,9 @@ impl Report<'_> {
     fn head(&self) -> String {
         let Self { loaded, passed, .. } = self;
         let mapping = &loaded.config.mapping;
-        let total = passed.counts.total();
-        let first = self.skip + 1;
+        let counts = &passed.figures.counts;
+        let total = counts.total();
+        let first = self.skip + self.warmup + 1;
         let bits = |policy| json!(policy).as_str().unwrap_or_default().to_owned();
         format!(
             "Machine:   {} on the {} (configuration hash {})\n{}\
@@ -170,7 +120,7 @@ impl Report<'_> {
              {}\
              Mapping:   {} pages, {} levels, placed by seed {}; accessed and dirty bits {} at first\n\
              Front end: {}\n\
-             Warm-up:   none; TLBs and caches are empty at the first reference\n",
+             Warm-up:   {}\n",
             loaded.name,
             if self.backend == "rtl" {
                 "RTL"
@@ -181,10 +131,10 @@ impl Report<'_> {
             rtl_none(&loaded.config).map_or(String::new(), |line| format!("           {line}\n")),
             self.trace.display(),
             grouped(first),
-            grouped(self.skip + total),
-            grouped(passed.counts.fetches),
-            grouped(passed.counts.loads),
-            grouped(passed.counts.stores),
+            grouped(self.skip + self.warmup + total),
+            grouped(counts.fetches),
+            grouped(counts.loads),
+            grouped(counts.stores),
             grouped(passed.pages),
             self.caveats(),
             mapping.pages.name(),
@@ -192,6 +142,17 @@ impl Report<'_> {
             mapping.seed,
             bits(mapping.accessed_dirty),
             self.loaded.config.front_end,
+            self.warm_up(),
+        )
+    }
+
+    fn warm_up(&self) -> String {
+        if self.warmup == 0 {
+            return "none; TLBs and caches are empty at the first reference".to_owned();
+        }
+        format!(
+            "{} references, on TLBs and caches that were empty before",
+            grouped(self.warmup)
         )
     }
 
@@ -211,7 +172,7 @@ impl Report<'_> {
     }
 
     fn look_ups_table(&self) -> String {
-        let s = self.statistics;
+        let s = &self.passed.figures.statistics;
         let mut rows = Vec::new();
         for (name, level) in [
             ("ITLB: first level, fetches", &s.itlb),
@@ -246,6 +207,8 @@ impl Report<'_> {
             lookups => format!("{:.3} %", 100.0 * hits as f64 / lookups as f64),
         };
         let mpki = self
+            .passed
+            .figures
             .per_kilo_instruction(misses)
             .map_or("not known".to_owned(), |mpki| format!("{mpki:.3}"));
         vec![
@@ -259,19 +222,17 @@ impl Report<'_> {
     }
 
     fn totals(&self) -> String {
-        let Self {
-            statistics: s,
-            passed,
-            ..
-        } = self;
+        let passed = self.passed;
+        let s = &passed.figures.statistics;
         let by_blocks = match self.loaded.config.front_end.fetch_block_bytes {
             0 => "",
             _ => "; of fetches one for each block, not for each instruction",
         };
         let w = &s.walks;
-        let total = passed.counts.total();
+        let total = passed.figures.counts.total();
         let instructions = passed
-            .instructions
+            .figures
+            .instructions()
             .map_or("not known from this trace".to_owned(), grouped);
         let faults = &s.responses;
         let found = faults.page_faults + faults.general_protections + faults.bus_errors;
@@ -299,10 +260,11 @@ impl Report<'_> {
              Instructions: {instructions}\n\
              Cycles:       {} ({:.3} a reference), after {} to set the machine up\n\
              Walks:        {} started, {} completed, {} faulted, {} aborted; {} reads and {} compare-and-sets of entries; {} cycles\n\
+             {}\
              {special_text}Faults:       {fault_text}\n",
             grouped(total),
             grouped(s.requests),
-            grouped(passed.crossings),
+            grouped(passed.figures.crossings),
             grouped(self.cycles()),
             self.cycles() as f64 / total.max(1) as f64,
             grouped(passed.from_cycle),
@@ -313,11 +275,53 @@ impl Report<'_> {
             grouped(w.memory_reads),
             grouped(w.compare_and_sets),
             grouped(w.cycles),
+            self.latencies(),
         )
     }
-}
 
-fn faults_by_code(statistics: &Statistics) -> Json {
-    // A plain structure of numbers: this does not fail.
-    json!(statistics.responses)["page_faults_by_code"].take()
+    /// How long the walks of requests took.
+    fn latencies(&self) -> String {
+        let summary = self.passed.figures.statistics.walk_latency_cycles.summary();
+        let (Some(mean), Some(p50), Some(p90), Some(p99), Some(p99_9), Some(max)) = (
+            summary.mean,
+            summary.p50,
+            summary.p90,
+            summary.p99,
+            summary.p99_9,
+            summary.max,
+        ) else {
+            return String::new();
+        };
+        let [p50, p90, p99, p99_9, max] = [p50, p90, p99, p99_9, max].map(grouped);
+        format!(
+            "              each {mean:.1} cycles in the mean; 50 % at most {p50}, 90 % {p90}, 99 % {p99}, 99.9 % {p99_9}, all {max}\n"
+        )
+    }
+
+    /// The performance counters, by kind of request.
+    fn events_table(&self) -> String {
+        let events = &self.passed.figures.events;
+        let headline = [
+            "events",
+            "dtlb_load_misses",
+            "dtlb_store_misses",
+            "itlb_misses",
+        ];
+        let kinds = events.kinds().map(|kind| json!(kind));
+        let rows: Vec<Vec<String>> = EVENTS
+            .iter()
+            .map(|name| {
+                let counts = kinds
+                    .iter()
+                    .map(|kind| grouped(kind[*name].as_u64().unwrap_or(0)));
+                std::iter::once((*name).to_owned()).chain(counts).collect()
+            })
+            .collect();
+        format!(
+            "{}page_walker_loads: {}; tlb_flush.stlb_any: {}\n",
+            table(&headline, &rows),
+            grouped(events.page_walker_loads),
+            grouped(events.tlb_flush.stlb_any)
+        )
+    }
 }

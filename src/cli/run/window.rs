@@ -4,13 +4,17 @@
 
 use std::path::Path;
 
+use super::figures::{Figures, Snapshot};
+use super::intervals::Intervals;
 use super::machine::{AnyMachine, Broken};
+use super::request_rows::RequestRows;
 use super::requests;
 use crate::cli::error::CliError;
 use crate::cli::output::{Context, grouped};
 use crate::cli::progress::Progress;
 use crate::cli::trace;
 use crate::config::Config;
+use crate::model::Operation;
 use crate::trace::{
     Counts, LazyTables, Mapping, MappingError, MemoryReference, OpenOptions, References,
     TraceFormat, TraceReader, Translated,
@@ -21,26 +25,32 @@ const STRIDE: u64 = 1 << 14;
 /// No page has this number.
 const NO_PAGE: u64 = u64::MAX;
 
-/// Which references of which trace.
+/// Which references of which trace, and what is said of them beside the whole.
 pub struct Window<'a> {
-    path: &'a Path,
-    format: Option<TraceFormat>,
-    skip: u64,
-    count: Option<u64>,
+    /// The trace.
+    pub path: &'a Path,
+    /// Its format, if it is not to be found by content.
+    pub format: Option<TraceFormat>,
+    /// References at its start that the machine never sees.
+    pub skip: u64,
+    /// References after them that run and are not counted.
+    pub warmup: u64,
+    /// The most that are counted; else all that are left.
+    pub count: Option<u64>,
+    /// Takes the figures of intervals.
+    pub intervals: Option<Intervals>,
+    /// Takes the rows of requests; the machine must make them.
+    pub rows: Option<RequestRows>,
 }
 
 /// What of a trace went through the machine.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Passed {
-    /// References by kind.
-    pub counts: Counts,
-    /// References that crossed a page: two translations each.
-    pub crossings: u64,
-    /// Instructions; `None` where fetches do not say, or there are none.
-    pub instructions: Option<u64>,
+    /// What was counted.
+    pub figures: Figures,
     /// The format that the trace was first read from, if it is known.
     pub source: Option<TraceFormat>,
-    /// Distinct pages of 4 KiB that were touched.
+    /// Distinct pages of 4 KiB that were touched, in the warm-up too.
     pub pages: u64,
     /// The cycle in which the first reference could be presented.
     pub from_cycle: u64,
@@ -51,87 +61,158 @@ pub enum Ended {
     /// The trace or its mapping is refused.
     Refused(CliError),
     /// The machine is wrong.
-    Broken(Passed, Broken),
+    Broken(Box<Passed>, Broken),
 }
 
-impl<E: Into<CliError>> From<E> for Ended {
+/// Why it cannot go on.
+enum Step {
+    Refused(CliError),
+    Broken(Broken),
+}
+
+impl<E: Into<CliError>> From<E> for Step {
     fn from(error: E) -> Self {
         Self::Refused(error.into())
     }
 }
 
-impl<'a> Window<'a> {
-    /// At most `count` references of the trace at `path`, after the first `skip`.
-    pub const fn new(
-        path: &'a Path,
-        format: Option<TraceFormat>,
-        skip: u64,
-        count: Option<u64>,
-    ) -> Self {
-        Self {
-            path,
-            format,
-            skip,
-            count,
-        }
-    }
+/// What was counted when, since the counting began.
+struct Tally {
+    began: Snapshot,
+    counts: Counts,
+    crossings: u64,
+}
 
-    /// Brings the machine into paging, then runs the window through it.
+impl Window<'_> {
+    /// Brings the machine into paging, then runs the window through it, and completes the files.
     ///
     /// # Errors
-    /// The trace cannot be read, is over before the window begins, or cannot be mapped; the machine does not answer.
+    /// The trace cannot be read, is over before the window begins, or cannot be mapped; a file cannot be written; the machine does not answer.
     pub fn run(
-        &self,
+        mut self,
         config: &Config,
         mapping: Mapping,
         machine: &mut AnyMachine,
         context: &Context,
-    ) -> Result<Passed, Ended> {
-        let mut references = References::new(self.open(context)?);
+    ) -> Result<(Passed, Option<Intervals>), Ended> {
+        let refused = |error: CliError| Ended::Refused(error);
+        let reader = self.open(context).map_err(refused)?;
+        let mut references = References::new(reader);
         let progress = self
             .count
             .map(|count| context.progress(count, "references"));
-        self.leave_out(&mut references)?;
-        let mut passed = Passed {
-            source: references.reader().metadata().source,
-            ..Passed::default()
-        };
-        for operation in requests::boot(config, &mapping) {
-            if let Err(broken) = machine.control(&operation) {
-                return Err(Ended::Broken(passed, broken));
-            }
-        }
-        passed.from_cycle = machine.cycles();
+        self.leave_out(&mut references).map_err(refused)?;
+        let boot = requests::boot(config, &mapping);
         let mut feed = Feed {
             translated: Translated::by_blocks(config.front_end.fetch_block_bytes),
             tables: LazyTables::new(mapping),
             touched: [NO_PAGE; 2],
             privilege: requests::privilege(config),
             machine,
+            rows: self.rows.take(),
+            reference: self.skip,
         };
-        let mut left = self.count.unwrap_or(u64::MAX);
-        let mut result = Ok(());
+        let mut tally = Tally {
+            began: feed.machine.snapshot(),
+            counts: Counts::default(),
+            crossings: 0,
+        };
+        let mut from_cycle = 0;
+        let result = feed.boot(&boot).map_err(Step::Broken).and_then(|()| {
+            from_cycle = feed.machine.cycles();
+            self.feed(&mut feed, &mut references, &mut tally, progress.as_ref())
+        });
+        let now = feed.machine.snapshot();
+        let metadata = references.reader().metadata();
+        let mut figures = tally.until(&now);
+        figures.fetches_are_instructions = metadata.fetches_are_instructions;
+        let passed = Passed {
+            figures,
+            source: metadata.source,
+            pages: feed.tables.pages().count(crate::arch::PageSize::Size4K),
+            from_cycle,
+        };
+        let law = || check(&tally.began, &now, &passed.figures);
+        match result.and_then(|()| law().map_err(Step::Broken)) {
+            Ok(()) => {}
+            Err(Step::Refused(error)) => return Err(Ended::Refused(error)),
+            Err(Step::Broken(broken)) => return Err(Ended::Broken(Box::new(passed), broken)),
+        }
+        if let Some(rows) = feed.rows {
+            rows.finish().map_err(refused)?;
+        }
+        if let Some(intervals) = &mut self.intervals {
+            intervals.finish().map_err(refused)?;
+        }
+        Ok((passed, self.intervals))
+    }
+
+    /// Warms up, and counts; in intervals, if there are any. The first reference behind a border is read before the border, so that none is empty.
+    fn feed(
+        &mut self,
+        feed: &mut Feed<'_>,
+        references: &mut References<Box<dyn TraceReader>>,
+        tally: &mut Tally,
+        progress: Option<&Progress>,
+    ) -> Result<(), Step> {
+        let mut uncounted = 0;
+        for number in 0..self.warmup {
+            let Some(reference) = references.next() else {
+                return Err(self.too_short(self.skip + number).into());
+            };
+            feed.pass(&reference?, false, &mut uncounted)?;
+        }
+        let every = self.intervals.as_ref().map_or(u64::MAX, Intervals::every);
+        let (mut left, mut until_border) = (self.count.unwrap_or(u64::MAX), every);
+        tally.began = feed.machine.border().map_err(Step::Broken)?;
+        let mut part = Part::new(tally, tally.began.clone(), feed.reference);
         while left > 0
-            && result.is_ok()
             && let Some(reference) = references.next()
         {
+            let reference = reference?;
+            if until_border == 0 {
+                let now = feed.machine.border().map_err(Step::Broken)?;
+                let next = Part::new(tally, now, feed.reference);
+                self.end_part(&part, tally, &next.began, references)?;
+                part = next;
+                until_border = every;
+            }
+            until_border -= 1;
             left -= 1;
-            result = feed.pass(&reference?, &mut passed);
-            report(progress.as_ref(), passed.counts.total());
+            tally.counts.add(reference.kind());
+            feed.pass(&reference, true, &mut tally.crossings)?;
+            report(progress, tally.counts.total());
         }
-        if result.is_ok() {
-            result = feed.machine.finish().map_err(Step::Broken);
+        if tally.counts.total() == 0 {
+            return Err(self.empty().into());
         }
-        passed.pages = feed.tables.pages().count(crate::arch::PageSize::Size4K);
-        let known =
-            references.reader().metadata().fetches_are_instructions && passed.counts.fetches > 0;
-        passed.instructions = known.then_some(passed.counts.fetches);
-        match result {
-            Ok(()) if passed.counts.total() == 0 => Err(self.empty().into()),
-            Ok(()) => Ok(passed),
-            Err(Step::Mapping(error)) => Err(error.into()),
-            Err(Step::Broken(broken)) => Err(Ended::Broken(passed, broken)),
-        }
+        feed.finish()?;
+        let now = feed.machine.snapshot();
+        self.end_part(&part, tally, &now, references)
+    }
+
+    /// Hands on the figures of an interval.
+    fn end_part(
+        &mut self,
+        part: &Part,
+        tally: &Tally,
+        now: &Snapshot,
+        references: &References<Box<dyn TraceReader>>,
+    ) -> Result<(), Step> {
+        let Some(intervals) = &mut self.intervals else {
+            return Ok(());
+        };
+        let counts = Counts {
+            fetches: tally.counts.fetches - part.counts.fetches,
+            loads: tally.counts.loads - part.counts.loads,
+            stores: tally.counts.stores - part.counts.stores,
+        };
+        let crossings = tally.crossings - part.crossings;
+        let mut figures = Figures::between(&part.began, now, counts, crossings);
+        figures.fetches_are_instructions = references.reader().metadata().fetches_are_instructions;
+        check(&part.began, now, &figures).map_err(Step::Broken)?;
+        intervals.push(part.first_reference, &figures)?;
+        Ok(())
     }
 
     /// With a count, progress is in references; else in bytes of the file.
@@ -157,20 +238,24 @@ impl<'a> Window<'a> {
     }
 
     fn too_short(&self, references: u64) -> CliError {
+        let warmup = match self.warmup {
+            0 => String::new(),
+            warmup => format!(" and --warmup {warmup}"),
+        };
         CliError::new(
             format_args!(
-                "{}: --skip {} leaves nothing: the trace has {} references",
+                "{}: --skip {}{warmup} leaves nothing: the trace has {} references",
                 self.path.display(),
                 self.skip,
                 grouped(references)
             ),
-            "skip fewer",
+            "skip fewer, or warm up with fewer",
         )
     }
 
     fn empty(&self) -> CliError {
-        if self.skip > 0 {
-            return self.too_short(self.skip);
+        if self.skip + self.warmup > 0 {
+            return self.too_short(self.skip + self.warmup);
         }
         CliError::new(
             format_args!(
@@ -182,18 +267,45 @@ impl<'a> Window<'a> {
     }
 }
 
+impl Tally {
+    fn until(&self, now: &Snapshot) -> Figures {
+        Figures::between(&self.began, now, self.counts, self.crossings)
+    }
+}
+
+/// Where an interval began.
+struct Part {
+    began: Snapshot,
+    counts: Counts,
+    crossings: u64,
+    first_reference: u64,
+}
+
+impl Part {
+    fn new(tally: &Tally, began: Snapshot, first_reference: u64) -> Self {
+        Self {
+            began,
+            counts: tally.counts,
+            crossings: tally.crossings,
+            first_reference,
+        }
+    }
+}
+
+/// The laws of conservation, of the figures between two cycles.
+fn check(began: &Snapshot, now: &Snapshot, figures: &Figures) -> Result<(), Broken> {
+    now.statistics
+        .check_since(&began.statistics)
+        .and_then(|()| figures.events.check_against(&figures.statistics))
+        .map_err(Broken::Conservation)
+}
+
 fn report(progress: Option<&Progress>, done: u64) {
     if let Some(progress) = progress
         && done.is_multiple_of(STRIDE)
     {
         progress.set(done);
     }
-}
-
-/// Why a reference could not pass.
-enum Step {
-    Mapping(MappingError),
-    Broken(Broken),
 }
 
 /// Feeds references, with the table entries that each needs in memory before it is presented.
@@ -204,25 +316,60 @@ struct Feed<'a> {
     touched: [u64; 2],
     privilege: u8,
     machine: &'a mut AnyMachine,
+    rows: Option<RequestRows>,
+    /// The number of the next reference in the trace.
+    reference: u64,
 }
 
 impl Feed<'_> {
-    #[inline]
-    fn pass(&mut self, reference: &MemoryReference, passed: &mut Passed) -> Result<(), Step> {
-        passed.counts.add(reference.kind());
-        passed.crossings += u64::from(reference.crosses_page());
-        let mut parts = self.translated.parts(reference);
-        parts.try_for_each(|part| self.translate(&part))
+    fn boot(&mut self, operations: &[Operation]) -> Result<(), Broken> {
+        operations
+            .iter()
+            .try_for_each(|operation| self.machine.control(operation))
     }
 
     #[inline]
-    fn translate(&mut self, part: &MemoryReference) -> Result<(), Step> {
+    fn pass(
+        &mut self,
+        reference: &MemoryReference,
+        counted: bool,
+        crossings: &mut u64,
+    ) -> Result<(), Step> {
+        *crossings += u64::from(reference.crosses_page());
+        let mut parts = self.translated.parts(reference);
+        parts.try_for_each(|part| self.translate(&part, counted))?;
+        self.reference += 1;
+        Ok(())
+    }
+
+    #[inline]
+    fn translate(&mut self, part: &MemoryReference, counted: bool) -> Result<(), Step> {
         let (port, request) = requests::request(part, self.privilege);
         if self.touched[port] != part.page() {
-            self.touch(part).map_err(Step::Mapping)?;
+            self.touch(part)?;
             self.touched[port] = part.page();
         }
-        self.machine.translate(&request).map_err(Step::Broken)
+        self.machine.translate(&request).map_err(Step::Broken)?;
+        if let Some(rows) = &mut self.rows {
+            rows.presented(self.reference, counted);
+            self.write_rows()?;
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), Step> {
+        self.machine.finish().map_err(Step::Broken)?;
+        self.write_rows()
+    }
+
+    /// The rows of the requests that have their answers.
+    fn write_rows(&mut self) -> Result<(), Step> {
+        if let Some(rows) = &mut self.rows {
+            while let Some(row) = self.machine.next_row() {
+                rows.push(&row)?;
+            }
+        }
+        Ok(())
     }
 
     fn touch(&mut self, part: &MemoryReference) -> Result<(), MappingError> {

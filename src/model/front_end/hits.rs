@@ -327,6 +327,7 @@ impl FrontEnd {
             self.mmu.statistics.take_back_response(&what.response);
             if what.responded_at == cycle {
                 self.mmu.ports[port].resume_response(what.response);
+                self.answered[slot].what.responded_at = u64::MAX;
                 continue;
             }
             let level = Spec::first_level(port);
@@ -337,6 +338,16 @@ impl FrontEnd {
             self.answered[slot].what.first_level = 0;
         }
         self.ticking = true;
+    }
+
+    /// The same in the cycle in which the next reference is first offered.
+    pub(super) fn materialize_at_offer(&mut self, answered: &mut impl FnMut(&Answered)) {
+        self.end_at_once();
+        if self.count - self.retired == self.window {
+            self.retire(answered);
+        }
+        let at = self.free_from.max(self.answered_by + 1);
+        self.materialize(at);
     }
 
     /// The same in the cycle after the last answer.

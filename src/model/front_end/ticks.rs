@@ -77,7 +77,10 @@ impl FrontEnd {
         if let Some(walker) = self.mmu.shown_walker() {
             self.mmu.walkers[walker].show(&mut wanted);
             wanted.req_id = walker as u8;
-            self.record_access(walker, wanted.req_op == MEM_READ);
+            // Memory may be busy with other accesses; then it is shown again.
+            if driven.req_ready != 0 {
+                self.record_access(walker, wanted.req_op == MEM_READ);
+            }
         }
         let ports = self.mmu.spec.ports;
         let ready = offered.is_some_and(|(port, _)| self.mmu.accepts(port));
@@ -163,8 +166,14 @@ impl FrontEnd {
         answered.what.responded_at != NOT_YET
     }
 
-    /// Ticks to the cycle in which the next reference is first offered, or until only hits are in flight, which ends ticking.
+    /// Ticks to the cycle in which the next reference is first offered; if then only hits are in flight, that ends ticking.
     pub(super) fn catch_up(&mut self, answered: &mut impl FnMut(&Answered)) {
+        self.tick_to_offer(answered);
+        self.leave_ticking();
+    }
+
+    /// Ticks to the cycle in which the next reference is first offered.
+    pub(super) fn tick_to_offer(&mut self, answered: &mut impl FnMut(&Answered)) {
         loop {
             while self.retired + self.window <= self.count && self.is_answered(self.retired) {
                 self.retire(answered);
@@ -173,7 +182,6 @@ impl FrontEnd {
             let from = self.free_from.max(self.answered_by + 1);
             if window_is_open && self.mmu.now() >= from {
                 self.perform_stores();
-                self.leave_ticking();
                 return;
             }
             let limit = if window_is_open { from } else { u64::MAX };
@@ -220,6 +228,17 @@ impl FrontEnd {
                 self.cycle(None, ControlIn::default());
             }
         }
+    }
+
+    /// A window of 1: goes to the cycle in which the next reference is first offered.
+    pub(super) fn pass_to_offer(&mut self) {
+        while self.mmu.now() < self.free_from {
+            self.skip_to(self.free_from);
+            if self.mmu.now() < self.free_from {
+                self.cycle(None, ControlIn::default());
+            }
+        }
+        self.perform_stores();
     }
 
     /// A window of 1: a reference that may be offered from cycle `from` on, while a prefetch may be under way.

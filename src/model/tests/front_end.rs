@@ -121,13 +121,19 @@ impl Plain {
         }
     }
 
-    fn translate(&mut self, request: &Request) {
+    /// To the cycle in which the next reference is first offered.
+    fn settle(&mut self) {
         let number = self.known.len() as u64;
         let before = (number + 1).saturating_sub(self.window);
         while self.mmu.now() < self.from || !self.answered(before) {
             self.cycle([PortIn::default(); 3], ControlIn::default());
         }
         self.perform_stores();
+    }
+
+    fn translate(&mut self, request: &Request) {
+        self.settle();
+        let number = self.known.len() as u64;
         let port = if request.access.kind as u8 == KIND_FETCH {
             0
         } else {
@@ -183,20 +189,32 @@ impl Plain {
 
 /// Runs the steps both ways and compares all there is.
 fn compare(config: &Config, seed: u64, steps: &[Step]) -> Result<Statistics, TestCaseError> {
-    compare_from(config, random::memory(config, seed), steps)
+    compare_from(config, random::memory(config, seed), steps, usize::MAX)
 }
 
-/// The same from that memory.
+/// The same from that memory; before every so many steps the front end settles, which must change nothing.
 fn compare_from(
     config: &Config,
     memory: Memory,
     steps: &[Step],
+    settle_every: usize,
 ) -> Result<Statistics, TestCaseError> {
     let mut slow = Plain::new(config, memory.clone());
     let mut fast = FrontEnd::new(config, memory);
     let mut answers: Vec<Answered> = Vec::new();
     let mut put = |answered: &Answered| answers.push(*answered);
-    for step in steps {
+    let mut begun = false;
+    for (number, step) in steps.iter().enumerate() {
+        if begun && (number + 1).is_multiple_of(settle_every) {
+            slow.settle();
+            fast.settle(&mut put);
+            prop_assert_eq!(fast.cycles(), slow.mmu.now());
+            prop_assert_eq!(fast.statistics(), slow.mmu.statistics());
+            prop_assert_eq!(fast.statistics(), &slow.observed);
+            prop_assert!(*fast.mmu() == slow.mmu, "settled machines differ");
+            prop_assert!(*fast.memory() == slow.memory, "settled memories differ");
+        }
+        begun |= !matches!(step, Step::Store(..));
         match step {
             Step::Store(address, value) => {
                 slow.stores.push((*address, *value));
@@ -293,6 +311,16 @@ proptest! {
     ) {
         compare(&config, seed, &steps)?;
     }
+
+    #[test]
+    fn a_front_end_that_settles_on_its_way_is_the_same_as_one_that_ticks(
+        config in config(),
+        seed in any::<u64>(),
+        every in 1usize..12,
+        steps in steps(40),
+    ) {
+        compare_from(&config, random::memory(&config, seed), &steps, every)?;
+    }
 }
 
 #[test]
@@ -346,7 +374,7 @@ fn a_hit_that_a_drop_holds_up_is_answered_a_cycle_later() {
                 steps.push(Step::Ask(DATA, write(VA)));
             }
         }
-        let statistics = compare_from(&config, tables.memory, &steps).unwrap();
+        let statistics = compare_from(&config, tables.memory, &steps, 7).unwrap();
         // A read right behind the write still hits, so that the next write may find nothing.
         assert!(statistics.dtlb.denied >= 3);
         assert!(statistics.itlb.hits > 100 && statistics.dtlb.hits > 100);

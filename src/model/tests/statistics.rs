@@ -161,3 +161,26 @@ fn figures_are_written_under_the_names_of_the_field() {
     assert_eq!(json["walks"]["started"], 5);
     assert_eq!(json["responses"]["page_faults_by_code"]["0x04"], 1);
 }
+
+#[test]
+fn a_part_of_a_run_has_what_came_in_between_and_its_laws_can_fail() {
+    let mut bench = run();
+    let earlier = bench.mmu.statistics().clone();
+    bench.ask(DATA, read(VA + 0x9000));
+    bench.ask(FETCH, fetch(VA));
+    bench.ask(FETCH, fetch(VA));
+    let later = bench.mmu.statistics().clone();
+    let part = later.since(&earlier);
+    assert_eq!((part.itlb.lookups, part.itlb.hits), (2, 1));
+    assert_eq!((part.walks.started, part.walks.faulted), (2, 1));
+    assert_eq!((part.requests, part.responses.page_faults), (3, 1));
+    assert_eq!(part.walk_latency_cycles.count(), 2);
+    assert_eq!(part.walk_latency_cycles.sum_cycles(), part.walks.cycles);
+    assert_eq!(later.check_since(&earlier), Ok(()));
+    let mut wrong = later.clone();
+    wrong.itlb.lookups += 1;
+    assert!(wrong.check_since(&earlier).is_err());
+    let mut wrong = later;
+    wrong.walk_latency_cycles.add(1);
+    assert!(wrong.check_conservation().is_err());
+}
