@@ -75,6 +75,10 @@ oracle *ARGS: build
 must-fail:
     cargo test {{twin}} --test must_fail_rtl --test must_fail_rust --test must_fail_oracle --test oracle --test regress --test sdm_caching -- --include-ignored --nocapture
 
+# Every parameter changes a named figure, in both twins: verilates some sixty small machines once, in minutes
+knobs:
+    cargo test {{twin}} --test knobs -- --include-ignored
+
 # Speed of the model, of the RTL, and their ratio, from one run; built for speed, and the RTL as a library of its own, without waves
 bench:
     cargo bench --locked --bench speed

@@ -10,7 +10,7 @@ use serde_json::{Value as Json, json};
 
 use super::config::ConfigArgs;
 use super::error::CliError;
-use super::machine::Machines;
+use super::machine::{Machines, require_rtl, rtl_none};
 use super::output::{Context, grouped, table};
 use super::{Outcome, trace};
 use crate::config::{Config, Loaded, Origin};
@@ -84,6 +84,7 @@ impl Performers {
     fn new(on: On, base: Config) -> Result<Self, CliError> {
         let asked = |one: On| on == one || on == On::All;
         let rtl = if asked(On::Rtl) {
+            require_rtl(&base)?;
             Some((Machines::open()?, Twins::new("rtl")))
         } else {
             None
@@ -262,6 +263,7 @@ fn object(suite: &Suite, names: &[&str], files: &[Json], loaded: &Loaded) -> Jso
         "files": files,
         "machine": loaded.name,
         "config_hash": loaded.config.hash(),
+        "rtl": loaded.config.rtl(),
     })
 }
 
@@ -315,7 +317,7 @@ fn summary(suite: &Suite, names: &[&str], loaded: &Loaded) -> String {
     let faults: u64 = counts.page_faults.values().sum();
     format!(
         "{}Expected: {} translations, {} page faults of {} error codes, {} general protections.\n\
-         Machine: {}, with MAXPHYADDR as each case says; cold at the first step of each case, one access at a time.\n",
+         Machine: {}, with MAXPHYADDR as each case says; cold at the first step of each case, one access at a time.\n{}",
         table(
             &["", "cases", "steps", "entries compared", "mismatches"],
             &rows
@@ -325,5 +327,6 @@ fn summary(suite: &Suite, names: &[&str], loaded: &Loaded) -> String {
         counts.page_faults.len(),
         grouped(counts.general_protections),
         loaded.name,
+        rtl_none(&loaded.config).map_or(String::new(), |line| format!("{line}\n")),
     )
 }

@@ -9,7 +9,7 @@ use clap::Args as ClapArgs;
 use serde_json::json;
 
 use super::error::CliError;
-use super::machine::Machines;
+use super::machine::{Machines, require_rtl};
 use super::output::Context;
 use super::{Outcome, table};
 use crate::config::Config;
@@ -119,6 +119,8 @@ fn available(
         if libraries.contains_key(&hash) {
             continue;
         }
+        // The model alone would not be what was asked for: there is RTL, and it cannot be this machine.
+        require_rtl(&config)?;
         match machines.library(&config, context) {
             Ok(library) => libraries.insert(hash, library),
             Err(error) if on == On::Available && libraries.is_empty() => {

@@ -6,7 +6,7 @@
 
 use super::Context;
 use super::error::CliError;
-use crate::config::Config;
+use crate::config::{Config, Replacement};
 
 /// Why a build without RTL refuses, and what to do.
 #[cfg(not(feature = "rtl"))]
@@ -14,6 +14,36 @@ const NO_RTL: (&str, &str) = (
     "this build has no RTL",
     "install it with its default features: cargo install twinwalk",
 );
+
+/// Refuses a machine that the model alone has.
+///
+/// # Errors
+/// A value of `config` is none that the RTL has.
+pub fn require_rtl(config: &Config) -> Result<(), CliError> {
+    let Some((key, replacement)) = config.without_rtl().into_iter().next() else {
+        return Ok(());
+    };
+    let have = Replacement::WITH_RTL.map(|policy| format!("\"{}\"", policy.name()));
+    Err(CliError::new(
+        format_args!(
+            "{key} = \"{}\" is refused where the RTL runs: rtl: none, the model alone has that policy",
+            replacement.name()
+        ),
+        format_args!(
+            "give {key} one of {}, which the RTL has too; or run the model alone (`run`, `explain`; elsewhere --on model)",
+            have.join(", ")
+        ),
+    ))
+}
+
+/// What outputs say of a machine that the model alone has, and why.
+pub fn rtl_none(config: &Config) -> Option<String> {
+    let found = config.without_rtl();
+    let name =
+        |(key, replacement): &(String, Replacement)| format!("{key} = \"{}\"", replacement.name());
+    let names: Vec<String> = found.iter().map(name).collect();
+    (!names.is_empty()).then(|| format!("rtl: none ({}: in the model alone)", names.join(", ")))
+}
 
 #[cfg(feature = "rtl")]
 pub use with_rtl::Machines;
@@ -83,6 +113,7 @@ mod with_rtl {
             flags: Flags,
             context: &mut Context,
         ) -> Result<Library, CliError> {
+            super::require_rtl(config)?;
             let recipe = Recipe::new(config, flags);
             let mut say = |step: Step| match step {
                 Step::Cache(_) => {}

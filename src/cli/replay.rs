@@ -11,7 +11,7 @@ use serde_json::{Value as Json, json};
 use super::check::report::{counters_json, counters_table};
 use super::check::{FOUND, JudgingArgs, Library, On, found_line};
 use super::error::CliError;
-use super::machine::Machines;
+use super::machine::{Machines, rtl_none};
 use super::output::Context;
 use super::{Outcome, golden::stimulus_error};
 use crate::config::Config;
@@ -87,6 +87,7 @@ pub fn run(args: Args, context: &mut Context) -> Result<Outcome, CliError> {
         map.insert("file".to_owned(), json!(args.file));
         map.insert("seed".to_owned(), json!(stimulus.setup.seed));
         map.insert("config_hash".to_owned(), json!(config.hash()));
+        map.insert("rtl".to_owned(), json!(config.rtl()));
         map.insert("first_divergence".to_owned(), json!(divergence));
         map.insert(
             "shrunk".to_owned(),
@@ -115,6 +116,9 @@ fn text(
         config.hash(),
         stimulus.setup.seed
     );
+    if let Some(line) = rtl_none(config) {
+        text.push_str(&format!("{line}\n"));
+    }
     text.push_str(&counters_table(&report.counters));
     match &report.finding {
         None => text.push_str("no difference\n"),

@@ -299,7 +299,44 @@ impl Config {
             .unwrap_or_else(|| self.arch_capabilities().maxphyaddr.mask() + 1)
     }
 
-    /// The parameters of the RTL's top module under their names there, in the order of [`PARAMETERS`].
+    /// The keys whose values the RTL has nothing for, and these values. A machine with any of them runs on the model alone.
+    pub fn without_rtl(&self) -> Vec<(String, Replacement)> {
+        let mut found = Vec::new();
+        let mut look = |key: String, replacement: Replacement, ways: u32| {
+            if ways > 0 && !replacement.has_rtl() {
+                found.push((key, replacement));
+            }
+        };
+        for level in Level::ALL {
+            for (index, array) in self.tlb(level).arrays.iter().enumerate() {
+                let key = format!("{}.arrays.{index}.replacement", level.name());
+                look(key, array.replacement, array.ways);
+            }
+        }
+        for (name, cache) in ["pde", "pdpte", "pml4e", "pml5e"]
+            .into_iter()
+            .zip(self.psc_arrays())
+        {
+            look(
+                format!("psc.{name}.replacement"),
+                cache.replacement,
+                cache.ways,
+            );
+        }
+        found
+    }
+
+    /// What outputs say of the machine's RTL: `none`, if it runs on the model alone.
+    pub fn rtl(&self) -> &'static str {
+        if self.without_rtl().is_empty() {
+            "available"
+        } else {
+            "none"
+        }
+    }
+
+    /// The parameters of the RTL's top module under their names there, in the order of [`PARAMETERS`]. Of a machine
+    /// [without RTL](Config::without_rtl) some are values that it refuses.
     pub fn rtl_parameters(&self) -> Vec<(&'static str, u64)> {
         let mut values: Vec<u64> = vec![
             self.capabilities.maxphyaddr_bits.into(),

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::arch::PageSize;
 
-/// How an array chooses what leaves a full set (contract 1.6).
+/// How an array chooses what leaves a full set (contract 1.6; what it has not, docs/add-a-policy.md).
 #[derive(
     Debug,
     Clone,
@@ -43,11 +43,23 @@ pub enum Replacement {
     Random = 4,
     /// One whose next use is held to be farthest off, by two bits each: near after a hit, far after a fill (static RRIP).
     Srrip = 5,
+    /// The least recently used, where a fill makes its way the least recent and only a hit the most (LRU insertion). The model alone has it.
+    Lip = 128,
 }
 
 impl Replacement {
-    /// Every policy, at the index of its code.
-    pub const ALL: [Self; 6] = [
+    /// Every policy, those of the contract first. Codes from 128 on are of the model alone.
+    pub const ALL: [Self; 7] = [
+        Self::Lru,
+        Self::TreePlru,
+        Self::Fifo,
+        Self::Nru,
+        Self::Random,
+        Self::Srrip,
+        Self::Lip,
+    ];
+    /// Those that the RTL has too, which are the contract's, at the index of their codes.
+    pub const WITH_RTL: [Self; 6] = [
         Self::Lru,
         Self::TreePlru,
         Self::Fifo,
@@ -55,6 +67,24 @@ impl Replacement {
         Self::Random,
         Self::Srrip,
     ];
+
+    /// Whether the RTL has it. What it has not runs on the model alone.
+    pub fn has_rtl(self) -> bool {
+        Self::WITH_RTL.contains(&self)
+    }
+
+    /// The word for it in a configuration.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Lru => "lru",
+            Self::TreePlru => "tree-plru",
+            Self::Fifo => "fifo",
+            Self::Nru => "nru",
+            Self::Random => "random",
+            Self::Srrip => "srrip",
+            Self::Lip => "lip",
+        }
+    }
 }
 
 /// Which data requests an array of the DTLB serves.

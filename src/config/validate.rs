@@ -180,7 +180,8 @@ fn check_tree(
         tree,
         path,
         format!("the tree of tree-plru has a power of two of leaves, and there are {ways} ways"),
-        "\"lru\", \"fifo\", \"nru\", \"random\", \"srrip\", or 1, 2, 4, ... 64 ways".to_owned(),
+        "\"lru\", \"fifo\", \"nru\", \"random\", \"srrip\", \"lip\", or 1, 2, 4, ... 64 ways"
+            .to_owned(),
     ))
 }
 

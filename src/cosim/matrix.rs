@@ -67,7 +67,7 @@ fn between(low: u32, high: u32, prng: &mut Prng) -> u32 {
 }
 
 fn policy(prng: &mut Prng) -> Replacement {
-    prng.pick(&Replacement::ALL)
+    prng.pick(&Replacement::WITH_RTL)
 }
 
 /// Ways from `low` to `most`, that `replacement` can have.
@@ -334,6 +334,8 @@ mod tests {
         for seed in 0..DRAWS {
             let config = draw(seed);
             config.validate().expect("valid");
+            // What is drawn is checked, and what the model alone has cannot be.
+            assert_eq!(config.without_rtl(), []);
             assert_eq!(draw(seed), config);
             let text = config.to_toml().expect("TOML");
             assert_eq!(load::from_toml(&text, "drawn").expect("valid"), config);
@@ -377,7 +379,14 @@ mod tests {
                 _ if fixed => continue,
                 Rule::Boolean => vec!["true".to_owned(), "false".to_owned()],
                 Rule::Integer { min, max, .. } => vec![min.to_string(), max.to_string()],
-                Rule::Choice(words) => words.iter().map(|word| format!("\"{word}\"")).collect(),
+                Rule::Choice(words) => {
+                    let alone = Replacement::ALL
+                        .into_iter()
+                        .filter(|policy| !policy.has_rtl());
+                    let alone: Vec<_> = alone.map(Replacement::name).collect();
+                    let words = words.iter().filter(|word| !alone.contains(&word.as_str()));
+                    words.map(|word| format!("\"{word}\"")).collect()
+                }
                 Rule::List { .. } => ["\"4k\"", "\"2m\"", "\"1g\"", "\"1g\",\"4k\",\"2m\""]
                     .map(|sizes| format!("[{sizes}]"))
                     .into(),

@@ -18,7 +18,8 @@
 //! | [`record`] | the model with its monitor looked at: what was done for a request, by cycle |
 //! | [`lines`] | each of that as a line |
 //! | [`timeline`] | lines, causes and a formula |
-//! | [`machine`] | a situation run on the model |
+//! | [`machine`] | a situation run on the model, or on another twin |
+//! | [`timing`] | each isolated case of contract 12 on a machine: the formula beside the cycles |
 //! | [`in_trace`] | a reference of a trace, with all that ran before it |
 
 pub mod events;
@@ -32,6 +33,7 @@ pub mod situation;
 pub mod split;
 pub mod tables;
 pub mod timeline;
+pub mod timing;
 pub mod walk;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The model, ticked, with its ports and its monitor looked at in every cycle: what was done for a request, and when.
+//! A twin, ticked, with its ports and its monitor looked at in every cycle: what was done for a request, and when.
 //!
 //! Contract: 3 (links), 10 and 10.1 (monitor). SDM: none. Counterpart: none; `src/cosim/events.rs` shows everything in a cycle, this what
 //! concerns one request.
@@ -29,9 +29,9 @@ struct Change {
     what: What,
 }
 
-/// The model with its monitor looked at.
-pub struct Recorder {
-    mmu: Mmu,
+/// A twin with its monitor looked at: the model, unless it is said which.
+pub struct Recorder<T = Mmu> {
+    twin: T,
     names: ArrayNames,
     /// The cycle that is ticked next.
     cycle: u64,
@@ -51,8 +51,15 @@ pub struct Recorder {
 impl Recorder {
     /// The model of `config`, in its reset state, with nobody watched.
     pub fn new(config: &Config) -> Self {
+        Self::of(config, Mmu::new(config))
+    }
+}
+
+impl<T> Recorder<T> {
+    /// A twin of `config`, in its reset state, with nobody watched.
+    pub fn of(config: &Config, twin: T) -> Self {
         Self {
-            mmu: Mmu::new(config),
+            twin,
             names: ArrayNames::new(config),
             cycle: 0,
             accepted: 0,
@@ -426,15 +433,23 @@ fn removed(array: &str, has_sets: bool, losses: Vec<(u64, u64)>) -> impl Iterato
     })
 }
 
-impl Twin for Recorder {
+impl<T: Twin> Twin for Recorder<T> {
     fn name(&self) -> &'static str {
-        "model"
+        self.twin.name()
     }
 
     fn tick(&mut self, inputs: &Inputs, outputs: &mut Outputs) {
-        self.mmu.tick(inputs, outputs);
+        self.twin.tick(inputs, outputs);
         if inputs.rst_n != 0 {
             self.note(inputs, outputs);
         }
+    }
+
+    fn failed_assertions(&self) -> u64 {
+        self.twin.failed_assertions()
+    }
+
+    fn first_failed_assertion(&self) -> Option<(Option<u64>, String)> {
+        self.twin.first_failed_assertion()
     }
 }

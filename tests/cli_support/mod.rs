@@ -2,6 +2,8 @@
 //!
 //! Contract: none. SDM: none. Counterpart: none.
 
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
 use std::ffi::OsString;
 use std::io::Write;
 use std::process::{Command, Output, Stdio};

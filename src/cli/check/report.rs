@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value as Json, json};
 
+use crate::cli::machine::rtl_none;
 use crate::cli::{grouped, table};
 use crate::config::Loaded;
 use crate::cosim::counters::Counters;
@@ -65,6 +66,7 @@ impl Verdict<'_> {
             let common = [
                 ("machine", json!(self.loaded.name)),
                 ("config_hash", json!(self.loaded.config.hash())),
+                ("rtl", json!(self.loaded.config.rtl())),
                 ("implementations", json!(self.implementations)),
                 ("floors_missed", json!(self.missed)),
                 ("first_divergence", json!(first)),
@@ -88,6 +90,9 @@ impl Verdict<'_> {
             self.what,
             self.implementations.join(" and ")
         );
+        if let Some(line) = rtl_none(&self.loaded.config) {
+            text.push_str(&format!("{line}\n"));
+        }
         text.push_str(&match self.traced {
             None => counters_table(self.counters),
             Some(traced) => trace_table(self.counters, traced, self.failed.len()),

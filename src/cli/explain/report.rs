@@ -4,6 +4,7 @@
 
 use serde::Serialize;
 
+use crate::cli::machine::rtl_none;
 use crate::config::Loaded;
 use crate::explain::in_trace::Found;
 use crate::explain::situation::Situation;
@@ -32,6 +33,11 @@ pub struct Machine {
     pub name: String,
     /// The hash of its configuration.
     pub config_hash: String,
+    /// `none`, if the model alone has it.
+    pub rtl: &'static str,
+    /// Which values are why, for a person.
+    #[serde(skip)]
+    pub rtl_none: Option<String>,
     /// H of the fetch port.
     pub itlb_hit_cycles: u32,
     /// H of the data ports.
@@ -87,6 +93,8 @@ impl Report {
             machine: Machine {
                 name: loaded.name.to_string(),
                 config_hash: config.hash(),
+                rtl: config.rtl(),
+                rtl_none: rtl_none(config),
                 itlb_hit_cycles: config.itlb.hit_latency_cycles,
                 dtlb_hit_cycles: config.dtlb.hit_latency_cycles,
                 stlb_hit_cycles: config.stlb.hit_latency_cycles,

@@ -25,6 +25,12 @@ pub fn text(report: &Report) -> String {
     if let Some(trace) = &report.trace {
         out.in_trace(trace, &report.machine);
     }
+    if let (Some(line), true) = (
+        &report.machine.rtl_none,
+        report.access.is_some() || report.trace.is_some(),
+    ) {
+        out.line("Machine: ", line);
+    }
     out.text
 }
 

@@ -10,6 +10,7 @@ use serde_json::{Value as Json, json};
 use super::figures::PSC;
 use super::intervals::Intervals;
 use super::window::Passed;
+use crate::cli::machine::rtl_none;
 use crate::cli::{grouped, table, trace};
 use crate::config::{FrontEndSpec, Loaded};
 use crate::trace::TraceFormat;
@@ -63,6 +64,7 @@ impl Report<'_> {
         put("backend", json!(self.backend));
         put("machine", json!(loaded.name));
         put("config_hash", json!(loaded.config.hash()));
+        put("rtl", json!(loaded.config.rtl()));
         put("trace", json!(self.trace));
         put("trace_source", json!(passed.source));
         put(
@@ -113,7 +115,7 @@ impl Report<'_> {
         let first = self.skip + self.warmup + 1;
         let bits = |policy| json!(policy).as_str().unwrap_or_default().to_owned();
         format!(
-            "Machine:   {} on the {} (configuration hash {})\n\
+            "Machine:   {} on the {} (configuration hash {})\n{}\
              Trace:     {}, references {} to {}: {} fetches, {} loads, {} stores on {} pages of 4 KiB\n\
              {}\
              Mapping:   {} pages, {} levels, placed by seed {}; accessed and dirty bits {} at first\n\
@@ -126,6 +128,7 @@ impl Report<'_> {
                 "cycle model"
             },
             loaded.config.hash(),
+            rtl_none(&loaded.config).map_or(String::new(), |line| format!("           {line}\n")),
             self.trace.display(),
             grouped(first),
             grouped(self.skip + self.warmup + total),

@@ -149,11 +149,11 @@ fn shapes_that_a_machine_cannot_have_are_refused_with_the_reason() {
         (
             vec!["stlb.arrays.0.replacement=tree-plru"],
             "stlb.arrays.0.replacement = \"tree-plru\" is refused: the tree of tree-plru has a power of two of leaves, and there are 12 ways; \
-             allowed: \"lru\", \"fifo\", \"nru\", \"random\", \"srrip\", or 1, 2, 4, ... 64 ways",
+             allowed: \"lru\", \"fifo\", \"nru\", \"random\", \"srrip\", \"lip\", or 1, 2, 4, ... 64 ways",
         ),
         (
             vec!["psc.pdpte.replacement=tree-plru", "psc.pdpte.ways=6"],
-            "and there are 6 ways; allowed: \"lru\", \"fifo\", \"nru\", \"random\", \"srrip\", or 1, 2, 4, ... 64 ways",
+            "and there are 6 ways; allowed: \"lru\", \"fifo\", \"nru\", \"random\", \"srrip\", \"lip\", or 1, 2, 4, ... 64 ways",
         ),
         (
             vec!["psc.pde.sets=3"],

@@ -77,6 +77,20 @@ impl Lru {
         self.orders[set] = (order & !moved) | ((order << 4) & moved) | way as u64;
     }
 
+    /// Gives `way` of `set` the greatest rank; every way whose rank was greater moves down by one.
+    pub fn put_last(&mut self, set: usize, way: usize) {
+        self.touch(set, way);
+        if self.ways > WORD_WAYS {
+            // The list is a circle: it begins behind the way, which is then its end.
+            self.orders[set] = self.links[set * self.ways + way].older.into();
+            return;
+        }
+        let order = self.orders[set];
+        let last = 4 * (self.ways - 1);
+        let moved = u64::MAX >> (60 - last);
+        self.orders[set] = (order & !moved) | ((order & moved) >> 4) | (way as u64) << last;
+    }
+
     /// Moves `way` in front of the most recent one.
     fn relink(&mut self, set: usize, way: usize) {
         let first = self.orders[set] as usize;
@@ -163,6 +177,16 @@ mod tests {
             self.0[way] = 0;
         }
 
+        fn put_last(&mut self, way: usize) {
+            let moved = self.0[way];
+            for rank in &mut self.0 {
+                if *rank > moved {
+                    *rank -= 1;
+                }
+            }
+            self.0[way] = self.0.len() - 1;
+        }
+
         fn greatest(&self) -> usize {
             (0..self.0.len()).max_by_key(|way| self.0[*way]).unwrap()
         }
@@ -172,14 +196,19 @@ mod tests {
         #[test]
         fn the_order_is_that_of_the_ranks_of_the_contract(
             ways in 1usize..=64,
-            touches in prop::collection::vec((0usize..3, 0usize..64), 0..300),
+            touches in prop::collection::vec((0usize..3, 0usize..64, any::<bool>()), 0..300),
         ) {
             let mut lru = Lru::new(3, ways);
             let mut ranks = [Ranks::new(ways), Ranks::new(ways), Ranks::new(ways)];
-            for (set, way) in touches {
+            for (set, way, last) in touches {
                 let way = way % ways;
-                lru.touch(set, way);
-                ranks[set].touch(way);
+                if last {
+                    lru.put_last(set, way);
+                    ranks[set].put_last(way);
+                } else {
+                    lru.touch(set, way);
+                    ranks[set].touch(way);
+                }
                 for (set, ranks) in ranks.iter().enumerate() {
                     prop_assert_eq!(lru.victim(set), ranks.greatest());
                     for (rank, way) in lru.order(set).enumerate() {

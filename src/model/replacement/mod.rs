@@ -1,12 +1,13 @@
 //! Replacement: what leaves a full set of a TLB array or a paging-structure cache.
 //!
-//! Contract: 1.6. SDM: none. Counterpart: `rtl/policy_*.sv`.
+//! Contract: 1.6. SDM: none. Counterpart: `rtl/policy_*.sv`, of all but `lip`; docs/add-a-policy.md says how one is added.
 //!
 //! Of every policy this holds, and tests say so: a way that was hit, after which nothing else in its set was touched, may be hit once more
-//! without a change. (That it was filled last is not enough: of SRRIP the first hit behind a fill changes it.) The short cut for pages
+//! without a change. (That it was filled last is not enough: of SRRIP and LIP the first hit behind a fill changes it.) The short cut for pages
 //! that were hit last (`recents`) stands on it.
 
 mod fifo;
+mod lip;
 mod lru;
 mod nru;
 mod random;
@@ -16,6 +17,7 @@ mod tree_plru;
 use crate::config::Replacement;
 
 use fifo::Fifo;
+use lip::Lip;
 use lru::Lru;
 use nru::Nru;
 use random::Random;
@@ -31,6 +33,7 @@ pub(super) enum Policy {
     Nru(Nru),
     Random(Random),
     Srrip(Srrip),
+    Lip(Lip),
 }
 
 impl Policy {
@@ -43,6 +46,7 @@ impl Policy {
             Replacement::Nru => Self::Nru(Nru::new(sets, ways)),
             Replacement::Random => Self::Random(Random::new(ways)),
             Replacement::Srrip => Self::Srrip(Srrip::new(sets, ways)),
+            Replacement::Lip => Self::Lip(Lip::new(sets, ways)),
         }
     }
 
@@ -55,6 +59,7 @@ impl Policy {
             Self::Nru(policy) => policy.reset(),
             Self::Random(policy) => policy.reset(),
             Self::Srrip(policy) => policy.reset(),
+            Self::Lip(policy) => policy.reset(),
         }
     }
 
@@ -74,6 +79,7 @@ impl Policy {
             Self::TreePlru(policy) => policy.touch(set, way),
             Self::Nru(policy) => policy.touch(set, way),
             Self::Srrip(policy) => policy.hit(set, way),
+            Self::Lip(policy) => policy.hit(set, way),
             Self::Lru(_) | Self::Fifo(_) | Self::Random(_) => {}
         }
     }
@@ -93,6 +99,7 @@ impl Policy {
             Self::Fifo(policy) => policy.fill(set, way),
             Self::Random(policy) if displaced => policy.step(),
             Self::Srrip(policy) => policy.fill(set, way),
+            Self::Lip(policy) => policy.fill(set, way),
             other => other.hit_otherwise(set, way),
         }
     }
@@ -115,6 +122,7 @@ impl Policy {
             Self::Nru(policy) => policy.victim(set),
             Self::Random(policy) => policy.victim(),
             Self::Srrip(policy) => policy.victim(set),
+            Self::Lip(policy) => policy.victim(set),
         }
     }
 }

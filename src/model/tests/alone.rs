@@ -147,7 +147,7 @@ fn the_machines_that_are_compared_are_of_every_kind() {
     use proptest::test_runner::TestRunner;
     let mut runner = TestRunner::deterministic();
     let strategy = (random::config(), any::<u64>(), random::steps(80));
-    let mut met = [0u64; 13];
+    let mut met = [0u64; 14];
     for _ in 0..150 {
         let (config, seed, steps) = strategy.new_tree(&mut runner).unwrap().current();
         let s = compare(&config, seed, &steps).unwrap();
@@ -162,16 +162,16 @@ fn the_machines_that_are_compared_are_of_every_kind() {
             for (policy, met) in Replacement::ALL.into_iter().zip(&mut met) {
                 *met += hits(present().any(|array| array.replacement == policy));
             }
-            met[6] += hits(present().any(|array| array.page_sizes.len() > 1));
-            met[7] += hits(present().any(|array| !array.sets.is_power_of_two()));
-            met[8] += hits(present().any(|array| array.serves != Serves::All));
+            met[7] += hits(present().any(|array| array.page_sizes.len() > 1));
+            met[8] += hits(present().any(|array| !array.sets.is_power_of_two()));
+            met[9] += hits(present().any(|array| array.serves != Serves::All));
         }
         let of = |kind: bool, count: u64| if kind { count } else { 0 };
         let evictions = s.tlb_arrays[8..].iter().map(|array| array.evictions);
-        met[9] += of(config.stlb.inclusive, evictions.sum());
-        met[10] += of(config.fractures(), s.dtlb.hits_by_size[0]);
-        met[11] += of(config.psc.pde.sets > 1, s.psc[0].hits);
-        met[12] += of(config.walkers.order == WalkerOrder::Oldest, s.walks.started);
+        met[10] += of(config.stlb.inclusive, evictions.sum());
+        met[11] += of(config.fractures(), s.dtlb.hits_by_size[0]);
+        met[12] += of(config.psc.pde.sets > 1, s.psc[0].hits);
+        met[13] += of(config.walkers.order == WalkerOrder::Oldest, s.walks.started);
     }
     assert!(met.iter().all(|count| *count >= 20), "{met:?}");
 }

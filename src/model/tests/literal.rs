@@ -1,4 +1,4 @@
-//! The tables of contract 1.6 and the words of 2.1, each taken literally and slowly, as a twin for what the model does.
+//! The tables of contract 1.6, with the policy that the model alone has, and the words of 2.1, each taken literally and slowly, as a twin for what the model does.
 
 use crate::config::{ArraySpec, Replacement, Serves};
 
@@ -7,7 +7,7 @@ use crate::config::{ArraySpec, Replacement, Serves};
 pub struct LiteralPolicy {
     policy: Replacement,
     ways: usize,
-    /// LRU and FIFO: the rank of each way of each set.
+    /// LRU, FIFO and LIP: the rank of each way of each set.
     ranks: Vec<Vec<usize>>,
     /// Tree PLRU: b\[1\] to b\[w-1\] of each set; b\[0\] is not used.
     tree: Vec<Vec<u8>>,
@@ -64,7 +64,7 @@ impl LiteralPolicy {
                     }
                 }
             }
-            Replacement::Fifo | Replacement::Random | Replacement::Srrip => {}
+            Replacement::Fifo | Replacement::Random | Replacement::Srrip | Replacement::Lip => {}
         }
     }
 
@@ -72,6 +72,9 @@ impl LiteralPolicy {
         self.use_way(set, x);
         if self.policy == Replacement::Srrip {
             self.values[set][x] = 0;
+        }
+        if self.policy == Replacement::Lip {
+            self.rank(set, x);
         }
     }
 
@@ -89,6 +92,13 @@ impl LiteralPolicy {
             }
             self.values[set][x] = 2;
         }
+        if self.policy == Replacement::Lip {
+            let old = self.ranks[set][x];
+            for rank in self.ranks[set].iter_mut().filter(|rank| **rank > old) {
+                *rank -= 1;
+            }
+            self.ranks[set][x] = self.ways - 1;
+        }
         if self.policy == Replacement::Random && victim {
             let r = self.register;
             self.register = (r >> 1) ^ if r & 1 == 1 { 0xb400 } else { 0 };
@@ -97,7 +107,7 @@ impl LiteralPolicy {
 
     pub fn victim(&self, set: usize) -> usize {
         match self.policy {
-            Replacement::Lru | Replacement::Fifo => {
+            Replacement::Lru | Replacement::Fifo | Replacement::Lip => {
                 let last = self.ways - 1;
                 let rank = |way: &usize| self.ranks[set][*way] == last;
                 (0..self.ways).find(rank).unwrap()

@@ -111,7 +111,7 @@ proptest! {
 }
 
 #[test]
-fn a_hit_behind_that_of_another_way_of_the_set_does_change_four_policies() {
+fn a_hit_behind_that_of_another_way_of_the_set_does_change_five_policies() {
     let changes = Replacement::ALL.map(|replacement| {
         let mut policy = Policy::new(replacement, 1, 4);
         policy.fill(0, 2, true);
@@ -122,11 +122,11 @@ fn a_hit_behind_that_of_another_way_of_the_set_does_change_four_policies() {
         policy.hit(0, 0);
         policy != before
     });
-    assert_eq!(changes, [true, true, false, true, false, true]);
+    assert_eq!(changes, [true, true, false, true, false, true, true]);
 }
 
 #[test]
-fn the_first_hit_behind_a_fill_changes_srrip_alone() {
+fn the_first_hit_behind_a_fill_changes_srrip_and_lip_alone() {
     let changes = Replacement::ALL.map(|replacement| {
         let mut policy = Policy::new(replacement, 1, 4);
         policy.fill(0, 2, true);
@@ -137,7 +137,7 @@ fn the_first_hit_behind_a_fill_changes_srrip_alone() {
         assert!(policy == hit, "{replacement:?}");
         hit != filled
     });
-    assert_eq!(changes, [false, false, false, false, false, true]);
+    assert_eq!(changes, [false, false, false, false, false, true, true]);
 }
 
 #[test]
@@ -162,6 +162,23 @@ fn srrip_gives_up_what_was_filled_and_not_hit_before_what_was_hit() {
     policy.fill(0, 1, true);
     policy.hit(0, 1);
     assert_eq!(policy.victim(0), 0);
+}
+
+#[test]
+fn of_lip_pages_used_once_pass_through_one_way_and_what_was_hit_stays() {
+    for ways in [4, 17] {
+        let mut policy = Policy::new(Replacement::Lip, 1, ways);
+        for way in 0..ways {
+            policy.fill(0, way, false);
+            policy.hit(0, way);
+        }
+        for _ in 0..100 {
+            assert_eq!(policy.victim(0), 0);
+            policy.fill(0, 0, true);
+        }
+        policy.hit(0, 0);
+        assert_eq!(policy.victim(0), 1);
+    }
 }
 
 #[test]
