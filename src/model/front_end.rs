@@ -10,7 +10,9 @@
 //! end that ticks every cycle.
 
 mod hits;
+mod many;
 mod one;
+mod runs;
 mod ticks;
 
 use crate::config::Config;
@@ -22,7 +24,9 @@ use super::mmu_pkg::{ControlIn, KIND_FETCH, MAX_MISS_QUEUE_ENTRIES};
 use super::port::{Request, Response};
 use super::statistics::Statistics;
 
+pub use many::Asked;
 pub use one::OneAtATime;
+pub use runs::{Run, Unserved};
 
 /// Widest window.
 const SLOTS: usize = 64;
@@ -119,6 +123,12 @@ pub struct FrontEnd {
     slots: [u8; MAX_MISS_QUEUE_ENTRIES],
     /// Ticking: stores that wait for the next reference or operation to be offered.
     stores: Vec<(u64, u64)>,
+    /// Some reference of many was answered otherwise than by a translation.
+    refused: bool,
+    /// Misses in the last chunk of many references.
+    misses: u32,
+    /// Of references as runs.
+    streams: runs::Streams,
 }
 
 /// Equal if machine and memory are, and what was presented.
@@ -156,6 +166,9 @@ impl FrontEnd {
             ticking: true,
             slots: [0; MAX_MISS_QUEUE_ENTRIES],
             stores: Vec::with_capacity(SLOTS),
+            refused: false,
+            misses: 0,
+            streams: runs::Streams::NEW,
         };
         front_end.cycle(None, ControlIn::default());
         front_end.free_from = front_end.mmu.now();

@@ -3,10 +3,6 @@
 //! Contract: 13, and the memory port of 3. SDM: none of its own. Counterpart: none; the harness around either twin uses this file,
 //! with one instance for each.
 
-use std::collections::HashMap;
-
-use foldhash::fast::FixedState;
-
 use crate::arch::{BusError, PhysicalAddress};
 use crate::config::MemorySpec;
 
@@ -14,9 +10,12 @@ use super::mmu_pkg::{MEM_COMPARE_AND_SET, MEM_READ, MemoryIn, MemoryOut, byte_ma
 
 const PAGE_SHIFT: u32 = 12;
 const CELLS_PER_PAGE: usize = 512;
-/// Lines of the cache in front of the page index.
-const LINES: usize = 64;
+/// Places of the smallest table of pages.
+const LEAST_PLACES: usize = 64;
+/// No page has this number: an address has 64 bits.
 const NO_PAGE: u64 = u64::MAX;
+/// An odd number whose multiples are spread well in their upper halves.
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// The hash of contract 13: a permutation of (seed, stream, index) into 64 bits that look random.
 ///
@@ -32,6 +31,13 @@ const fn finalize(word: u64) -> u64 {
     let word = (word ^ word >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
     word ^ word >> 31
 }
+
+/// By the number of a region of 2 MiB, modulo [`TABLES`], where the cells of its page table begin, as far as that is known. It may be wrong.
+#[derive(Clone, Debug)]
+struct Tables(Vec<u64>);
+
+/// Page tables of which [`Memory::expect`] knows.
+const TABLES: usize = 4096;
 
 /// A response that is under way.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -71,6 +77,7 @@ pub struct Memory {
     /// By (due cycle, number of accept).
     pending: Vec<Pending>,
     cells: Cells,
+    tables: Tables,
 }
 
 impl Memory {
@@ -85,6 +92,7 @@ impl Memory {
             accepts: 0,
             pending: Vec::with_capacity(16),
             cells: Cells::default(),
+            tables: Tables(vec![0; TABLES]),
         }
     }
 
@@ -173,7 +181,7 @@ impl Memory {
                 delay_cycles,
             };
         }
-        let data = self.cells.read_cached(address);
+        let data = self.cells.read(address);
         match request.req_op {
             MEM_READ => {}
             MEM_COMPARE_AND_SET => {
@@ -194,6 +202,48 @@ impl Memory {
             error: false,
             delay_cycles,
         }
+    }
+
+    /// The cell at `address`, for a read that may be accepted later; none if that would be a bus error.
+    #[inline]
+    pub fn look(&self, address: u64) -> Option<u64> {
+        (address < self.size_bytes).then(|| self.cells.read(address))
+    }
+
+    /// As [`Memory::look`], of the entry of a page table that is used for `va`: [`Memory::expect`] then knows where those of its neighbours
+    /// stand.
+    #[inline]
+    pub fn look_at_leaf(&mut self, va: u64, address: u64) -> Option<u64> {
+        if address >= self.size_bytes {
+            return None;
+        }
+        let (page, cell) = Cells::place(address);
+        let Ok(index) = self.cells.find(page) else {
+            return Some(0);
+        };
+        let first = index * CELLS_PER_PAGE;
+        self.tables.0[(va >> 21) as usize % TABLES] = first as u64;
+        Some(self.cells.cells[first + cell])
+    }
+
+    /// The entry of a page table that a walk for `va` would read, as far as one can guess: of no meaning. But to ask for those of several
+    /// addresses at a time brings them near sooner than if each walk has to wait for its own.
+    #[inline]
+    pub fn expect(&self, va: u64) -> u64 {
+        let first = self.tables.0[(va >> 21) as usize % TABLES] as usize;
+        let cell = first + (va >> 12) as usize % CELLS_PER_PAGE;
+        self.cells.cells.get(cell).copied().unwrap_or(0)
+    }
+
+    /// Accepts so many reads one after the other, whose cells are known: the cycles of all from accept to response.
+    #[inline]
+    pub fn accept_reads(&mut self, reads: u32) -> u64 {
+        let latency_cycles = u64::from(reads) * self.latency_cycles;
+        if self.jitter_cycles == 0 {
+            self.accepts += u64::from(reads);
+            return latency_cycles;
+        }
+        latency_cycles + (0..reads).map(|_| self.next_jitter()).sum::<u64>()
     }
 
     /// The jitter of the next accept, which is counted.
@@ -248,25 +298,15 @@ impl PartialEq for Memory {
     }
 }
 
-type Page = Box<[u64; CELLS_PER_PAGE]>;
-
-/// Cells in pages, found by a hash of the page number; a small direct-mapped cache stands before that, for the walks.
-#[derive(Clone, Debug)]
+/// Cells in pages, found by a hash of the page number, which is open to the next free place.
+#[derive(Clone, Debug, Default)]
 struct Cells {
-    index: HashMap<u64, u32, FixedState>,
-    pages: Vec<Page>,
-    /// Page number and index into `pages`.
-    lines: [(u64, u32); LINES],
-}
-
-impl Default for Cells {
-    fn default() -> Self {
-        Self {
-            index: HashMap::with_hasher(FixedState::default()),
-            pages: Vec::new(),
-            lines: [(NO_PAGE, 0); LINES],
-        }
-    }
+    /// For each place the number of a page, or [`NO_PAGE`], and which of `cells` are its. A power of two of places, or none.
+    numbers: Vec<u64>,
+    indices: Vec<u32>,
+    /// Page by page.
+    cells: Vec<u64>,
+    pages: usize,
 }
 
 impl Cells {
@@ -275,54 +315,78 @@ impl Cells {
         (address >> PAGE_SHIFT, cell)
     }
 
+    #[inline]
     fn read(&self, address: u64) -> u64 {
         let (page, cell) = Self::place(address);
-        self.index
-            .get(&page)
-            .map_or(0, |index| self.pages[*index as usize][cell])
+        let found = self.find(page).ok();
+        found.map_or(0, |index| self.cells[index * CELLS_PER_PAGE + cell])
     }
 
+    /// The index of a page that exists, else the place at which it would stand.
     #[inline]
-    fn read_cached(&mut self, address: u64) -> u64 {
-        let (page, cell) = Self::place(address);
-        self.find(page)
-            .map_or(0, |index| self.pages[index as usize][cell])
-    }
-
-    /// The index of a page that exists.
-    #[inline]
-    fn find(&mut self, page: u64) -> Option<u32> {
-        let line = &mut self.lines[page as usize % LINES];
-        if line.0 == page {
-            return Some(line.1);
+    fn find(&self, page: u64) -> Result<usize, usize> {
+        let mask = self.numbers.len().wrapping_sub(1);
+        let mut place = (page.wrapping_mul(SPREAD) >> 32) as usize & mask;
+        while let Some(number) = self.numbers.get(place) {
+            if *number == page {
+                return Ok(self.indices[place] as usize);
+            }
+            if *number == NO_PAGE {
+                break;
+            }
+            place = (place + 1) & mask;
         }
-        let index = *self.index.get(&page)?;
-        *line = (page, index);
-        Some(index)
+        Err(place)
     }
 
     fn write(&mut self, address: u64, value: u64) {
         let (page, cell) = Self::place(address);
         let index = match self.find(page) {
-            Some(index) => index,
-            None if value == 0 => return,
-            None => {
-                let index = self.pages.len() as u32;
-                self.pages.push(Box::new([0; CELLS_PER_PAGE]));
-                self.index.insert(page, index);
-                index
-            }
+            Ok(index) => index,
+            Err(_) if value == 0 => return,
+            Err(_) => self.add(page),
         };
-        self.pages[index as usize][cell] = value;
+        self.cells[index * CELLS_PER_PAGE + cell] = value;
+    }
+
+    /// A page of zeros, in a table of which at most half the places are taken.
+    fn add(&mut self, page: u64) -> usize {
+        if 2 * self.pages >= self.numbers.len() {
+            self.spread(2 * self.numbers.len().max(LEAST_PLACES / 2));
+        }
+        let index = self.pages;
+        if let Err(place) = self.find(page) {
+            self.numbers[place] = page;
+            self.indices[place] = index as u32;
+        }
+        self.pages += 1;
+        self.cells.resize(self.pages * CELLS_PER_PAGE, 0);
+        index
+    }
+
+    fn spread(&mut self, places: usize) {
+        let numbers = std::mem::replace(&mut self.numbers, vec![NO_PAGE; places]);
+        let indices = std::mem::replace(&mut self.indices, vec![0; places]);
+        for (number, index) in numbers.into_iter().zip(indices) {
+            if number != NO_PAGE
+                && let Err(place) = self.find(number)
+            {
+                self.numbers[place] = number;
+                self.indices[place] = index;
+            }
+        }
     }
 
     fn contents(&self) -> Vec<(u64, u64)> {
-        let mut pages: Vec<_> = self.index.iter().collect();
+        let places = self.numbers.iter().zip(&self.indices);
+        let mut pages: Vec<_> = places.filter(|(number, _)| **number != NO_PAGE).collect();
         pages.sort_unstable();
         let cells_of = |(page, index): (&u64, &u32)| {
             let first = *page << PAGE_SHIFT;
-            let cells = self.pages[*index as usize].iter().enumerate();
+            let cells = &self.cells[*index as usize * CELLS_PER_PAGE..][..CELLS_PER_PAGE];
             cells
+                .iter()
+                .enumerate()
                 .filter(|(_, value)| **value != 0)
                 .map(|(cell, value)| (first + 8 * cell as u64, *value))
                 .collect::<Vec<_>>()

@@ -53,6 +53,8 @@ pub struct Mmu {
     pub(super) control: Control,
     pub(super) statistics: Statistics,
     pub(super) recent: Recents,
+    /// Every level keeps 4 KiB pages alone, in one array.
+    pub(super) is_simple: bool,
 }
 
 /// What is decided at the start of a cycle, from the state alone.
@@ -116,6 +118,7 @@ impl Mmu {
             control,
             statistics: Statistics::new(config),
             recent: Recents::new(&spec.arrays),
+            is_simple: spec.is_simple(),
             spec,
         }
     }

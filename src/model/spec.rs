@@ -2,7 +2,7 @@
 //!
 //! Contract: 2. Counterpart: the parameters of `rtl/mmu.sv`.
 
-use crate::arch::Capabilities;
+use crate::arch::{Capabilities, PageSize};
 use crate::config::{
     ARRAYS_OF_A_LEVEL, ArraySpec, Config, Level, PscArraySpec, Serves, WalkerOrder,
 };
@@ -68,6 +68,17 @@ impl Spec {
             capabilities: config.arch_capabilities(),
             sweep_cycles: u64::from(config.sweep_cycles()),
         }
+    }
+
+    /// Whether every level keeps 4 KiB pages alone, in one array, and what leaves the STLB may stay in the first level.
+    pub fn is_simple(&self) -> bool {
+        let of_level = |level: Level| {
+            let own = &self.arrays[level.first_array()..][..ARRAYS_OF_A_LEVEL];
+            let mut present = own.iter().filter(|array| array.entries() > 0);
+            present.clone().count() == 1
+                && present.all(|array| array.holds(PageSize::Size4K) && array.sizes.count_ones() == 1)
+        };
+        !self.inclusive && Level::ALL.into_iter().all(of_level)
     }
 
     /// Entries of each array, if what its monitor names of removals is all there is to count: several sets of an array that has several

@@ -16,6 +16,7 @@
 //! | [`mod@file`] | writing a trace file, and import into one |
 //! | [`mod@record`] | running a program under valgrind |
 //! | [`mod@info`] | what is in a trace |
+//! | [`mod@runs`] | references as runs on a page |
 //! | [`mod@pages`] | sets of pages |
 //! | [`mod@mapping`] | page tables and page frames by rule, from address and seed |
 
@@ -30,15 +31,18 @@ pub mod open;
 pub mod pages;
 pub mod record;
 pub mod reference;
+pub mod runs;
 
 pub use error::TraceError;
-pub use file::{Compression, TraceFile, Written, import};
-pub use info::{TraceInfo, info};
+pub use binary::RunReader;
+pub use file::{Compression, Content, TraceFile, Written, import, import_as};
+pub use info::{TraceInfo, info, info_of_runs};
 pub use input::{Input, Progress};
 pub use mapping::{
     AccessedDirty, LazyTables, Mapping, MappingError, MappingSpec, PagePolicy, TableEntry,
 };
-pub use open::{OpenOptions, References, TraceFormat, TraceReader};
+pub use open::{Metadata, OpenOptions, Opened, References, TraceFormat, TraceReader};
 pub use pages::PageSet;
 pub use record::{RecordOptions, Recorded, record};
 pub use reference::{Counts, MemoryReference, PageSplit, ReferenceKind};
+pub use runs::{Run, RunBuilder};

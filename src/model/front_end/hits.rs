@@ -287,7 +287,7 @@ impl FrontEnd {
             slot,
         };
         self.hits.waiting += 1;
-        self.mmu.recent.remember(level, request, &found);
+        self.mmu.remember(level, request, &found);
         let response = Response::translated(request, found.size, found.entry);
         Some((found.code, response))
     }

@@ -12,6 +12,7 @@ mod block_look_up;
 mod block_walker;
 mod front_end;
 mod literal;
+mod many;
 mod memory;
 mod overlap;
 mod places;
