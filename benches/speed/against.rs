@@ -18,7 +18,8 @@ use twinwalk::config::{Config, Source, load};
 use twinwalk::model::{Answered, FrontEnd, Memory, Operation, Statistics};
 use twinwalk::trace::open::open;
 use twinwalk::trace::{
-    MemoryReference, OpenOptions, PageSet, ReferenceKind, References, Run, RunBuilder,
+    Content, MemoryReference, Metadata, OpenOptions, PageSet, ReferenceKind, References, Run,
+    RunBuilder, TraceFile,
 };
 
 /// References of the window of the last column, and walkers.
@@ -180,6 +181,7 @@ fn compare(program: &Path, work: &Path, workload: &Workload) -> Outcome<bool> {
     let windowed = Machine::new(windowed, references)?;
     let access = requests::access(requests::privilege(&machine.config));
     let path = work.join("runs.twr.zst");
+    write_runs(&path, &runs, references)?;
 
     let mut timeless = Timeless::start(program, &work.join("timeless.words"), references)?;
     let mut sides = Sides::default();
@@ -205,7 +207,7 @@ fn compare(program: &Path, work: &Path, workload: &Workload) -> Outcome<bool> {
         });
         sides.model[2].push(seconds);
         window_cycles = windowed.cycles;
-        sides.model[3].push(command_seconds(&path).unwrap_or(1.0));
+        sides.model[3].push(command_seconds(&path)?);
     }
     Ok(report(workload, runs.len(), &sides, window_cycles))
 }
@@ -217,11 +219,27 @@ fn misses_of(counted: &Statistics) -> Misses {
     [i.lookups, d.lookups, i.misses, d.misses, s.stlb.misses]
 }
 
+fn write_runs(path: &Path, runs: &[Run], references: &[MemoryReference]) -> Outcome<()> {
+    let metadata = Metadata {
+        source: None,
+        fetches_are_instructions: true,
+    };
+    let mut file = TraceFile::create_with(path, metadata, Content::Runs)?;
+    for reference in references {
+        file.push(*reference)?;
+    }
+    let written = file.finish()?;
+    if written.runs < Some(runs.len() as u64) {
+        return Err("the file has fewer runs than the trace".into());
+    }
+    Ok(())
+}
+
 /// The whole command, from the file to the answer, by time of day.
 fn command_seconds(path: &Path) -> Outcome<f64> {
     let begin = Instant::now();
     let status = Command::new(env!("CARGO_BIN_EXE_twinwalk"))
-        .args(["--json", "run", "--config", "preset:textbook", "--trace"])
+        .args(["run", "--json", "--config", "preset:textbook", "--trace"])
         .arg(path)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -249,7 +267,11 @@ fn report(workload: &Workload, runs: usize, sides: &Sides, window_cycles: u64) -
     ];
     let ratio = |model: &[f64], side: fn(&timeless::Pass) -> f64| {
         let passes = sides.timeless.iter().zip(model);
-        median(passes.map(|(timeless, model)| side(timeless) / model).collect())
+        median(
+            passes
+                .map(|(timeless, model)| side(timeless) / model)
+                .collect(),
+        )
     };
     let mut rows = Vec::new();
     let mut held = true;
@@ -260,7 +282,11 @@ fn report(workload: &Workload, runs: usize, sides: &Sides, window_cycles: u64) -
             name,
             format!("{:.1}", count / median(model.clone()) / 1e6),
             format!("{to_textbook:.2}"),
-            if due > 0.0 { format!("{due:.2}") } else { "-".to_owned() },
+            if due > 0.0 {
+                format!("{due:.2}")
+            } else {
+                "-".to_owned()
+            },
             format!("{:.2}", ratio(model, |pass| pass.runs)),
             format!("{:.2}", ratio(model, |pass| pass.ordered_references)),
             format!("{:.2}", ratio(model, |pass| pass.ordered_runs)),

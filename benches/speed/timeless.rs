@@ -89,8 +89,13 @@ impl Timeless {
                 .split_once(' ')
                 .ok_or("the simulator without time printed no figures")?;
             *seconds = time.parse()?;
-            let counts: Vec<u64> = counts.split(' ').map(str::parse).collect::<Result<_, _>>()?;
-            let counts: Misses = counts.try_into().map_err(|_| "other figures than expected")?;
+            let counts: Vec<u64> = counts
+                .split(' ')
+                .map(str::parse)
+                .collect::<Result<_, _>>()?;
+            let counts: Misses = counts
+                .try_into()
+                .map_err(|_| "other figures than expected")?;
             if *misses.get_or_insert(counts) != counts {
                 return Err("the simulators without time differ".into());
             }

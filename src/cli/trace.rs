@@ -14,8 +14,8 @@ use super::error::CliError;
 use super::output::{Context, grouped, table};
 use crate::trace::record::ProgramOutput;
 use crate::trace::{
-    self, Content, Counts, OpenOptions, Opened, RecordOptions, TraceError, TraceFormat, TraceInfo, TraceReader,
-    Written,
+    self, Content, Counts, OpenOptions, Opened, RecordOptions, TraceError, TraceFormat, TraceInfo,
+    TraceReader, Written,
 };
 
 impl From<TraceError> for CliError {
@@ -286,7 +286,10 @@ fn summary(info: &TraceInfo) -> String {
         row
     };
     let mut rows = vec![counts("references", &info.counts)];
-    rows.extend(info.translations.map(|found| counts("translations", &found)));
+    rows.extend(
+        info.translations
+            .map(|found| counts("translations", &found)),
+    );
     let compression = info
         .compression
         .map_or(String::new(), |compression| format!(", {compression}"));

@@ -16,9 +16,7 @@ mod plain;
 use super::memory::Memory;
 use super::miss_queue::{MissEntry, MissState};
 use super::mmu::Mmu;
-use super::mmu_pkg::{
-    LOOKUP_BYPASS, LOOKUP_DENIED, LOOKUP_MISS, LOOKUP_NONE, MemoryOut,
-};
+use super::mmu_pkg::{LOOKUP_BYPASS, LOOKUP_DENIED, LOOKUP_MISS, LOOKUP_NONE, MemoryOut};
 use super::monitor::Unseen;
 use super::port::{LookUp, Request, Response};
 use super::prefetch::PrefetchState;
@@ -100,7 +98,9 @@ impl Mmu {
         let request = &request;
         let level = Spec::first_level(port);
         self.enter(&request.access);
-        if self.hit_simply(level, request.va, request.access.kind).is_some()
+        if self
+            .hit_simply(level, request.va, request.access.kind)
+            .is_some()
             && let Some((first_level, response)) = self.recent.hit(level, request)
         {
             self.statistics.count_look_up(level, first_level, false);

@@ -230,7 +230,8 @@ impl FrontEnd {
         if request.access.kind as u8 == KIND_FETCH {
             return 0;
         }
-        let port = 1 + self.data_count % self.data_ports;
+        // One data port or two.
+        let port = 1 + (self.data_count & (self.data_ports - 1));
         self.data_count += 1;
         port as usize
     }

@@ -188,7 +188,11 @@ impl Recents {
         }
         for (number, grants) in self.grants.iter_mut().enumerate() {
             for kind in AccessKind::ALL {
-                let denied = denials(rights_of_number(number), &Access { kind, ..*access }, registers);
+                let denied = denials(
+                    rights_of_number(number),
+                    &Access { kind, ..*access },
+                    registers,
+                );
                 *grants |= u8::from(denied.is_empty()) << kind as u8;
             }
         }
@@ -231,27 +235,23 @@ impl Recents {
             }
         };
         let one = Tally::one(level & 1, 0);
-        self.slots[number] = Recent {
-            pages: AccessKind::ALL.map(of),
-            frame: entry.physical(va, PageSize::Size4K) & !0xfff,
-            one,
-            kept: 0,
-            page_size: entry.page_size(),
-            memory_type: entry.memory_type(),
-        };
+        // Field by field: a copy of the whole would have to wait for its parts.
+        let slot = &mut self.slots[number];
+        slot.pages[0] = of(AccessKind::Read);
+        slot.pages[1] = of(AccessKind::Write);
+        slot.pages[2] = of(AccessKind::Fetch);
+        slot.frame = entry.physical(va, PageSize::Size4K) & !0xfff;
+        slot.one = one;
+        slot.kept = 0;
+        slot.page_size = entry.page_size();
+        slot.memory_type = entry.memory_type();
         one
     }
 
     /// `found`, of a code 1 to 3, was hit or filled at `level` by `request`, and is the most recent of its set, or is to be before anything
     /// else there is looked up. The context of `request` must have been entered. `may_write`: a write of the same context would hit, too.
     #[inline]
-    pub fn remember(
-        &mut self,
-        level: usize,
-        request: &Request,
-        found: &LookUp,
-        may_write: bool,
-    ) {
+    pub fn remember(&mut self, level: usize, request: &Request, found: &LookUp, may_write: bool) {
         let number = self.slot(level, request.va);
         let page = request.va >> 12;
         let kept = found.code - LOOKUP_HIT_4K;

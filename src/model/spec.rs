@@ -76,7 +76,8 @@ impl Spec {
             let own = &self.arrays[level.first_array()..][..ARRAYS_OF_A_LEVEL];
             let mut present = own.iter().filter(|array| array.entries() > 0);
             present.clone().count() == 1
-                && present.all(|array| array.holds(PageSize::Size4K) && array.sizes.count_ones() == 1)
+                && present
+                    .all(|array| array.holds(PageSize::Size4K) && array.sizes.count_ones() == 1)
         };
         !self.inclusive && Level::ALL.into_iter().all(of_level)
     }

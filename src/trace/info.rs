@@ -4,11 +4,11 @@
 
 use serde::Serialize;
 
+use super::binary::RunReader;
 use super::error::TraceError;
 use super::file::Compression;
 use super::open::{TraceFormat, TraceReader};
 use super::pages::PageSet;
-use super::binary::RunReader;
 use super::reference::{Counts, ReferenceKind};
 use super::runs::Run;
 use crate::arch::PageSize;

@@ -33,8 +33,8 @@ pub mod record;
 pub mod reference;
 pub mod runs;
 
-pub use error::TraceError;
 pub use binary::RunReader;
+pub use error::TraceError;
 pub use file::{Compression, Content, TraceFile, Written, import, import_as};
 pub use info::{TraceInfo, info, info_of_runs};
 pub use input::{Input, Progress};

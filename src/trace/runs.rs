@@ -193,7 +193,8 @@ mod tests {
     }
 
     #[test]
-    fn a_run_begins_with_another_page_of_its_stream_with_the_first_store_and_with_the_last_of_all() {
+    fn a_run_begins_with_another_page_of_its_stream_with_the_first_store_and_with_the_last_of_all()
+    {
         let found = runs(&[
             (Fetch, 0x1000),
             (Load, 0x5000),
@@ -224,10 +225,7 @@ mod tests {
 
     #[test]
     fn an_access_that_crosses_a_page_is_two_translations() {
-        assert_eq!(
-            runs(&[(Load, 0x1ffc)]),
-            [(Load, 1, 0, 1), (Load, 2, 0, 1)]
-        );
+        assert_eq!(runs(&[(Load, 0x1ffc)]), [(Load, 1, 0, 1), (Load, 2, 0, 1)]);
         assert_eq!(runs(&[]), []);
     }
 

@@ -5,9 +5,9 @@
 
 pub use crate::cosim::requester::{mapping, privilege};
 
+use crate::arch::{Access, AccessKind};
 use crate::config::Config;
 use crate::cosim::requester;
-use crate::arch::{Access, AccessKind};
 use crate::model::{Asked, Operation, Request, Run};
 use crate::trace::{self, Mapping, MemoryReference};
 

@@ -289,7 +289,11 @@ impl Feed<'_> {
     fn translate(&mut self, part: &MemoryReference) -> Result<(), Step> {
         let (_, request) = requests::request(part, self.privilege);
         let touched = self.tables.touch(part.address());
-        for entry in touched.map_err(Step::Mapping)?.iter().flat_map(|path| path.iter()) {
+        for entry in touched
+            .map_err(Step::Mapping)?
+            .iter()
+            .flat_map(|path| path.iter())
+        {
             self.machine.store(entry.address.raw(), entry.value);
         }
         self.machine.translate(&request).map_err(Step::Broken)

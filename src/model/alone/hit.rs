@@ -52,7 +52,10 @@ impl Mmu {
         let mut write = *request;
         write.access.kind = AccessKind::Write;
         let may_write = matches!(request.access.kind, AccessKind::Read)
-            && found.entry.judge(&write, found.code, self.control.registers()) < LOOKUP_MISS;
+            && found
+                .entry
+                .judge(&write, found.code, self.control.registers())
+                < LOOKUP_MISS;
         self.recent.remember(level, request, found, may_write);
     }
 
@@ -64,7 +67,8 @@ impl Mmu {
             && self.recent.is_in(&request.access)
             && allowed >> request.access.kind as u8 & 1 != 0
         {
-            self.recent.put_simple(level, request.va, found.entry, allowed);
+            self.recent
+                .put_simple(level, request.va, found.entry, allowed);
             return;
         }
         self.remember(level, request, found);

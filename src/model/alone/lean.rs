@@ -146,7 +146,8 @@ impl Mmu {
         walks.memory_reads += u64::from(reads);
         walks.cycles += delay_cycles + 2;
         let matched = start.as_ref().map(|found| found.cache);
-        self.statistics.count_psc_look_up(matched, root.array_index());
+        self.statistics
+            .count_psc_look_up(matched, root.array_index());
         if let Some(found) = &start {
             self.psc.touch(found);
         }

@@ -25,6 +25,10 @@ pub struct Asked {
 
 /// References of a chunk: each is two translations at most.
 const CHUNK: usize = TALLY_LIMIT as usize / 2;
+/// References of a block, in a window.
+const BLOCK: usize = 16;
+/// So many misses in a chunk, and it pays to look ahead in the next.
+const MANY_MISSES: u32 = CHUNK as u32 / 4;
 
 impl FrontEnd {
     /// The next references, as `asked` draws them from `references`, all with the privilege, AC and PKRU of `access`.
@@ -43,7 +47,7 @@ impl FrontEnd {
         }
         self.mmu.enter(access);
         for chunk in references.chunks(CHUNK) {
-            if self.misses > CHUNK as u32 / 16 {
+            if self.misses > MANY_MISSES {
                 self.expect(chunk, &asked);
             }
             self.misses = 0;
@@ -94,7 +98,56 @@ impl FrontEnd {
         asked: impl Fn(R) -> Asked,
         prepare: &mut impl FnMut(&mut Self, u64) -> bool,
     ) -> bool {
-        for reference in references {
+        // Of hits in a row that are answered at once all but the last need not be kept, so that blocks of them are held back until it is
+        // known whether another follows.
+        let mut held: Option<(&[R], Tally)> = None;
+        for block in references.chunks(BLOCK) {
+            let tally = self.hits_of_block(block, access, &asked);
+            if let Some((before, hits)) = held.take() {
+                if tally.is_some() {
+                    self.pass_at_once(hits);
+                } else if !self.translate_block(before, access, &asked, prepare) {
+                    return false;
+                }
+            }
+            match tally {
+                Some(hits) => held = Some((block, hits)),
+                None if !self.translate_block(block, access, &asked, prepare) => return false,
+                None => {}
+            }
+        }
+        held.is_none_or(|(block, _)| self.translate_block(block, access, &asked, prepare))
+    }
+
+    /// What the references of a block count, if all of them hit, are answered at once, and are as many as can be in flight.
+    fn hits_of_block<R: Copy>(
+        &self,
+        block: &[R],
+        access: &Access,
+        asked: &impl Fn(R) -> Asked,
+    ) -> Option<Tally> {
+        if !self.is_at_once_within(BLOCK) || block.len() < BLOCK || !self.mmu.recent.is_in(access) {
+            return None;
+        }
+        let mut hits = Tally::default();
+        for reference in block {
+            let Asked { kind, va, second } = asked(*reference);
+            hits.add(self.mmu.recent.tally(level_of(kind), va, kind)?);
+            if let Some(va) = second {
+                hits.add(self.mmu.recent.tally(level_of(kind), va, kind)?);
+            }
+        }
+        Some(hits)
+    }
+
+    fn translate_block<R: Copy>(
+        &mut self,
+        block: &[R],
+        access: &Access,
+        asked: &impl Fn(R) -> Asked,
+        prepare: &mut impl FnMut(&mut Self, u64) -> bool,
+    ) -> bool {
+        for reference in block {
             let Asked { kind, va, second } = asked(*reference);
             for va in [Some(va), second].into_iter().flatten() {
                 let request = Request {

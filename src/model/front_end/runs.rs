@@ -220,6 +220,18 @@ impl FrontEnd {
         })
     }
 
+    /// Whether a read on the page of data would hit where a write would not: a piece of a page, with D clear, outlives the walk that sets D
+    /// where a larger entry of the page is filled beside it. Then loads and stores that stay do not do the same.
+    fn would_hit_as_read(&mut self, level: usize, access: &Access) -> bool {
+        let Some((va, AccessKind::Write)) = self.streams.at[level].get() else {
+            return false;
+        };
+        self.streams.at[level] = Stage::new(va, AccessKind::Read);
+        let hits = self.would_hit(level, access).is_some();
+        self.streams.at[level] = Stage::new(va, AccessKind::Write);
+        hits
+    }
+
     /// References that stay on their pages, where not all of those would hit.
     fn take_lost(
         &mut self,
@@ -240,7 +252,9 @@ impl FrontEnd {
                 // This one changes the machine, so that those of the other stream, before it and after it, must hit.
                 let must_hit = left[other] > 0;
                 let page = self.streams.at[level].get().map_or(0, |(va, _)| va);
-                if must_hit && self.would_hit(other, access).is_none() {
+                if must_hit && self.would_hit(other, access).is_none()
+                    || self.would_hit_as_read(level, access)
+                {
                     return Err(Unserved::Order(page));
                 }
                 self.refused = false;

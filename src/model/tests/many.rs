@@ -7,7 +7,9 @@ use super::random::Step;
 use crate::arch::{Access, AccessKind};
 use crate::config::Config;
 use crate::cosim::matrix;
-use crate::model::{Answered, Asked, FrontEnd, Memory, Operation, Request, Run, Statistics, Unserved};
+use crate::model::{
+    Answered, Asked, FrontEnd, Memory, Operation, Request, Run, Statistics, Unserved,
+};
 use crate::trace::{self, Mapping, MemoryReference, PagePolicy, ReferenceKind, RunBuilder};
 
 /// References of a trace that stays on its pages for a while, on few of them that lie in many regions.
@@ -17,8 +19,18 @@ fn references(most: usize) -> impl Strategy<Value = Vec<MemoryReference>> {
         2 => Just(ReferenceKind::Load),
         1 => Just(ReferenceKind::Store),
     ];
-    let page = prop_oneof![0u64..6, 0u64..40, (0u64..4).prop_map(|page| page << 9), (0u64..3).prop_map(|page| page << 18)];
-    let one = (kind, page, prop_oneof![4 => 0u64..4000, 1 => 4090u64..4096], 1usize..6);
+    let page = prop_oneof![
+        0u64..6,
+        0u64..40,
+        (0u64..4).prop_map(|page| page << 9),
+        (0u64..3).prop_map(|page| page << 18)
+    ];
+    let one = (
+        kind,
+        page,
+        prop_oneof![4 => 0u64..4000, 1 => 4090u64..4096],
+        1usize..6,
+    );
     prop::collection::vec(one, 1..most).prop_map(|drawn| {
         let mut all = Vec::new();
         let mut at = [0u64; 2];
@@ -37,7 +49,13 @@ fn references(most: usize) -> impl Strategy<Value = Vec<MemoryReference>> {
 }
 
 /// A machine of the matrix with a window of 1, its mapping and tables for `references`.
-fn machine(seed: u64, gap: u32, policy: PagePolicy, set: bool, references: &[MemoryReference]) -> (Config, Memory, [Operation; 4]) {
+fn machine(
+    seed: u64,
+    gap: u32,
+    policy: PagePolicy,
+    set: bool,
+    references: &[MemoryReference],
+) -> (Config, Memory, [Operation; 4]) {
     let mut config = matrix::draw(seed);
     config.memory.size_bytes = None;
     config.front_end.issue_gap_cycles = gap;
@@ -46,7 +64,11 @@ fn machine(seed: u64, gap: u32, policy: PagePolicy, set: bool, references: &[Mem
     } else {
         policy
     };
-    config.mapping.accessed_dirty = if set { trace::AccessedDirty::Set } else { trace::AccessedDirty::Clear };
+    config.mapping.accessed_dirty = if set {
+        trace::AccessedDirty::Set
+    } else {
+        trace::AccessedDirty::Clear
+    };
     let mapping = Mapping::new(&config.mapping, &config.arch_capabilities(), None).unwrap();
     let mut memory = Memory::new(&config.memory, seed);
     let pages = references.iter().flat_map(|reference| {
@@ -82,11 +104,26 @@ fn parts(references: &[MemoryReference]) -> impl Iterator<Item = MemoryReference
 const ACCESS: Access = Access::new(AccessKind::Read, 3);
 
 /// One by one, and many at a time; what is known of the machine then must be the same. The machine after many.
-fn compare(config: &Config, memory: &Memory, boot: &[Operation; 4], references: &[MemoryReference]) -> Result<FrontEnd, TestCaseError> {
+fn compare(
+    config: &Config,
+    memory: &Memory,
+    boot: &[Operation; 4],
+    references: &[MemoryReference],
+) -> Result<FrontEnd, TestCaseError> {
     let mut one = booted(config, memory, boot);
     for part in parts(references) {
-        let access = Access { kind: part.kind().access_kind(), ..ACCESS };
-        one.translate(&Request { va: part.address(), access, id: 0 }, &mut |_| {});
+        let access = Access {
+            kind: part.kind().access_kind(),
+            ..ACCESS
+        };
+        one.translate(
+            &Request {
+                va: part.address(),
+                access,
+                id: 0,
+            },
+            &mut |_| {},
+        );
     }
     one.finish(&mut |_| {});
     let mut many = booted(config, memory, boot);
@@ -103,7 +140,10 @@ fn compare(config: &Config, memory: &Memory, boot: &[Operation; 4], references: 
     many.finish(&mut |_| {});
     same(&one, &many)?;
     for part in parts(references) {
-        prop_assert!(seen.contains(&(part.address() >> 12)), "a page was not prepared");
+        prop_assert!(
+            seen.contains(&(part.address() >> 12)),
+            "a page was not prepared"
+        );
     }
     if let Err(law) = many.statistics().check_conservation() {
         return Err(TestCaseError::fail(law));
@@ -130,7 +170,12 @@ fn runs_of(references: &[MemoryReference]) -> Vec<trace::Run> {
 }
 
 /// The runs of the references through a new machine, in two pieces.
-fn run(config: &Config, memory: &Memory, boot: &[Operation; 4], references: &[MemoryReference]) -> Result<FrontEnd, Unserved> {
+fn run(
+    config: &Config,
+    memory: &Memory,
+    boot: &[Operation; 4],
+    references: &[MemoryReference],
+) -> Result<FrontEnd, Unserved> {
     let mut front_end = booted(config, memory, boot);
     let runs = runs_of(references);
     let (first, second) = runs.split_at(runs.len() / 3);
@@ -163,6 +208,28 @@ proptest! {
                 same(&many, &runs)?;
             }
         }
+    }
+
+    /// The same in a window, with long stretches of hits.
+    #[test]
+    fn many_references_in_a_window_count_what_they_count_one_by_one(
+        seed in any::<u64>(),
+        window in 2u32..=64,
+        gap in prop_oneof![3 => Just(0u32), 1 => 1u32..10],
+        hit_cycles in [1u32..=4, 1u32..=4],
+        references in references(12),
+        times in 1usize..60,
+    ) {
+        let repeated: Vec<_> = references
+            .iter()
+            .flat_map(|reference| std::iter::repeat_n(*reference, times))
+            .collect();
+        let (mut config, memory, boot) = machine(seed, gap, PagePolicy::Size4K, true, &repeated);
+        config.front_end.window = window;
+        config.ports.queue_entries = 16;
+        config.itlb.hit_latency_cycles = hit_cycles[0];
+        config.dtlb.hit_latency_cycles = hit_cycles[1];
+        compare(&config, &memory, &boot, &repeated)?;
     }
 
     /// What the references one by one do is what the ticked machine does.
@@ -207,7 +274,9 @@ fn the_runs_that_are_compared_meet_every_case() {
             counted(s.stlb.hits > 0),
             counted(s.dtlb.dirty_clear > 0),
             counted(s.psc[0].hits > 0),
-            counted(config.stlb.inclusive && s.tlb_arrays[8..].iter().any(|array| array.evictions > 0)),
+            counted(
+                config.stlb.inclusive && s.tlb_arrays[8..].iter().any(|array| array.evictions > 0),
+            ),
             counted(true),
             u64::from(!served),
         ];
@@ -231,7 +300,10 @@ fn a_run_of_one_reference_too_many_is_another_result() {
     let mut longer = references.clone();
     longer.insert(2, references[1]);
     let statistics = |references: &[MemoryReference]| -> Statistics {
-        run(&config, &memory, &boot, references).unwrap().statistics().clone()
+        run(&config, &memory, &boot, references)
+            .unwrap()
+            .statistics()
+            .clone()
     };
     assert_ne!(statistics(&references), statistics(&longer));
 }

@@ -360,3 +360,124 @@ pub fn open(input: Input) -> Result<Result<super::BinaryReader, RunReader>, Trac
     }
     super::BinaryReader::of_blocks(blocks).map(Ok)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn write(references: &[MemoryReference]) -> Vec<u8> {
+        let metadata = Metadata {
+            source: None,
+            fetches_are_instructions: true,
+        };
+        let mut writer = RunWriter::new(Vec::new(), metadata).expect("writes to memory");
+        for reference in references {
+            writer.push(*reference).expect("writes to memory");
+        }
+        writer.finish().expect("writes to memory").0
+    }
+
+    fn read(bytes: &[u8]) -> Result<(Vec<Run>, Counts, u64), TraceError> {
+        let input = Input::new("t", Cursor::new(bytes.to_vec()), None)?;
+        let Err(mut reader) = open(input)? else {
+            return Ok(Default::default());
+        };
+        let (mut all, mut runs) = (Vec::new(), Vec::new());
+        let (mut counts, mut crossings) = (Counts::default(), 0);
+        loop {
+            let block = reader.read_block(&mut runs)?;
+            if runs.is_empty() {
+                return Ok((all, counts, crossings));
+            }
+            all.append(&mut runs);
+            counts.fetches += block.references.fetches;
+            counts.loads += block.references.loads;
+            counts.stores += block.references.stores;
+            crossings += block.crossings;
+        }
+    }
+
+    fn runs_of(references: &[MemoryReference]) -> Vec<Run> {
+        let (mut builder, mut runs) = (RunBuilder::new(), Vec::new());
+        for reference in references {
+            builder.push(*reference, &mut |run| runs.push(run));
+        }
+        builder.finish(&mut |run| runs.push(run));
+        runs
+    }
+
+    fn references() -> impl Strategy<Value = Vec<MemoryReference>> {
+        let address = prop_oneof![
+            any::<u64>(),
+            0u64..1 << 14,
+            (1u64 << 47)..(1 << 47) + (1 << 20)
+        ];
+        let one = (
+            prop::sample::select(ReferenceKind::ALL.to_vec()),
+            address,
+            1u16..=4096,
+            1usize..400,
+        );
+        prop::collection::vec(one, 0..20).prop_map(|drawn| {
+            let drawn = drawn.into_iter().flat_map(|(kind, address, size, times)| {
+                std::iter::repeat_n(MemoryReference::new(kind, address, size), times)
+            });
+            drawn.flatten().collect()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn the_runs_that_are_read_are_those_of_the_references(references in references()) {
+            let (runs, counts, crossings) = read(&write(&references)).expect("it is whole");
+            prop_assert_eq!(runs, runs_of(&references));
+            let mut expected = Counts::default();
+            references.iter().for_each(|reference| expected.add(reference.kind()));
+            prop_assert_eq!(counts, expected);
+            let crossing = references.iter().filter(|reference| reference.crosses_page());
+            prop_assert_eq!(crossings, crossing.count() as u64);
+        }
+
+        #[test]
+        fn a_flipped_bit_never_passes(references in references(), at in any::<prop::sample::Index>(), bit in 0u32..8) {
+            let mut bytes = write(&references);
+            let at = at.index(bytes.len());
+            bytes[at] ^= 1 << bit;
+            prop_assert!(read(&bytes).is_err());
+        }
+
+        /// Behind right checksums, too.
+        #[test]
+        fn no_payload_whatever_makes_the_reader_panic(payload in prop::collection::vec(any::<u8>(), 0..60), small in any::<bool>()) {
+            let mut payload = payload;
+            if small && payload.len() >= 8 {
+                payload[..8].copy_from_slice(&[2, 0, 0, 0, 0, 0, 0, 0]);
+            }
+            let header = BlockHeader {
+                kind: KIND_RUNS,
+                payload_bytes: payload.len() as u32,
+                payload_crc: crc32fast::hash(&payload),
+                counts: BlockCounts { total: 2, fetches: 1, loads: 1 },
+                first_reference: 0,
+            };
+            let metadata = Metadata { source: None, fetches_are_instructions: false };
+            let mut bytes = file_header(metadata, FLAG_RUNS).to_vec();
+            bytes.extend_from_slice(&header.to_bytes());
+            bytes.extend_from_slice(&payload);
+            prop_assert!(read(&bytes).is_err());
+        }
+    }
+
+    #[test]
+    fn a_trace_of_many_blocks_is_read_whole() {
+        let references: Vec<_> = (0..100_000u64)
+            .filter_map(|number| MemoryReference::new(ReferenceKind::Load, number << 12, 8))
+            .collect();
+        let (runs, counts, _) = read(&write(&references)).expect("it is whole");
+        assert_eq!((runs.len(), counts.loads), (100_000, 100_000));
+    }
+}
