@@ -74,7 +74,7 @@ mod walkers;
 mod tests;
 
 pub use alone::Alone;
-pub use front_end::{Answered, FrontEnd, OneAtATime, Operation};
+pub use front_end::{Answered, Asked, FrontEnd, OneAtATime, Operation, Run, Unserved};
 pub use memory::Memory;
 pub use mmu::Mmu;
 pub use performance_counters::PerformanceCounters;

@@ -187,7 +187,7 @@ fn compare(config: &Config, seed: u64, steps: &[Step]) -> Result<Statistics, Tes
 }
 
 /// The same from that memory.
-fn compare_from(
+pub fn compare_from(
     config: &Config,
     memory: Memory,
     steps: &[Step],
