@@ -5,7 +5,7 @@
 use super::bench::*;
 use crate::arch::PageSize;
 use crate::arch::registers::{CR3_NO_FLUSH, cr4};
-use crate::config::{Config, MemorySpec, PscSpec};
+use crate::config::{Config, MemorySpec};
 use crate::model::mmu_pkg::{Inputs, Outputs, PERF_COUNTERS, PortIn};
 use crate::model::performance_counters::EVENTS;
 use crate::model::{Mmu, Operation, PerformanceCounters, Request};
@@ -220,9 +220,11 @@ fn what_is_not_looked_up_counts_nowhere() {
 
 #[test]
 fn walks_at_a_time_are_pending_each_and_active_once_and_a_merged_request_causes_none() {
-    let mut config = Config::default();
-    config.psc = PscSpec { ..small().psc };
-    config.memory = small().memory;
+    let mut config = Config {
+        psc: small().psc,
+        memory: small().memory,
+        ..Config::default()
+    };
     config.walkers.count = 2;
     config.ports.data_ports = 2;
     let mut bench = Bench::on(&config);
