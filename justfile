@@ -79,9 +79,13 @@ must-fail:
 knobs:
     cargo test {{twin}} --test knobs -- --include-ignored
 
-# Speed of the model, of the RTL, and their ratio, from one run; built for speed, and the RTL as a library of its own, without waves
-bench:
-    cargo bench --locked --bench speed
+# Speed of the model beside the RTL and a simulator without time, from one run, built for this computer: [--no-rtl] [TRACE...]
+bench *ARGS:
+    RUSTFLAGS='-C target-cpu=native' cargo bench --locked --bench speed -- {{ARGS}}
+
+# Instructions of the model for each reference, by callgrind, against ceilings; `just guard 2` halves them, and must fail
+guard *ARGS:
+    .ci/guard {{ARGS}}
 
 # RTL, Rust, shell and documentation, warnings as errors
 lint: lint-rtl lint-rust lint-shell doc
@@ -99,7 +103,7 @@ lint-rust:
 
 # The shell scripts, where shellcheck is installed
 lint-shell:
-    @if command -v shellcheck >/dev/null; then shellcheck bootstrap .ci/run .ci/lint-rtl .ci/package .ci/portable .ci/bare tests/qemu/run; \
+    @if command -v shellcheck >/dev/null; then shellcheck bootstrap .ci/run .ci/guard .ci/lint-rtl .ci/package .ci/portable .ci/bare tests/qemu/run; \
     else echo 'shellcheck is not installed: the shell scripts were not checked'; fi
 
 # The documentation of the crate, warnings as errors

@@ -14,8 +14,8 @@ use super::error::CliError;
 use super::output::{Context, grouped, table};
 use crate::trace::record::ProgramOutput;
 use crate::trace::{
-    self, Counts, OpenOptions, RecordOptions, TraceError, TraceFormat, TraceInfo, TraceReader,
-    Written,
+    self, Content, Counts, OpenOptions, Opened, RecordOptions, TraceError, TraceFormat, TraceInfo,
+    TraceReader, Written,
 };
 
 impl From<TraceError> for CliError {
@@ -65,6 +65,9 @@ struct ImportArgs {
     /// Stop after that many references
     #[arg(long, value_name = "N")]
     count: Option<u64>,
+    /// Write runs on pages in place of the references: smaller, and faster to run one reference at a time
+    #[arg(long)]
+    runs: bool,
     #[command(flatten)]
     format: FormatArgs,
 }
@@ -124,6 +127,22 @@ pub fn open(
     Ok(trace::open::open(path, options)?)
 }
 
+/// The same of a trace that may have runs.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_either(
+    path: &Path,
+    format: Option<TraceFormat>,
+    context: &Context,
+) -> Result<Opened, CliError> {
+    let options = OpenOptions {
+        format,
+        progress: Some(file_progress(path, context)),
+    };
+    Ok(trace::open::open_either(path, options)?)
+}
+
 /// Progress through the bytes of the file at `path`, on standard error.
 pub(super) fn file_progress(path: &Path, context: &Context) -> trace::Progress {
     let length = match fs::metadata(path) {
@@ -141,7 +160,12 @@ fn bytes_progress(length: u64, context: &Context) -> trace::Progress {
 
 fn import(args: &ImportArgs, context: &mut Context) -> Result<(), CliError> {
     let mut reader = open(&args.input, args.format.trace_format, context)?;
-    let written = trace::import(&mut *reader, &args.output, args.count)?;
+    let content = if args.runs {
+        Content::Runs
+    } else {
+        Content::References
+    };
+    let written = trace::import_as(content, &mut *reader, &args.output, args.count)?;
     drop(reader);
     // Read back: what is said about the file is what the file says.
     let found = look_into(&args.output, None, context)?;
@@ -215,8 +239,10 @@ fn look_into(
     format: Option<TraceFormat>,
     context: &Context,
 ) -> Result<TraceInfo, CliError> {
-    let mut reader = open(path, format, context)?;
-    Ok(trace::info(&mut *reader)?)
+    Ok(match open_either(path, format, context)? {
+        Opened::References(mut reader) => trace::info(&mut *reader)?,
+        Opened::Runs(mut reader) => trace::info_of_runs(&mut reader)?,
+    })
 }
 
 /// The `--json` object of each subcommand: what is in the file.
@@ -268,10 +294,11 @@ fn summary(info: &TraceInfo) -> String {
         row.extend([counts.fetches, counts.loads, counts.stores].map(grouped));
         row
     };
-    let rows = [
-        counts("references", &info.counts),
-        counts("translations", &info.translations),
-    ];
+    let mut rows = vec![counts("references", &info.counts)];
+    rows.extend(
+        info.translations
+            .map(|found| counts("translations", &found)),
+    );
     let compression = info
         .compression
         .map_or(String::new(), |compression| format!(", {compression}"));
@@ -279,9 +306,12 @@ fn summary(info: &TraceInfo) -> String {
         .source
         .filter(|source| *source != info.format)
         .map_or(String::new(), |source| format!(", made from {source}"));
+    let runs = info
+        .runs
+        .map_or(String::new(), |runs| format!(", {} runs", grouped(runs)));
     let instructions = info.instructions.map_or("not known".to_owned(), grouped);
     format!(
-        "{}Format: {}{compression}{source}; {} bytes.\n{}Instructions: {instructions}.\n\
+        "{}Format: {}{runs}{compression}{source}; {} bytes.\n{}Instructions: {instructions}.\n\
          Distinct pages, if all were of one size: {} of 4 KiB, {} of 2 MiB, {} of 1 GiB.\n",
         table(&["", "all", "fetches", "loads", "stores"], &rows),
         info.format,

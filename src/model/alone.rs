@@ -6,14 +6,19 @@
 //! nobody else can act in between, so the cycle in which each step performs is a sum, memory is asked directly, and there is no
 //! monitor. A test runs the same requests both ways and compares everything.
 //!
-//! In front of that stand the pages that were hit last, for which not even the arrays are asked (`recents`).
+//! In front of that stand the pages that were hit last, for which not even the arrays are asked (`recents`). And a walk that meets
+//! nothing but entries as it will leave them is no machine at all, but a sum (`plain`).
+
+mod hit;
+mod lean;
+mod plain;
 
 use super::memory::Memory;
 use super::miss_queue::{MissEntry, MissState};
 use super::mmu::Mmu;
 use super::mmu_pkg::{LOOKUP_BYPASS, LOOKUP_DENIED, LOOKUP_MISS, LOOKUP_NONE, MemoryOut};
 use super::monitor::Unseen;
-use super::port::{Request, Response};
+use super::port::{LookUp, Request, Response};
 use super::prefetch::PrefetchState;
 use super::spec::{STLB, Spec};
 use super::walker::WalkState;
@@ -92,26 +97,68 @@ impl Mmu {
         self.cut(&mut request);
         let request = &request;
         let level = Spec::first_level(port);
-        let looked_up_at = now + self.spec.hit_cycles[level];
-        if let Some(response) = self.bypass(request) {
-            self.statistics.count_look_up(level, LOOKUP_BYPASS, false);
+        self.enter(&request.access);
+        if self
+            .hit_simply(level, request.va, request.access.kind)
+            .is_some()
+            && let Some((first_level, response)) = self.recent.hit(level, request)
+        {
+            self.statistics.count_look_up(level, first_level, false);
+            let looked_up_at = now + self.spec.hit_cycles[level];
             return self.answered_alone(Alone {
-                first_level: LOOKUP_BYPASS,
+                first_level,
                 ..Alone::new(response, now, looked_up_at)
             });
         }
+        match self.look_up_alone(level, request) {
+            Ok(found) => {
+                let looked_up_at = now + self.spec.hit_cycles[level];
+                self.statistics.count_look_up(level, found.code, false);
+                let response = Response::translated(request, found.size, found.entry);
+                self.answered_alone(Alone {
+                    first_level: found.code,
+                    ..Alone::new(response, now, looked_up_at)
+                })
+            }
+            Err(code) => self.translate_missing(port, request, code, memory, now),
+        }
+    }
+
+    /// Looks `request` up in the arrays of its first level: what a hit comes to, which is not counted yet, or the code of another look-up.
+    #[inline]
+    pub(super) fn look_up_alone(&mut self, level: usize, request: &Request) -> Result<LookUp, u8> {
+        if self.bypass(request).is_some() {
+            return Err(LOOKUP_BYPASS);
+        }
         let found = self.look_up_level(level, request);
-        self.statistics.count_look_up(level, found.code, false);
-        let alone = if found.code < LOOKUP_MISS {
-            self.recent.remember(level, request, &found);
-            let response = Response::translated(request, found.size, found.entry);
-            Alone::new(response, now, looked_up_at)
+        if found.code < LOOKUP_MISS {
+            self.remember(level, request, &found);
+            Ok(found)
         } else {
-            self.recent.forget_page(level, request);
-            self.miss_alone(port, request, found.code, memory, now)
+            Err(found.code)
+        }
+    }
+
+    /// A request that its look-up in the first level, which came to `code`, 4 to 7, did not translate.
+    pub(super) fn translate_missing(
+        &mut self,
+        port: usize,
+        request: &Request,
+        code: u8,
+        memory: &mut Memory,
+        now: u64,
+    ) -> Alone {
+        let level = Spec::first_level(port);
+        self.statistics.count_look_up(level, code, false);
+        let alone = match self.bypass(request).filter(|_| code == LOOKUP_BYPASS) {
+            Some(response) => Alone::new(response, now, now + self.spec.hit_cycles[level]),
+            None => {
+                self.recent.forget_page(level, request.va);
+                self.miss_alone(port, request, code, memory, now)
+            }
         };
         self.answered_alone(Alone {
-            first_level: found.code,
+            first_level: code,
             ..alone
         })
     }
@@ -128,7 +175,9 @@ impl Mmu {
         let level = Spec::first_level(port);
         self.statistics.count_only_miss();
         let mut to_walk_at = now + self.spec.hit_cycles[level];
-        let mut entry = MissEntry::missed(port, *request, code, to_walk_at);
+        let mut from_cr3 = code == LOOKUP_DENIED;
+        // Nothing of the page stands in the arrays.
+        let mut absent = false;
         let mut stlb = LOOKUP_NONE;
         if code == LOOKUP_MISS {
             self.miss_queue.stlb_order.choose(ENTRY);
@@ -138,7 +187,7 @@ impl Mmu {
             let result_at = to_walk_at + 1 + self.spec.hit_cycles[STLB];
             self.commit_order.choose(self.spec.walkers);
             if found.code < LOOKUP_MISS {
-                self.fill_level(level, request, found.size, found.entry, &mut Unseen);
+                self.fill_alone(level, request, found.size, found.entry, true);
                 let response = Response::translated(request, found.size, found.entry);
                 return Alone {
                     stlb: found.code,
@@ -146,18 +195,30 @@ impl Mmu {
                 };
             }
             to_walk_at = result_at;
-            entry.from_cr3 = found.code == LOOKUP_DENIED;
+            from_cr3 = found.code == LOOKUP_DENIED;
+            absent = found.code == LOOKUP_MISS;
             stlb = found.code;
         }
-        entry.state = MissState::Walking;
-        self.miss_queue.set(ENTRY, entry);
-        self.miss_queue.walk_order.choose(ENTRY);
-        self.walkers[WALKER].take(ENTRY, request.va);
         let kind = request.access.kind as u8;
         self.counters.count_taken(kind);
         // WALK_WAIT, and the walker in IDLE, in the cycle after; START in the next.
         let start = to_walk_at + 2;
-        let walk = self.walk_alone(memory, start);
+        let plain = if from_cr3 {
+            None
+        } else {
+            self.walk_plainly(level, request, memory, start, absent)
+        };
+        let walk = plain.unwrap_or_else(|| {
+            let entry = MissEntry {
+                state: MissState::Walking,
+                from_cr3,
+                ..MissEntry::missed(port, *request, code, to_walk_at)
+            };
+            self.miss_queue.set(ENTRY, entry);
+            self.miss_queue.walk_order.choose(ENTRY);
+            self.walkers[WALKER].take(ENTRY, request.va);
+            self.walk_alone(memory, start)
+        });
         // The walker was busy from START to DONE, in the cycle before that of the answer.
         self.counters
             .count_walking(kind, 1, walk.responded_at - start);
@@ -168,7 +229,8 @@ impl Mmu {
         }
     }
 
-    /// The walk of the miss that the walker has taken, from START in cycle `start` on.
+    /// The walk of the miss that the walker has taken, from START in cycle `start` on, step by step.
+    #[inline(never)]
     fn walk_alone(&mut self, memory: &mut Memory, start: u64) -> Alone {
         debug_assert!(memory.next_event().is_none());
         let (mut memory_reads, mut compare_and_sets) = (0, 0);

@@ -255,6 +255,7 @@ impl Mmu {
     fn perform_control(&mut self, sink: &mut impl Sink) {
         let mode = self.control.mode;
         let invalidation = self.control.execute(&self.spec.capabilities);
+        self.recent.leave();
         if self.control.mode != mode {
             self.enter_mode();
         }

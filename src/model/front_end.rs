@@ -10,7 +10,9 @@
 //! end that ticks every cycle.
 
 mod hits;
+mod many;
 mod one;
+mod runs;
 mod ticks;
 
 use crate::config::Config;
@@ -21,9 +23,12 @@ use super::mmu::Mmu;
 use super::mmu_pkg::{ControlIn, KIND_FETCH, MAX_MISS_QUEUE_ENTRIES};
 use super::performance_counters::PerformanceCounters;
 use super::port::{Request, Response};
+use super::recents::Tally;
 use super::statistics::Statistics;
 
+pub use many::Asked;
 pub use one::OneAtATime;
+pub use runs::{Run, Unserved};
 
 /// Widest window.
 const SLOTS: usize = 64;
@@ -120,6 +125,14 @@ pub struct FrontEnd {
     slots: [u8; MAX_MISS_QUEUE_ENTRIES],
     /// Ticking: stores that wait for the next reference or operation to be offered.
     stores: Vec<(u64, u64)>,
+    /// Some reference of many was answered otherwise than by a translation.
+    refused: bool,
+    /// Misses in the last chunk of many references.
+    misses: u32,
+    /// Of the last access to memory in a chunk, the hits before it that were not counted then.
+    accepted_after: Tally,
+    /// Of references as runs.
+    streams: runs::Streams,
 }
 
 /// Equal if machine and memory are, and what was presented.
@@ -157,6 +170,10 @@ impl FrontEnd {
             ticking: true,
             slots: [0; MAX_MISS_QUEUE_ENTRIES],
             stores: Vec::with_capacity(SLOTS),
+            refused: false,
+            misses: 0,
+            accepted_after: Tally::default(),
+            streams: runs::Streams::NEW,
         };
         front_end.cycle(None, ControlIn::default());
         front_end.free_from = front_end.mmu.now();
@@ -218,7 +235,8 @@ impl FrontEnd {
         if request.access.kind as u8 == KIND_FETCH {
             return 0;
         }
-        let port = 1 + self.data_count % self.data_ports;
+        // One data port or two.
+        let port = 1 + (self.data_count & (self.data_ports - 1));
         self.data_count += 1;
         port as usize
     }
@@ -300,6 +318,7 @@ impl FrontEnd {
     /// Goes to the cycle in which the next reference is first offered, and no further: machine and figures are then those of that cycle, and
     /// what is in flight stays so. What follows is the same as without. Something must have been presented before.
     pub fn settle(&mut self, answered: &mut impl FnMut(&Answered)) {
+        self.end_at_once();
         if self.window == 1 {
             self.pass_to_offer();
         } else if self.ticking {

@@ -25,6 +25,13 @@ const fn finalize(word: u64) -> u64 {
     word ^ word >> 31
 }
 
+/// By the number of a region of 2 MiB, modulo [`TABLES`], the address of its page table, as far as that is known. It may be wrong.
+#[derive(Clone, Debug)]
+struct Tables(Vec<u64>);
+
+/// Page tables of which [`Memory::expect`] knows.
+const TABLES: usize = 4096;
+
 /// A response that is under way.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Pending {
@@ -60,7 +67,7 @@ pub struct Memory {
     /// Accesses that it has under way at most.
     outstanding: usize,
     accept_interval_cycles: u64,
-    /// The first cycle in which the last accept no longer keeps it from another.
+    /// The first cycle in which the last accept no longer keeps it from another; 0 where it never does, since accepts may follow each other.
     accepts_from: u64,
     table_cache: Option<TableCache>,
     seed: u64,
@@ -69,6 +76,7 @@ pub struct Memory {
     /// By (due cycle, number of accept).
     pending: Vec<Pending>,
     cells: Cells,
+    tables: Tables,
 }
 
 impl Memory {
@@ -87,6 +95,7 @@ impl Memory {
             accepts: 0,
             pending: Vec::with_capacity(16),
             cells: Cells::default(),
+            tables: Tables(vec![0; TABLES]),
         }
     }
 
@@ -173,7 +182,7 @@ impl Memory {
     /// beats is at fault, which the comparators and the provenance check say; the memory must live to let them.
     #[inline]
     pub fn accept(&mut self, cycle: u64, request: &MemoryOut) -> Access {
-        self.accepts_from = cycle + self.accept_interval_cycles;
+        self.note_accept(cycle);
         let mut delay_cycles = self.latency_cycles + self.next_jitter();
         let address = request.req_addr;
         if address >= self.size_bytes {
@@ -208,6 +217,93 @@ impl Memory {
             data,
             error: false,
             delay_cycles,
+        }
+    }
+
+    /// The cell at `address`, for a read that may be accepted later; none if that would be a bus error.
+    #[inline]
+    pub fn look(&self, address: u64) -> Option<u64> {
+        (address < self.size_bytes).then(|| self.cells.read(address))
+    }
+
+    /// As [`Memory::look`], of the entry of a page table that is used for `va`: [`Memory::expect`] then knows where those of its neighbours
+    /// stand.
+    #[inline]
+    pub fn look_at_leaf(&mut self, va: u64, address: u64) -> Option<u64> {
+        self.tables.0[(va >> 21) as usize % TABLES] = address & !0xfff;
+        self.look(address)
+    }
+
+    /// The entry of a page table that a walk for `va` would read, as far as one can guess: of no meaning. But to ask for those of several
+    /// addresses at a time brings them near sooner than if each walk has to wait for its own.
+    #[inline]
+    pub fn expect(&self, va: u64) -> u64 {
+        let table = self.tables.0[(va >> 21) as usize % TABLES];
+        self.cells.read(table | va >> 9 & 0xff8)
+    }
+
+    /// Whether an access costs the same wherever its cell stands: then reads may be accepted without their addresses.
+    #[inline]
+    pub const fn is_uniform(&self) -> bool {
+        self.table_cache.is_none()
+    }
+
+    /// Whether a walker that has its answer is never kept waiting for the one access that it makes at a time: two cycles lie between a
+    /// response and its next request.
+    pub fn never_waits(&self) -> bool {
+        let cached = self.table_cache.as_ref().map(TableCache::latency_cycles);
+        let least_cycles = cached.map_or(self.latency_cycles, |cycles| {
+            cycles.min(self.latency_cycles)
+        });
+        self.accept_interval_cycles <= least_cycles + 2
+    }
+
+    /// Accepts so many reads of a walker, of which nothing else is under way, whose cells are known: the first in `cycle` or later, each
+    /// other two cycles or more after the response to the one before. The second cycle after the last response. [`Memory::is_uniform`]
+    /// must hold.
+    #[inline]
+    pub fn accept_reads(&mut self, cycle: u64, reads: u32) -> u64 {
+        if self.jitter_cycles > 0 || self.spaces_accepts() {
+            return self.accept_reads_one_by_one(cycle, reads);
+        }
+        self.accepts += u64::from(reads);
+        cycle + u64::from(reads) * (self.latency_cycles + 2)
+    }
+
+    #[inline(never)]
+    fn accept_reads_one_by_one(&mut self, cycle: u64, reads: u32) -> u64 {
+        (0..reads).fold(cycle, |cycle, _| {
+            let accepted_at = self.accepts_at(cycle);
+            self.note_accept(accepted_at);
+            accepted_at + self.latency_cycles + self.next_jitter() + 2
+        })
+    }
+
+    /// Accepts so far.
+    #[inline]
+    pub const fn accepts(&self) -> u64 {
+        self.accepts
+    }
+
+    /// The last accept was so many cycles later than was known.
+    #[inline]
+    pub const fn put_off(&mut self, cycles: u64) {
+        if self.spaces_accepts() {
+            self.accepts_from += cycles;
+        }
+    }
+
+    /// Whether an accept may keep it from another in the cycle after, so that cycles of accepts are of consequence.
+    #[inline]
+    pub const fn spaces_accepts(&self) -> bool {
+        self.accept_interval_cycles > 1
+    }
+
+    /// It accepts in `cycle`.
+    #[inline]
+    const fn note_accept(&mut self, cycle: u64) {
+        if self.spaces_accepts() {
+            self.accepts_from = cycle + self.accept_interval_cycles;
         }
     }
 

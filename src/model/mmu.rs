@@ -55,6 +55,10 @@ pub struct Mmu {
     pub(super) statistics: Statistics,
     pub(super) counters: PerformanceCounters,
     pub(super) recent: Recents,
+    /// Every level keeps 4 KiB pages alone, in one array.
+    pub(super) is_simple: bool,
+    /// By first level: a hit of what was filled last changes nothing.
+    pub(super) hits_as_filled: [bool; 2],
 }
 
 /// What is decided at the start of a cycle, from the state alone.
@@ -119,6 +123,8 @@ impl Mmu {
             statistics: Statistics::new(config),
             counters: PerformanceCounters::ZERO,
             recent: Recents::new(&spec.arrays),
+            is_simple: spec.is_simple(),
+            hits_as_filled: spec.hits_as_filled(),
             spec,
         }
     }

@@ -82,7 +82,7 @@ mod tests;
 
 pub use alone::Alone;
 pub use events::Events;
-pub use front_end::{Answered, FrontEnd, OneAtATime, Operation};
+pub use front_end::{Answered, Asked, FrontEnd, OneAtATime, Operation, Run, Unserved};
 pub use memory::Memory;
 pub use mmu::Mmu;
 pub use performance_counters::PerformanceCounters;

@@ -245,7 +245,13 @@ impl PerformanceCounters {
     /// A read is transferred on the memory port.
     #[inline]
     pub(super) const fn count_load(&mut self) {
-        self.0[PAGE_WALKER_LOADS] = self.0[PAGE_WALKER_LOADS].wrapping_add(1);
+        self.count_loads(1);
+    }
+
+    /// So many reads are transferred on the memory port.
+    #[inline]
+    pub(super) const fn count_loads(&mut self, reads: u64) {
+        self.0[PAGE_WALKER_LOADS] = self.0[PAGE_WALKER_LOADS].wrapping_add(reads);
     }
 
     /// An operation performs an invalidation.

@@ -80,6 +80,16 @@ impl Place {
         self.of_many(page)
     }
 
+    /// The same, if there is one array, in which a page's set is simple to tell.
+    #[inline(always)]
+    pub const fn if_simple(&self, page: u64) -> Option<(usize, usize)> {
+        if !self.simple {
+            return None;
+        }
+        let set = page >> self.inner_bits & self.set_mask;
+        Some((self.arrays[0] as usize, set as usize))
+    }
+
     /// Out of line and to one side, so that the ordinary machine pays for nothing of it.
     #[cold]
     #[inline(never)]
@@ -157,6 +167,21 @@ impl Places {
     #[inline]
     pub fn all(&self) -> &[Place] {
         &self.places[..self.len]
+    }
+
+    /// The array and the set of the page of that number, where pages of no other size than 4 KiB are kept, in one array.
+    #[inline(always)]
+    pub fn only_4k(&self, page: u64) -> Option<(usize, usize)> {
+        if self.len != 1 || self.places[0].size as u8 != PageSize::Size4K as u8 {
+            return None;
+        }
+        self.places[0].if_simple(page)
+    }
+
+    /// Where pages of the smallest kept size stand, if any are kept.
+    #[inline(always)]
+    pub fn smallest(&self) -> Option<&Place> {
+        self.all().first()
     }
 
     /// Where a page of `size`, or of what is left of it in pieces of `size`, is kept; none if it is not.

@@ -30,6 +30,16 @@ pub(super) struct TablePointer {
     pub rights: PageRights,
 }
 
+/// An entry that matched.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Match {
+    /// The number of its cache.
+    pub cache: usize,
+    set: usize,
+    way: usize,
+    pub pointer: TablePointer,
+}
+
 /// One cache. Equal if valid entries and replacement state are.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Psc {
@@ -83,6 +93,10 @@ impl Psc {
     #[inline]
     fn find(&self, set: usize, tag: u64) -> Option<usize> {
         let tags = &self.tags[set * self.ways..][..self.ways];
+        // Of many ways all at once are asked faster than one by one, if none is the answer.
+        if tags.len() > 8 && !tags.iter().fold(false, |any, kept| any | (*kept == tag)) {
+            return None;
+        }
         tags.iter().position(|kept| *kept == tag)
     }
 
@@ -162,19 +176,66 @@ impl PscCaches {
 
     /// The lowest of the first `caches` caches, those of levels that the mode has, that matches; it is touched, and what it holds.
     pub fn look_up(&mut self, va: u64, pcid: u16, caches: usize) -> Option<(usize, TablePointer)> {
-        for (number, cache) in self.0.iter_mut().take(caches).enumerate() {
+        let found = self.find_lowest(va, pcid, caches)?;
+        self.touch(&found);
+        Some((found.cache, found.pointer))
+    }
+
+    /// The same, without touching it.
+    #[inline]
+    pub fn find_lowest(&self, va: u64, pcid: u16, caches: usize) -> Option<Match> {
+        for (number, cache) in self.0.iter().take(caches).enumerate() {
             let set = cache.set_of(va);
             if let Some(way) = cache.find(set, cache.tag(va, pcid)) {
-                cache.policy.hit(set, way);
                 let data = cache.data[set * cache.ways + way];
                 let pointer = TablePointer {
                     frame: data & FRAME,
                     rights: unpack_rights(data),
                 };
-                return Some((number, pointer));
+                return Some(Match {
+                    cache: number,
+                    set,
+                    way,
+                    pointer,
+                });
             }
         }
         None
+    }
+
+    /// A hit touches what matched.
+    #[inline]
+    pub fn touch(&mut self, found: &Match) {
+        self.0[found.cache].policy.hit(found.set, found.way);
+    }
+
+    /// Whether the cache `number` has entries.
+    #[inline]
+    pub fn has(&self, number: usize) -> bool {
+        !self.0[number].tags.is_empty()
+    }
+
+    /// As [`PscCaches::fill`], of a tag that the cache does not have; whether a valid entry was displaced.
+    #[inline]
+    pub fn fill_absent(
+        &mut self,
+        number: usize,
+        va: u64,
+        pcid: u16,
+        pointer: TablePointer,
+    ) -> bool {
+        let cache = &mut self.0[number];
+        if cache.tags.is_empty() {
+            return false;
+        }
+        let set = cache.set_of(va);
+        let free = cache.find(set, INVALID);
+        let way = free.unwrap_or_else(|| cache.policy.victim(set));
+        let index = set * cache.ways + way;
+        cache.tags[index] = cache.tag(va, pcid);
+        cache.data[index] = pointer.frame | pack_rights(pointer.rights);
+        cache.policy.fill(set, way, free.is_none());
+        free.is_none()
     }
 
     /// Fills the cache `number` with the entry that leads `va` to a table; nothing, if that cache has no entries.

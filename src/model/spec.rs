@@ -2,8 +2,10 @@
 //!
 //! Contract: 2. Counterpart: the parameters of `rtl/mmu.sv`.
 
-use crate::arch::Capabilities;
-use crate::config::{ArraySpec, Config, Level, PscArraySpec, WalkerOrder};
+use crate::arch::{Capabilities, PageSize};
+use crate::config::{
+    ARRAYS_OF_A_LEVEL, ArraySpec, Config, Level, PscArraySpec, Replacement, WalkerOrder,
+};
 
 use super::mmu_pkg::{MAX_MISS_QUEUE_ENTRIES, MAX_PORTS, MAX_WALKERS, PSC_LEVELS, TLB_ARRAYS};
 
@@ -66,6 +68,29 @@ impl Spec {
             capabilities: config.arch_capabilities(),
             sweep_cycles: u64::from(config.sweep_cycles()),
         }
+    }
+
+    /// Whether every level keeps 4 KiB pages alone, in one array, and what leaves the STLB may stay in the first level.
+    pub fn is_simple(&self) -> bool {
+        let of_level = |level: Level| {
+            let own = &self.arrays[level.first_array()..][..ARRAYS_OF_A_LEVEL];
+            let mut present = own.iter().filter(|array| array.entries() > 0);
+            present.clone().count() == 1
+                && present
+                    .all(|array| array.holds(PageSize::Size4K) && array.sizes.count_ones() == 1)
+        };
+        !self.inclusive && Level::ALL.into_iter().all(of_level)
+    }
+
+    /// By first level: a hit of what was filled last in its set changes nothing.
+    pub fn hits_as_filled(&self) -> [bool; 2] {
+        [0, 1].map(|level| {
+            let own = &self.arrays[ARRAYS_OF_A_LEVEL * level..][..ARRAYS_OF_A_LEVEL];
+            own.iter().all(|array| {
+                !matches!(array.replacement, Replacement::Srrip | Replacement::Lip)
+                    || array.entries() == 0
+            })
+        })
     }
 
     /// The level that serves `port` first: 0, the ITLB, for the fetch port; 1, the DTLB, for the others.

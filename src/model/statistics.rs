@@ -385,6 +385,13 @@ impl Statistics {
         counts.hits_by_size[usize::from(code - LOOKUP_HIT_4K) % 3] += count;
     }
 
+    /// So many requests, by number of the kept size, hit at `level`, and were answered.
+    pub(super) fn count_hits_by_size(&mut self, level: usize, by_size: [u64; 3]) {
+        for (code, count) in (LOOKUP_HIT_4K..).zip(by_size) {
+            self.count_hits(level, code, count);
+        }
+    }
+
     /// The first `caches` paging-structure caches were looked up; `matched` is the lowest that had an entry.
     #[inline]
     pub(super) fn count_psc_look_up(&mut self, matched: Option<usize>, caches: usize) {

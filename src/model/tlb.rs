@@ -57,6 +57,17 @@ pub(super) const fn page_number(va: u64) -> u64 {
     va >> 12 & PAGE
 }
 
+/// R/W, U/S and XD of a data word, as a number of three bits; and D.
+#[inline]
+pub(super) const fn rights_number(data: u64) -> (usize, bool) {
+    ((data >> 40 & 7) as usize, data & DIRTY != 0)
+}
+
+/// The rights of such a number, with the key 0.
+pub(super) const fn rights_of_number(number: usize) -> PageRights {
+    unpack_rights((number as u64) << 40)
+}
+
 /// R/W, U/S and XD at bits 40 to 42 of a data word, as TLB entries and paging-structure-cache entries have them.
 #[inline]
 pub(super) const fn pack_rights(rights: PageRights) -> u64 {
@@ -126,6 +137,12 @@ impl TlbEntry {
         }
     }
 
+    /// Whether it matches in any context.
+    #[inline]
+    pub const fn is_global(self) -> bool {
+        self.tag & GLOBAL != 0
+    }
+
     /// The code of the size of the page.
     #[inline]
     pub const fn page_size(self) -> u8 {
@@ -187,6 +204,46 @@ impl TlbEntry {
             // A valid key has nothing beyond its kept size.
             tag: key | kept >> KEPT_PCID_SHIFT << PCID_SHIFT | page_size,
             data: kept & DATA,
+        }
+    }
+}
+
+/// An entry in the form in which arrays keep it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Kept {
+    key: u64,
+    data: u64,
+    page_size: u8,
+}
+
+impl Kept {
+    #[inline]
+    pub const fn new(entry: TlbEntry) -> Self {
+        Self {
+            key: entry.key(),
+            data: entry.kept_data(),
+            page_size: entry.page_size(),
+        }
+    }
+
+    /// The data word, and more above what contract 4.1 defines.
+    #[inline]
+    pub const fn data(self) -> u64 {
+        self.data
+    }
+
+    #[inline]
+    pub const fn is_global(self) -> bool {
+        self.key & GLOBAL != 0
+    }
+
+    /// The entry, of which pages of other sizes are kept in pieces.
+    #[inline]
+    pub const fn entry(self) -> TlbEntry {
+        let entry = TlbEntry::from_kept(self.key, self.data);
+        TlbEntry {
+            tag: entry.tag & !PAGE_SIZE | (self.page_size as u64) << PAGE_SIZE_SHIFT,
+            ..entry
         }
     }
 }
@@ -300,9 +357,19 @@ impl TlbArray {
     #[inline]
     pub fn find(&self, set: usize, wanted: Wanted) -> Option<Slot> {
         let keys = &self.keys[set * self.ways..][..self.ways];
+        // Of many ways none is the answer most of the time, and all at once are asked faster than one by one.
+        if keys.len() > 8 && !keys.iter().fold(false, |any, key| any | wanted.is(*key)) {
+            return None;
+        }
         keys.iter()
             .position(|key| wanted.is(*key))
             .map(|way| Slot { set, way })
+    }
+
+    /// The data word in a valid slot: what contract 4.1 defines, and more above it.
+    #[inline]
+    pub fn data_of(&self, slot: Slot) -> u64 {
+        self.data[slot.set * self.ways + slot.way]
     }
 
     /// The entry in a valid slot.
@@ -317,8 +384,7 @@ impl TlbArray {
     }
 
     /// The entry at `index`, with the size of the page that it is of.
-    #[cold]
-    #[inline(never)]
+    #[inline]
     fn of_its_page(&self, index: usize, entry: TlbEntry) -> TlbEntry {
         TlbEntry {
             tag: entry.tag & !PAGE_SIZE | u64::from(self.page_sizes[index]) << PAGE_SIZE_SHIFT,
@@ -372,6 +438,68 @@ impl TlbArray {
             victim_data: victim.data,
         };
         Filled { event, evicted }
+    }
+
+    /// Whether a hit of what was filled last in its set changes nothing.
+    #[inline]
+    pub const fn hits_as_filled(&self) -> bool {
+        self.policy.hits_as_filled()
+    }
+
+    /// What it keeps in a valid slot.
+    #[inline]
+    pub fn kept(&self, slot: Slot) -> Kept {
+        let index = slot.set * self.ways + slot.way;
+        Kept {
+            key: self.keys[index],
+            data: self.data[index],
+            page_size: self.page_sizes.get(index).copied().unwrap_or(0),
+        }
+    }
+
+    /// As [`TlbArray::fill_absent`], with what an array of a machine that keeps nothing but 4 KiB pages keeps.
+    #[inline]
+    pub fn fill_kept(&mut self, set: usize, displaced: Option<Slot>, kept: Kept) {
+        let way = match displaced {
+            Some(slot) => slot.way,
+            None => (!self.valid[set]).trailing_zeros() as usize,
+        };
+        let index = set * self.ways + way;
+        self.keys[index] = kept.key;
+        self.data[index] = kept.data;
+        if let Some(page_size) = self.page_sizes.get_mut(index) {
+            *page_size = kept.page_size;
+        }
+        self.valid[set] |= 1 << way;
+        self.policy.fill(set, way, displaced.is_some());
+    }
+
+    /// The slot of `set` that an entry displaces which conflicts with none there; none, if a way is free.
+    #[inline]
+    pub fn way_of_absent(&self, set: usize) -> Option<Slot> {
+        let full = self.valid[set] == u64::MAX >> (64 - self.ways);
+        full.then(|| Slot {
+            set,
+            way: self.policy.victim(set),
+        })
+    }
+
+    /// The fill of contract 7.5 with an entry that conflicts with none in its set: in place of what stands in `displaced`, as
+    /// [`TlbArray::way_of_absent`] says.
+    #[inline]
+    pub fn fill_absent(&mut self, set: usize, displaced: Option<Slot>, entry: TlbEntry) {
+        let way = match displaced {
+            Some(slot) => slot.way,
+            None => (!self.valid[set]).trailing_zeros() as usize,
+        };
+        let index = set * self.ways + way;
+        self.keys[index] = entry.key();
+        self.data[index] = entry.kept_data();
+        if let Some(page_size) = self.page_sizes.get_mut(index) {
+            *page_size = entry.page_size();
+        }
+        self.valid[set] |= 1 << way;
+        self.policy.fill(set, way, displaced.is_some());
     }
 
     /// The valid ways of `set` that could match the same address, at the same kept size, in the same PCID as `entry`.

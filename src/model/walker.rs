@@ -335,4 +335,5 @@ impl Walker {
 }
 
 /// The level at which a walk begins that found its start in the paging-structure cache of that number.
-const LEVEL_BELOW_CACHE: [Level; PSC_LEVELS] = [Level::Pt, Level::Pd, Level::Pdpt, Level::Pml4];
+pub(super) const LEVEL_BELOW_CACHE: [Level; PSC_LEVELS] =
+    [Level::Pt, Level::Pd, Level::Pdpt, Level::Pml4];

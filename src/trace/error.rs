@@ -103,6 +103,14 @@ pub enum TraceError {
         /// What is not known.
         what: String,
     },
+    /// A binary trace has runs, where references are needed one by one.
+    #[error(
+        "{file}: has runs on pages, not the references themselves, and these are needed here one by one"
+    )]
+    Runs {
+        /// The file.
+        file: String,
+    },
     /// A binary trace contradicts itself or its checksums.
     #[error("{file}: byte {offset}: {problem}")]
     Corrupt {
@@ -195,6 +203,9 @@ impl TraceError {
             }
             Self::TooNew { .. } => {
                 "read it with the version of Twinwalk that wrote it or a newer one, or import the original trace again".to_owned()
+            }
+            Self::Runs { .. } => {
+                "give the trace that it was made from; runs serve `twinwalk run` of the model, one reference at a time, and `twinwalk trace info`".to_owned()
             }
             Self::Corrupt { .. } => "copy the file again, or import the original trace again".to_owned(),
             Self::Truncated { .. } => {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
-use super::binary::BinaryWriter;
+use super::binary::{BinaryWriter, RunWriter};
 use super::error::TraceError;
 use super::open::{Metadata, TraceReader};
 use super::reference::{Counts, MemoryReference};
@@ -154,6 +154,47 @@ pub struct Written {
     pub file_bytes: u64,
     /// How it is compressed.
     pub compression: Option<Compression>,
+    /// Runs, if it has these in place of references.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub runs: Option<u64>,
+}
+
+/// What a binary trace file is to hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Content {
+    /// The references.
+    #[default]
+    References,
+    /// Runs on a page (`docs/traces.md`).
+    Runs,
+}
+
+/// A writer of either content.
+enum Writer<W> {
+    References(BinaryWriter<W>),
+    Runs(RunWriter<W>),
+}
+
+impl<W: Write> Writer<W> {
+    fn new(sink: W, metadata: Metadata, content: Content) -> io::Result<Self> {
+        Ok(match content {
+            Content::References => Self::References(BinaryWriter::new(sink, metadata)?),
+            Content::Runs => Self::Runs(RunWriter::new(sink, metadata)?),
+        })
+    }
+
+    fn finish(self) -> io::Result<(W, Counts, Option<u64>)> {
+        match self {
+            Self::References(writer) => {
+                let (sink, counts) = writer.finish()?;
+                Ok((sink, counts, None))
+            }
+            Self::Runs(writer) => {
+                let (sink, counts, runs) = writer.finish()?;
+                Ok((sink, counts, Some(runs)))
+            }
+        }
+    }
 }
 
 /// A binary trace file in the making.
@@ -164,7 +205,7 @@ pub struct TraceFile {
     name: String,
     target: PathBuf,
     compression: Option<Compression>,
-    writer: BinaryWriter<Packer<BufWriter<NamedTempFile>>>,
+    writer: Writer<Packer<BufWriter<NamedTempFile>>>,
 }
 
 impl TraceFile {
@@ -173,6 +214,18 @@ impl TraceFile {
     /// # Errors
     /// [`TraceError::Unwritable`] if the directory is missing or may not be written, or if `path` is something else than a file.
     pub fn create(path: &Path, metadata: Metadata) -> Result<Self, TraceError> {
+        Self::create_with(path, metadata, Content::References)
+    }
+
+    /// The same of that content.
+    ///
+    /// # Errors
+    /// As [`TraceFile::create`].
+    pub fn create_with(
+        path: &Path,
+        metadata: Metadata,
+        content: Content,
+    ) -> Result<Self, TraceError> {
         let name = path.display().to_string();
         let unwritable = |doing| {
             let file = name.clone();
@@ -184,7 +237,7 @@ impl TraceFile {
             .map_err(unwritable("no file can be created in its directory"))?;
         let sink = BufWriter::with_capacity(CHUNK_BYTES, temporary);
         let writer = Packer::new(sink, compression)
-            .and_then(|packer| BinaryWriter::new(packer, metadata))
+            .and_then(|packer| Writer::new(packer, metadata, content))
             .map_err(unwritable("writing failed"))?;
         Ok(Self {
             name,
@@ -196,7 +249,10 @@ impl TraceFile {
 
     /// References written so far.
     pub const fn counts(&self) -> Counts {
-        self.writer.counts()
+        match &self.writer {
+            Writer::References(writer) => writer.counts(),
+            Writer::Runs(writer) => writer.counts(),
+        }
     }
 
     /// Writes the next reference of the program.
@@ -205,7 +261,11 @@ impl TraceFile {
     /// [`TraceError::Unwritable`], such as on a full disk.
     #[inline]
     pub fn push(&mut self, reference: MemoryReference) -> Result<(), TraceError> {
-        match self.writer.push(reference) {
+        let pushed = match &mut self.writer {
+            Writer::References(writer) => writer.push(reference),
+            Writer::Runs(writer) => writer.push(reference),
+        };
+        match pushed {
             Ok(()) => Ok(()),
             Err(error) => Err(unwritable(&self.name, "writing failed", error)),
         }
@@ -216,11 +276,11 @@ impl TraceFile {
     /// # Errors
     /// [`TraceError::Unwritable`].
     pub fn finish(self) -> Result<Written, TraceError> {
-        let (counts, temporary) = self
+        let (counts, runs, temporary) = self
             .writer
             .finish()
-            .and_then(|(packer, counts)| Ok((counts, packer.finish()?)))
-            .and_then(|(counts, sink)| Ok((counts, sink.into_inner()?)))
+            .and_then(|(packer, counts, runs)| Ok((counts, runs, packer.finish()?)))
+            .and_then(|(counts, runs, sink)| Ok((counts, runs, sink.into_inner()?)))
             .map_err(|error| unwritable(&self.name, "writing failed", error))?;
         let file_bytes = temporary
             .as_file()
@@ -235,6 +295,7 @@ impl TraceFile {
             counts,
             file_bytes,
             compression: self.compression,
+            runs,
         })
     }
 }
@@ -249,16 +310,29 @@ impl fmt::Debug for TraceFile {
     }
 }
 
-/// Writes what `reader` still has to a binary trace at `path`; at most `limit` references of it, where one is given.
+/// [`import_as`] references.
 ///
 /// # Errors
-/// What is wrong with the trace that is read, or [`TraceError::Unwritable`]. Either way the file at `path` is as it was.
+/// As [`import_as`].
 pub fn import(
     reader: &mut dyn TraceReader,
     path: &Path,
     limit: Option<u64>,
 ) -> Result<Written, TraceError> {
-    let mut file = TraceFile::create(path, reader.metadata())?;
+    import_as(Content::References, reader, path, limit)
+}
+
+/// Writes what `reader` still has to a binary trace of that content at `path`; at most `limit` references of it, where one is given.
+///
+/// # Errors
+/// What is wrong with the trace that is read, or [`TraceError::Unwritable`]. Either way the file at `path` is as it was.
+pub fn import_as(
+    content: Content,
+    reader: &mut dyn TraceReader,
+    path: &Path,
+    limit: Option<u64>,
+) -> Result<Written, TraceError> {
+    let mut file = TraceFile::create_with(path, reader.metadata(), content)?;
     copy(reader, &mut file, limit)?;
     file.finish()
 }

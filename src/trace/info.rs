@@ -4,11 +4,13 @@
 
 use serde::Serialize;
 
+use super::binary::RunReader;
 use super::error::TraceError;
 use super::file::Compression;
 use super::open::{TraceFormat, TraceReader};
 use super::pages::PageSet;
 use super::reference::{Counts, ReferenceKind};
+use super::runs::Run;
 use crate::arch::PageSize;
 
 /// What one pass over a trace finds out.
@@ -28,10 +30,14 @@ pub struct TraceInfo {
     pub file_bytes: u64,
     /// References in all.
     pub references: u64,
+    /// Runs, if the file has these in place of references.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub runs: Option<u64>,
     /// References by kind. A modify is a load and a store.
     pub counts: Counts,
-    /// Translations by kind: references, those that cross a 4 KiB page counted twice.
-    pub translations: Counts,
+    /// Translations by kind: references, those that cross a 4 KiB page counted twice. Runs do not keep loads and stores apart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub translations: Option<Counts>,
     /// Instructions; `None` where fetches do not say, or there are none.
     pub instructions: Option<u64>,
     /// Distinct pages that are touched, by page size.
@@ -101,8 +107,45 @@ pub fn info(reader: &mut dyn TraceReader) -> Result<TraceInfo, TraceError> {
         compression: reader.compression(),
         file_bytes: reader.consumed_bytes(),
         references: counts.total(),
+        runs: None,
         counts,
-        translations,
+        translations: Some(translations),
+        instructions: (metadata.fetches_are_instructions && counts.fetches > 0)
+            .then_some(counts.fetches),
+        pages: PageCounts::of(&pages),
+    })
+}
+
+/// The same of runs.
+///
+/// # Errors
+/// What is wrong with the trace.
+pub fn info_of_runs(reader: &mut RunReader) -> Result<TraceInfo, TraceError> {
+    let (mut counts, mut runs, mut pages) = (Counts::default(), 0, PageSet::new());
+    let mut batch = Vec::new();
+    loop {
+        let block = reader.read_block(&mut batch)?;
+        if batch.is_empty() {
+            break;
+        }
+        counts.fetches += block.references.fetches;
+        counts.loads += block.references.loads;
+        counts.stores += block.references.stores;
+        runs += batch.len() as u64;
+        pages.extend(batch.iter().map(Run::address));
+    }
+    let metadata = reader.metadata();
+    Ok(TraceInfo {
+        format: TraceFormat::Binary,
+        source: metadata.source,
+        assumptions: metadata.source.map_or(&[], TraceFormat::assumptions),
+        incomplete: metadata.source.and_then(TraceFormat::incomplete),
+        compression: reader.compression(),
+        file_bytes: reader.consumed_bytes(),
+        references: counts.total(),
+        runs: Some(runs),
+        counts,
+        translations: None,
         instructions: (metadata.fetches_are_instructions && counts.fetches > 0)
             .then_some(counts.fetches),
         pages: PageCounts::of(&pages),

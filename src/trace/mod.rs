@@ -19,6 +19,7 @@
 //! | [`mod@file`] | writing a trace file, and import into one |
 //! | [`mod@record`] | running a program under valgrind |
 //! | [`mod@info`] | what is in a trace |
+//! | [`mod@runs`] | references as runs on a page |
 //! | [`mod@pages`] | sets of pages |
 //! | [`mod@mapping`] | page tables and page frames by rule, from address and seed |
 
@@ -40,17 +41,20 @@ mod perf;
 mod pinatrace;
 pub mod record;
 pub mod reference;
+pub mod runs;
 mod source;
 
+pub use binary::RunReader;
 pub use error::TraceError;
-pub use file::{Compression, TraceFile, Written, import};
+pub use file::{Compression, Content, TraceFile, Written, import, import_as};
 pub(crate) use file::{resolve as resolve_target, temporary_beside};
-pub use info::{TraceInfo, info};
+pub use info::{TraceInfo, info, info_of_runs};
 pub use input::{Input, Progress};
 pub use mapping::{
     AccessedDirty, LazyTables, Mapping, MappingError, MappingSpec, PagePolicy, TableEntry,
 };
-pub use open::{OpenOptions, References, TraceFormat, TraceReader};
+pub use open::{Metadata, OpenOptions, Opened, References, TraceFormat, TraceReader};
 pub use pages::PageSet;
 pub use record::{RecordOptions, Recorded, record};
 pub use reference::{Counts, MemoryReference, PageSplit, Parts, ReferenceKind, Translated};
+pub use runs::{Run, RunBuilder};

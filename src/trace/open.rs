@@ -9,7 +9,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::assumed;
-use super::binary::{self, BinaryReader};
+use super::binary::{self, BinaryReader, RunReader};
 use super::champsim::{self, ChampSim, CloudSuite};
 use super::csv::Csv;
 use super::drmemtrace::{self, Drmemtrace};
@@ -237,14 +237,46 @@ pub fn open(path: &Path, options: OpenOptions) -> Result<Box<dyn TraceReader>, T
     open_input(Input::open(path, options.progress)?, options.format)
 }
 
+/// A trace that may have runs in place of references.
+pub enum Opened {
+    /// References, one by one.
+    References(Box<dyn TraceReader>),
+    /// Runs.
+    Runs(RunReader),
+}
+
+/// The same of a trace that may have runs.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_either(path: &Path, options: OpenOptions) -> Result<Opened, TraceError> {
+    let (format, input) = found(Input::open(path, options.progress)?, options.format)?;
+    if format == TraceFormat::Binary {
+        return Ok(match binary::open(input)? {
+            Ok(reader) => Opened::References(Box::new(reader)),
+            Err(runs) => Opened::Runs(runs),
+        });
+    }
+    Ok(Opened::References(reader_of(format, input)?))
+}
+
 /// A reader of `input` in `format`, or in the one that its content shows.
 ///
 /// # Errors
 /// As [`open`].
 pub fn open_input(
-    mut input: Input,
+    input: Input,
     format: Option<TraceFormat>,
 ) -> Result<Box<dyn TraceReader>, TraceError> {
+    let (format, input) = found(input, format)?;
+    reader_of(format, input)
+}
+
+/// The format that is asked for, or that the content of `input` shows.
+fn found(
+    mut input: Input,
+    format: Option<TraceFormat>,
+) -> Result<(TraceFormat, Input), TraceError> {
     let start = &input.peek(RECOGNISED_BYTES)?.to_vec();
     let found = format.or_else(|| recognise(start));
     let excerpt = Excerpt::new(start.get(..SHOWN_BYTES).unwrap_or(start));
@@ -254,7 +286,7 @@ pub fn open_input(
         });
     }
     match found {
-        Some(format) => reader_of(format, input),
+        Some(format) => Ok((format, input)),
         None => Err(match packed(start) {
             Some((what, remedy)) => TraceError::Unsuitable {
                 file: input.file().to_owned(),
@@ -349,6 +381,27 @@ impl<R: TraceReader> References<R> {
             next: 0,
             over: false,
         }
+    }
+
+    /// The next references, as many as are at hand, `most` at most; none at the end.
+    ///
+    /// # Errors
+    /// What is wrong with the trace. It is then over.
+    pub fn take_batch(&mut self, most: u64) -> Result<&[MemoryReference], TraceError> {
+        if self.next == self.batch.len() && !self.over {
+            self.next = 0;
+            if let Err(error) = self.reader.read_batch(&mut self.batch) {
+                self.batch.clear();
+                self.over = true;
+                return Err(error);
+            }
+            self.over = self.batch.is_empty();
+        }
+        let left = self.batch.len() - self.next;
+        let count = usize::try_from(most).unwrap_or(usize::MAX).min(left);
+        let from = self.next;
+        self.next += count;
+        Ok(&self.batch[from..from + count])
     }
 
     /// The reader below. It is ahead of this iterator by up to a batch.

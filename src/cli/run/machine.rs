@@ -102,7 +102,6 @@ impl AnyMachine {
     ///
     /// # Errors
     /// The machine does not answer.
-    #[inline]
     pub fn translate(&mut self, request: &Request) -> Result<(), Broken> {
         match self {
             Self::Model(front_end) => front_end.translate(request, &mut |_: &Answered| {}),

@@ -5,10 +5,11 @@
 
 pub use crate::cosim::requester::{mapping, privilege};
 
+use crate::arch::{Access, AccessKind};
 use crate::config::Config;
 use crate::cosim::requester;
-use crate::model::{Operation, Request};
-use crate::trace::{Mapping, MemoryReference};
+use crate::model::{Asked, Operation, Request, Run};
+use crate::trace::{self, Mapping, MemoryReference};
 
 /// The operations that bring a machine out of reset into the paging of `mapping`.
 pub fn boot(config: &Config, mapping: &Mapping) -> [Operation; 4] {
@@ -25,4 +26,34 @@ pub fn request(reference: &MemoryReference, privilege: u8) -> (usize, Request) {
         id: 0,
     };
     (usize::from(port), request)
+}
+
+/// What all accesses of a trace have in common.
+pub const fn access(privilege: u8) -> Access {
+    Access::new(AccessKind::Read, privilege)
+}
+
+/// A reference, which may cross a page, as the model takes many of them.
+#[inline(always)]
+pub const fn asked(reference: MemoryReference) -> Asked {
+    let second = match reference.split() {
+        (_, Some(second)) => Some(second.address()),
+        (_, None) => None,
+    };
+    Asked {
+        kind: reference.kind().access_kind(),
+        va: reference.address(),
+        second,
+    }
+}
+
+/// A run, as the model takes them.
+#[inline(always)]
+pub const fn run(run: trace::Run) -> Run {
+    Run {
+        kind: run.kind().access_kind(),
+        va: run.address(),
+        fetches: run.fetches(),
+        data: run.data(),
+    }
 }

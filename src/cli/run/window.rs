@@ -14,16 +14,11 @@ use crate::cli::output::{Context, grouped};
 use crate::cli::progress::Progress;
 use crate::cli::trace;
 use crate::config::Config;
-use crate::model::Operation;
+use crate::model::{FrontEnd, Operation, Unserved};
 use crate::trace::{
-    Counts, LazyTables, Mapping, MappingError, MemoryReference, OpenOptions, References,
-    TraceFormat, TraceReader, Translated,
+    Counts, LazyTables, Mapping, MappingError, MemoryReference, Metadata, OpenOptions, Opened,
+    References, RunReader, TraceFormat, TraceReader, Translated,
 };
-
-/// References between two reports of progress.
-const STRIDE: u64 = 1 << 14;
-/// No page has this number.
-const NO_PAGE: u64 = u64::MAX;
 
 /// Which references of which trace, and what is said of them beside the whole.
 pub struct Window<'a> {
@@ -96,17 +91,26 @@ impl Window<'_> {
         context: &Context,
     ) -> Result<(Passed, Option<Intervals>), Ended> {
         let refused = |error: CliError| Ended::Refused(error);
-        let reader = self.open(context).map_err(refused)?;
-        let mut references = References::new(reader);
+        let mut source = match self.open(context).map_err(refused)? {
+            Opened::References(reader) => {
+                let mut references = References::new(reader);
+                self.leave_out(&mut references).map_err(refused)?;
+                Source::References(references)
+            }
+            Opened::Runs(reader) => {
+                self.serve_runs(config, machine).map_err(refused)?;
+                Source::Runs(reader)
+            }
+        };
         let progress = self
             .count
             .map(|count| context.progress(count, "references"));
-        self.leave_out(&mut references).map_err(refused)?;
         let boot = requests::boot(config, &mapping);
         let mut feed = Feed {
             translated: Translated::by_blocks(config.front_end.fetch_block_bytes),
+            by_blocks: config.front_end.fetch_block_bytes > 0,
+            parts: Vec::new(),
             tables: LazyTables::new(mapping),
-            touched: [NO_PAGE; 2],
             privilege: requests::privilege(config),
             machine,
             rows: self.rows.take(),
@@ -120,10 +124,10 @@ impl Window<'_> {
         let mut from_cycle = 0;
         let result = feed.boot(&boot).map_err(Step::Broken).and_then(|()| {
             from_cycle = feed.machine.cycles();
-            self.feed(&mut feed, &mut references, &mut tally, progress.as_ref())
+            self.feed(&mut feed, &mut source, &mut tally, progress.as_ref())
         });
         let now = feed.machine.snapshot();
-        let metadata = references.reader().metadata();
+        let metadata = source.metadata();
         let mut figures = tally.until(&now);
         figures.fetches_are_instructions = metadata.fetches_are_instructions;
         let passed = Passed {
@@ -147,48 +151,100 @@ impl Window<'_> {
         Ok((passed, self.intervals))
     }
 
-    /// Warms up, and counts; in intervals, if there are any. The first reference behind a border is read before the border, so that none is empty.
+    /// Warms up, and counts; in intervals, if there are any.
     fn feed(
+        &mut self,
+        feed: &mut Feed<'_>,
+        source: &mut Source,
+        tally: &mut Tally,
+        progress: Option<&Progress>,
+    ) -> Result<(), Step> {
+        match source {
+            Source::References(references) => {
+                self.warm_up(feed, references)?;
+                self.feed_references(feed, references, tally, progress)
+            }
+            Source::Runs(reader) => {
+                tally.began = feed.machine.border().map_err(Step::Broken)?;
+                let order = feed.pass_runs(reader, tally)?;
+                if let Some(page) = order {
+                    return Err(self.not_as_runs(&format!(
+                        "what happens on the page at {page:#x} depends on the order or the kinds of references that stay on their pages"
+                    ))
+                    .into());
+                }
+                if tally.counts.total() == 0 {
+                    return Err(self.empty().into());
+                }
+                feed.finish()
+            }
+        }
+    }
+
+    fn warm_up(
+        &self,
+        feed: &mut Feed<'_>,
+        references: &mut References<Box<dyn TraceReader>>,
+    ) -> Result<(), Step> {
+        let mut left = self.warmup;
+        while left > 0 {
+            let batch = references.take_batch(left)?;
+            if batch.is_empty() {
+                return Err(self.too_short(self.skip + self.warmup - left).into());
+            }
+            left -= batch.len() as u64;
+            feed.pass(batch, false, &mut 0)?;
+        }
+        Ok(())
+    }
+
+    /// Feeds what is counted, a batch at a time. What stands behind a border is read before the border, so that no interval is empty.
+    fn feed_references(
         &mut self,
         feed: &mut Feed<'_>,
         references: &mut References<Box<dyn TraceReader>>,
         tally: &mut Tally,
         progress: Option<&Progress>,
     ) -> Result<(), Step> {
-        let mut uncounted = 0;
-        for number in 0..self.warmup {
-            let Some(reference) = references.next() else {
-                return Err(self.too_short(self.skip + number).into());
-            };
-            feed.pass(&reference?, false, &mut uncounted)?;
-        }
         let every = self.intervals.as_ref().map_or(u64::MAX, Intervals::every);
         let (mut left, mut until_border) = (self.count.unwrap_or(u64::MAX), every);
         tally.began = feed.machine.border().map_err(Step::Broken)?;
         let mut part = Part::new(tally, tally.began.clone(), feed.reference);
-        while left > 0
-            && let Some(reference) = references.next()
-        {
-            let reference = reference?;
+        let mut are_instructions = references.reader().metadata().fetches_are_instructions;
+        while left > 0 {
+            let most = if until_border == 0 {
+                every
+            } else {
+                until_border
+            };
+            let batch = references.take_batch(left.min(most))?;
+            if batch.is_empty() {
+                break;
+            }
             if until_border == 0 {
                 let now = feed.machine.border().map_err(Step::Broken)?;
                 let next = Part::new(tally, now, feed.reference);
-                self.end_part(&part, tally, &next.began, references)?;
+                self.end_part(&part, tally, &next.began, are_instructions)?;
                 part = next;
                 until_border = every;
             }
-            until_border -= 1;
-            left -= 1;
-            tally.counts.add(reference.kind());
-            feed.pass(&reference, true, &mut tally.crossings)?;
-            report(progress, tally.counts.total());
+            until_border -= batch.len() as u64;
+            left -= batch.len() as u64;
+            for reference in batch {
+                tally.counts.add(reference.kind());
+            }
+            feed.pass(batch, true, &mut tally.crossings)?;
+            are_instructions = references.reader().metadata().fetches_are_instructions;
+            if let Some(progress) = progress {
+                progress.set(tally.counts.total());
+            }
         }
         if tally.counts.total() == 0 {
             return Err(self.empty().into());
         }
         feed.finish()?;
         let now = feed.machine.snapshot();
-        self.end_part(&part, tally, &now, references)
+        self.end_part(&part, tally, &now, are_instructions)
     }
 
     /// Hands on the figures of an interval.
@@ -197,7 +253,7 @@ impl Window<'_> {
         part: &Part,
         tally: &Tally,
         now: &Snapshot,
-        references: &References<Box<dyn TraceReader>>,
+        fetches_are_instructions: bool,
     ) -> Result<(), Step> {
         let Some(intervals) = &mut self.intervals else {
             return Ok(());
@@ -209,22 +265,55 @@ impl Window<'_> {
         };
         let crossings = tally.crossings - part.crossings;
         let mut figures = Figures::between(&part.began, now, counts, crossings);
-        figures.fetches_are_instructions = references.reader().metadata().fetches_are_instructions;
+        figures.fetches_are_instructions = fetches_are_instructions;
         check(&part.began, now, &figures).map_err(Step::Broken)?;
         intervals.push(part.first_reference, &figures)?;
         Ok(())
     }
 
+    /// Whether runs serve what is asked.
+    fn serve_runs(&self, config: &Config, machine: &AnyMachine) -> Result<(), CliError> {
+        if self.skip > 0 || self.warmup > 0 || self.count.is_some() || self.intervals.is_some() {
+            return Err(
+                self.not_as_runs("--skip, --warmup, --count and --interval are in references")
+            );
+        }
+        if self.rows.is_some() {
+            return Err(self.not_as_runs("--requests has a row for each reference"));
+        }
+        if config.front_end.fetch_block_bytes > 0 {
+            return Err(self.not_as_runs(
+                "fetches by blocks (front_end.fetch_block_bytes) need the address of each",
+            ));
+        }
+        match machine {
+            AnyMachine::Model(front_end) => front_end
+                .takes_runs()
+                .map_err(|has| self.not_as_runs(&format!("the machine has {has}"))),
+            AnyMachine::Ticked(_) => Err(self.not_as_runs("the RTL takes references one by one")),
+        }
+    }
+
+    fn not_as_runs(&self, why: &str) -> CliError {
+        CliError::new(
+            format_args!(
+                "{}: has runs on pages, which do not do here: {why}",
+                self.path.display()
+            ),
+            "run the trace that it was made from",
+        )
+    }
+
     /// With a count, progress is in references; else in bytes of the file.
-    fn open(&self, context: &Context) -> Result<Box<dyn TraceReader>, CliError> {
+    fn open(&self, context: &Context) -> Result<Opened, CliError> {
         if self.count.is_none() {
-            return trace::open(self.path, self.format, context);
+            return trace::open_either(self.path, self.format, context);
         }
         let options = OpenOptions {
             format: self.format,
             progress: None,
         };
-        Ok(crate::trace::open::open(self.path, options)?)
+        Ok(crate::trace::open::open_either(self.path, options)?)
     }
 
     fn leave_out(&self, references: &mut References<Box<dyn TraceReader>>) -> Result<(), CliError> {
@@ -300,20 +389,29 @@ fn check(began: &Snapshot, now: &Snapshot, figures: &Figures) -> Result<(), Brok
         .map_err(Broken::Conservation)
 }
 
-fn report(progress: Option<&Progress>, done: u64) {
-    if let Some(progress) = progress
-        && done.is_multiple_of(STRIDE)
-    {
-        progress.set(done);
+/// What a trace has.
+enum Source {
+    References(References<Box<dyn TraceReader>>),
+    Runs(RunReader),
+}
+
+impl Source {
+    fn metadata(&self) -> Metadata {
+        match self {
+            Self::References(references) => references.reader().metadata(),
+            Self::Runs(reader) => reader.metadata(),
+        }
     }
 }
 
 /// Feeds references, with the table entries that each needs in memory before it is presented.
 struct Feed<'a> {
     translated: Translated,
+    /// What is fetched block by block is translated part by part.
+    by_blocks: bool,
+    /// The parts of a batch, from one to the next.
+    parts: Vec<MemoryReference>,
     tables: LazyTables,
-    /// The page touched last through each port, which has its entries.
-    touched: [u64; 2],
     privilege: u8,
     machine: &'a mut AnyMachine,
     rows: Option<RequestRows>,
@@ -328,26 +426,50 @@ impl Feed<'_> {
             .try_for_each(|operation| self.machine.control(operation))
     }
 
-    #[inline]
     fn pass(
         &mut self,
-        reference: &MemoryReference,
+        batch: &[MemoryReference],
         counted: bool,
         crossings: &mut u64,
     ) -> Result<(), Step> {
-        *crossings += u64::from(reference.crosses_page());
-        let mut parts = self.translated.parts(reference);
-        parts.try_for_each(|part| self.translate(&part, counted))?;
-        self.reference += 1;
-        Ok(())
+        for reference in batch {
+            *crossings += u64::from(reference.crosses_page());
+        }
+        match self.machine {
+            AnyMachine::Model(front_end) => {
+                let access = requests::access(self.privilege);
+                self.reference += batch.len() as u64;
+                let mut batch = batch;
+                if self.by_blocks {
+                    self.parts.clear();
+                    for reference in batch {
+                        self.parts.extend(self.translated.parts(reference));
+                    }
+                    batch = &self.parts;
+                }
+                let mut refused = None;
+                {
+                    let prepare = &mut prepare(&mut self.tables, &mut refused);
+                    front_end.translate_all(batch, &access, requests::asked, prepare);
+                }
+                Ok(refused.map_or(Ok(()), Err)?)
+            }
+            AnyMachine::Ticked(_) => {
+                for reference in batch {
+                    let mut parts = self.translated.parts(reference);
+                    parts.try_for_each(|part| self.translate(&part, counted))?;
+                    self.reference += 1;
+                }
+                Ok(())
+            }
+        }
     }
 
-    #[inline]
     fn translate(&mut self, part: &MemoryReference, counted: bool) -> Result<(), Step> {
-        let (port, request) = requests::request(part, self.privilege);
-        if self.touched[port] != part.page() {
-            self.touch(part)?;
-            self.touched[port] = part.page();
+        let (_, request) = requests::request(part, self.privilege);
+        let touched = self.tables.touch(part.address())?;
+        for entry in touched.iter().flat_map(|path| path.iter()) {
+            self.machine.store(entry.address.raw(), entry.value);
         }
         self.machine.translate(&request).map_err(Step::Broken)?;
         if let Some(rows) = &mut self.rows {
@@ -372,12 +494,57 @@ impl Feed<'_> {
         Ok(())
     }
 
-    fn touch(&mut self, part: &MemoryReference) -> Result<(), MappingError> {
-        if let Some(path) = self.tables.touch(part.address())? {
-            for entry in path.iter() {
-                self.machine.store(entry.address.raw(), entry.value);
+    /// The runs of a trace, a block at a time; the page of one that does not say enough, if there is such a run.
+    fn pass_runs(
+        &mut self,
+        reader: &mut RunReader,
+        tally: &mut Tally,
+    ) -> Result<Option<u64>, Step> {
+        let AnyMachine::Model(front_end) = &mut *self.machine else {
+            return Ok(None);
+        };
+        let access = requests::access(self.privilege);
+        let mut runs = Vec::new();
+        loop {
+            let block = reader.read_block(&mut runs)?;
+            if runs.is_empty() {
+                return Ok(None);
+            }
+            tally.counts.fetches += block.references.fetches;
+            tally.counts.loads += block.references.loads;
+            tally.counts.stores += block.references.stores;
+            tally.crossings += block.crossings;
+            let mut refused = None;
+            let served = {
+                let prepare = &mut prepare(&mut self.tables, &mut refused);
+                front_end.translate_runs(&runs, &access, requests::run, prepare)
+            };
+            refused.map_or(Ok(()), Err)?;
+            if let Err(Unserved::Order(page)) = served {
+                return Ok(Some(page));
             }
         }
-        Ok(())
+    }
+}
+
+/// Puts the table entries that an address needs into memory. What refuses the address ends the run.
+fn prepare<'a>(
+    tables: &'a mut LazyTables,
+    refused: &'a mut Option<MappingError>,
+) -> impl FnMut(&mut FrontEnd, u64) -> bool + 'a {
+    move |front_end, address| match tables.touch(address) {
+        Ok(None) => true,
+        Ok(Some(path)) => {
+            for entry in path.iter() {
+                let stored = front_end.store(entry.address.raw(), entry.value);
+                // Tables lie in memory: the mapping was made for its size.
+                debug_assert!(stored.is_ok());
+            }
+            true
+        }
+        Err(error) => {
+            *refused = Some(error);
+            false
+        }
     }
 }

@@ -15,6 +15,7 @@ use crate::model::alone::Alone;
 use crate::model::mmu::Mmu;
 use crate::model::mmu_pkg::{LOOKUP_BYPASS, LOOKUP_HIT_4K, LOOKUP_MISS, MAX_PORTS};
 use crate::model::port::{Request, Response};
+use crate::model::recents::Tally;
 use crate::model::spec::Spec;
 use crate::model::tlb::Slot;
 
@@ -104,6 +105,27 @@ impl FrontEnd {
         let (code, response) = self.mmu.recent.hit(level, request)?;
         self.hits.uncounted[level][usize::from(code - LOOKUP_HIT_4K) % 3] += 1;
         Some(self.answer_at_once(port, request, code, response))
+    }
+
+    /// Whether answers are handed out at once, and no more than so many hits can be in flight.
+    #[inline]
+    pub(super) fn is_at_once_within(&self, depth: usize) -> bool {
+        self.hits.at_once && self.hits.depth.is_some_and(|needed| needed <= depth as u64)
+    }
+
+    /// References that hit, while answers are handed out at once, and after which at least as many follow as can be in flight.
+    pub(super) fn pass_at_once(&mut self, hits: Tally) {
+        for (level, counts) in self.hits.uncounted.iter_mut().enumerate() {
+            let by_size = hits.of(level);
+            let count: u64 = by_size.iter().sum();
+            counts
+                .iter_mut()
+                .zip(by_size)
+                .for_each(|(sum, more)| *sum += more);
+            self.count += count;
+            self.free_from += count * (1 + self.gap_cycles);
+            self.data_count += count * level as u64;
+        }
     }
 
     /// The answer to a hit, and what it takes to put it back.
@@ -287,7 +309,7 @@ impl FrontEnd {
             slot,
         };
         self.hits.waiting += 1;
-        self.mmu.recent.remember(level, request, &found);
+        self.mmu.remember(level, request, &found);
         let response = Response::translated(request, found.size, found.entry);
         Some((found.code, response))
     }

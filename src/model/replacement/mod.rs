@@ -104,6 +104,12 @@ impl Policy {
         }
     }
 
+    /// Whether the first hit of a way behind its fill changes nothing.
+    #[inline]
+    pub const fn hits_as_filled(&self) -> bool {
+        !matches!(self, Self::Srrip(_) | Self::Lip(_))
+    }
+
     /// The way that leaves `set`, if that is full. There must be ways.
     #[inline]
     pub fn victim(&self, set: usize) -> usize {

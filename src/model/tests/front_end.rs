@@ -193,7 +193,7 @@ fn compare(config: &Config, seed: u64, steps: &[Step]) -> Result<Statistics, Tes
 }
 
 /// The same from that memory; before every so many steps the front end settles, which must change nothing.
-fn compare_from(
+pub fn compare_from(
     config: &Config,
     memory: Memory,
     steps: &[Step],

@@ -13,6 +13,7 @@ mod block_removal;
 mod block_walker;
 mod front_end;
 mod literal;
+mod many;
 mod memory;
 mod overlap;
 mod performance_counters;

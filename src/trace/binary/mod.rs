@@ -7,12 +7,15 @@
 //! it, and its length is bounded, so that a reader needs a fixed amount of memory, whatever a length field says.
 //!
 //! Room for what is to come: a block has a kind of four letters. A reader skips a kind that it does not know if the first letter is in
-//! lower case, and refuses it otherwise. Runs (count, first store, page) are to be a kind of block.
+//! lower case, and refuses it otherwise. Runs are a kind of block, in files with a flag of their own.
 
+mod blocks;
 mod reader;
+mod runs;
 mod writer;
 
 pub use reader::BinaryReader;
+pub use runs::{RunCounts, RunReader, RunWriter, open};
 pub use writer::BinaryWriter;
 
 use super::open::TraceFormat;
@@ -38,13 +41,17 @@ const PAYLOAD_LIMIT_BYTES: usize = BLOCK_REFERENCES * REFERENCE_BYTES;
 
 /// References, delta-coded.
 const KIND_REFERENCES: [u8; 4] = *b"REFS";
+/// Runs, delta-coded.
+const KIND_RUNS: [u8; 4] = *b"RUNS";
 /// The trailer: the totals.
 const KIND_END: [u8; 4] = *b"ENDT";
 
 /// File flag: each fetch is one instruction.
 const FLAG_FETCH_IS_INSTRUCTION: u32 = 1;
+/// File flag: the blocks hold runs in place of references.
+const FLAG_RUNS: u32 = 2;
 /// Every file flag that this version knows. A file with another is refused: flags change what blocks mean.
-const FLAGS_KNOWN: u32 = FLAG_FETCH_IS_INSTRUCTION;
+const FLAGS_KNOWN: u32 = FLAG_FETCH_IS_INSTRUCTION | FLAG_RUNS;
 
 /// The header of a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

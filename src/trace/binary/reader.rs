@@ -7,10 +7,9 @@ use super::super::file::Compression;
 use super::super::input::Input;
 use super::super::open::{BATCH_REFERENCES, Metadata, TraceFormat, TraceReader};
 use super::super::reference::{Counts, MemoryReference, ReferenceKind};
+use super::blocks::Blocks;
 use super::{
-    BLOCK_HEADER_BYTES, BLOCK_REFERENCES, BlockCounts, BlockHeader, FLAG_FETCH_IS_INSTRUCTION,
-    FLAGS_KNOWN, HEADER_BYTES, KIND_END, KIND_REFERENCES, MAGIC, MAJOR_VERSION,
-    PAYLOAD_LIMIT_BYTES, TOTALS_BYTES, Totals, code, source_of, u32_at,
+    BLOCK_REFERENCES, BlockCounts, BlockHeader, KIND_REFERENCES, PAYLOAD_LIMIT_BYTES, code,
 };
 
 /// Bytes behind the operands that a decoder may look at, though not use.
@@ -21,14 +20,8 @@ const PADDING_BYTES: usize = 16;
 /// A reference is handed out only after the checksum of its block was found right.
 #[derive(Debug)]
 pub struct BinaryReader {
-    input: Input,
-    metadata: Metadata,
-    /// Offset in the trace of what follows the present block.
-    offset: u64,
+    blocks: Blocks,
     block: Block,
-    totals: Totals,
-    blocks_crc: crc32fast::Hasher,
-    ended: bool,
     failed: Option<TraceError>,
 }
 
@@ -56,24 +49,30 @@ impl BinaryReader {
     ///
     /// # Errors
     /// [`TraceError::Truncated`], [`TraceError::Corrupt`], [`TraceError::TooNew`], and what reading says.
-    pub fn new(mut input: Input) -> Result<Self, TraceError> {
-        let mut header = [0; HEADER_BYTES];
-        let count = input.fill(&mut header)?;
-        let metadata = parse_header(input.file(), &header, count)?;
+    /// [`TraceError::Runs`]: the file has runs; [`super::RunReader`] reads them.
+    pub fn new(input: Input) -> Result<Self, TraceError> {
+        Self::of_blocks(Blocks::new(input)?)
+    }
+
+    /// A reader of `blocks`, which stand at the first.
+    ///
+    /// # Errors
+    /// [`TraceError::Runs`].
+    pub(super) fn of_blocks(blocks: Blocks) -> Result<Self, TraceError> {
+        if blocks.has_runs {
+            return Err(TraceError::Runs {
+                file: blocks.input.file().to_owned(),
+            });
+        }
         Ok(Self {
-            input,
-            metadata,
-            offset: HEADER_BYTES as u64,
+            blocks,
             block: Block::default(),
-            totals: Totals::default(),
-            blocks_crc: crc32fast::Hasher::new(),
-            ended: false,
             failed: None,
         })
     }
 
     fn advance(&mut self, batch: &mut Vec<MemoryReference>) -> Result<(), TraceError> {
-        while !self.ended && batch.len() < BATCH_REFERENCES {
+        while !self.blocks.ended && batch.len() < BATCH_REFERENCES {
             if self.block.is_decoded() {
                 self.next_block()?;
                 continue;
@@ -81,105 +80,27 @@ impl BinaryReader {
             let offset = self.block.offset;
             self.block
                 .decode(batch)
-                .map_err(|problem| self.corrupt(offset, problem))?;
+                .map_err(|problem| self.blocks.corrupt(offset, problem))?;
         }
         Ok(())
     }
 
     /// Reads blocks up to one of references, or to the end.
     fn next_block(&mut self) -> Result<(), TraceError> {
-        while !self.ended && self.block.is_decoded() {
-            let offset = self.offset;
-            let mut bytes = [0; BLOCK_HEADER_BYTES];
-            self.read_whole(&mut bytes, "a block header")?;
-            let (header, crc) = BlockHeader::from_bytes(&bytes)
-                .ok_or_else(|| self.corrupt(offset, "the checksum of a block header is wrong"))?;
-            let payload_bytes = header.payload_bytes as usize;
-            if payload_bytes > PAYLOAD_LIMIT_BYTES {
-                let problem = format!(
-                    "a block says that it has {payload_bytes} bytes, more than the {PAYLOAD_LIMIT_BYTES} that one may have"
-                );
-                return Err(self.corrupt(offset, &problem));
-            }
-            if header.first_reference != self.totals.counts.total() {
-                return Err(self.corrupt(offset, "a block is missing or out of order"));
-            }
-            // At most PAYLOAD_LIMIT_BYTES, whatever the header said.
-            let mut payload = std::mem::take(&mut self.block.payload);
-            payload.clear();
-            payload.resize(payload_bytes + PADDING_BYTES, 0);
-            self.read_whole(&mut payload[..payload_bytes], "the rest of a block")?;
-            if crc32fast::hash(&payload[..payload_bytes]) != header.payload_crc {
-                return Err(self.corrupt(offset, "the checksum of a block is wrong"));
-            }
-            self.take_block(offset, &header, crc, payload)?;
+        let mut payload = std::mem::take(&mut self.block.payload);
+        let found = self.blocks.next(
+            KIND_REFERENCES,
+            PAYLOAD_LIMIT_BYTES,
+            PADDING_BYTES,
+            &mut payload,
+        )?;
+        if let Some((offset, header)) = found {
+            self.block = Block::new(offset, &header, payload).ok_or_else(|| {
+                self.blocks
+                    .corrupt(offset, "a block contradicts its own header")
+            })?;
         }
         Ok(())
-    }
-
-    fn take_block(
-        &mut self,
-        offset: u64,
-        header: &BlockHeader,
-        crc: u32,
-        payload: Vec<u8>,
-    ) -> Result<(), TraceError> {
-        match header.kind {
-            KIND_REFERENCES => {
-                self.block = Block::new(offset, header, payload)
-                    .ok_or_else(|| self.corrupt(offset, "a block contradicts its own header"))?;
-                let counts = &mut self.totals.counts;
-                counts.fetches += u64::from(header.counts.fetches);
-                counts.loads += u64::from(header.counts.loads);
-                counts.stores += u64::from(header.counts.stores());
-            }
-            KIND_END => return self.end(offset, header, &payload),
-            _ if header.is_optional() => self.block.payload = payload,
-            kind => {
-                return Err(TraceError::TooNew {
-                    file: self.input.file().to_owned(),
-                    offset,
-                    what: format!("a block of the kind \"{}\"", kind.escape_ascii()),
-                });
-            }
-        }
-        self.totals.blocks += 1;
-        self.blocks_crc.update(&crc.to_le_bytes());
-        Ok(())
-    }
-
-    /// Checks the trailer, and that nothing follows.
-    fn end(&mut self, offset: u64, header: &BlockHeader, payload: &[u8]) -> Result<(), TraceError> {
-        self.totals.blocks_crc = self.blocks_crc.clone().finalize();
-        let expected = self.totals.to_bytes();
-        if header.payload_bytes as usize != TOTALS_BYTES || payload[..TOTALS_BYTES] != expected {
-            return Err(self.corrupt(
-                offset,
-                "the totals do not agree with the blocks before them",
-            ));
-        }
-        if self.input.fill(&mut [0])? > 0 {
-            return Err(self.corrupt(self.offset, "something follows the end of the trace"));
-        }
-        self.ended = true;
-        Ok(())
-    }
-
-    fn read_whole(&mut self, bytes: &mut [u8], what: &'static str) -> Result<(), TraceError> {
-        let count = self.input.fill(bytes)?;
-        self.offset += count as u64;
-        if count < bytes.len() {
-            return Err(TraceError::Truncated {
-                file: self.input.file().to_owned(),
-                offset: self.offset,
-                expected: what,
-            });
-        }
-        Ok(())
-    }
-
-    fn corrupt(&self, offset: u64, problem: &str) -> TraceError {
-        corrupt(self.input.file(), offset, problem)
     }
 }
 
@@ -189,15 +110,15 @@ impl TraceReader for BinaryReader {
     }
 
     fn compression(&self) -> Option<Compression> {
-        self.input.compression()
+        self.blocks.input.compression()
     }
 
     fn consumed_bytes(&self) -> u64 {
-        self.input.consumed_bytes()
+        self.blocks.input.consumed_bytes()
     }
 
     fn metadata(&self) -> Metadata {
-        self.metadata
+        self.blocks.metadata
     }
 
     fn read_batch(&mut self, batch: &mut Vec<MemoryReference>) -> Result<(), TraceError> {
@@ -206,7 +127,7 @@ impl TraceReader for BinaryReader {
             return Err(error);
         }
         if let Err(error) = self.advance(batch) {
-            self.ended = true;
+            self.blocks.ended = true;
             if batch.is_empty() {
                 return Err(error);
             }
@@ -217,7 +138,7 @@ impl TraceReader for BinaryReader {
 }
 
 impl BlockCounts {
-    const fn stores(self) -> u32 {
+    pub(super) const fn stores(self) -> u32 {
         self.total
             .saturating_sub(self.fetches)
             .saturating_sub(self.loads)
@@ -359,55 +280,5 @@ const fn tag_row(tag: u8) -> TagRow {
         width_bytes,
         kind,
         kind_of_base,
-    }
-}
-
-/// Checks a file header of which `count` bytes could be read.
-fn parse_header(
-    file: &str,
-    header: &[u8; HEADER_BYTES],
-    count: usize,
-) -> Result<Metadata, TraceError> {
-    if !MAGIC.starts_with(&header[..count.min(MAGIC.len())]) {
-        return Err(corrupt(
-            file,
-            0,
-            "not a binary trace: its first bytes are others",
-        ));
-    }
-    if count < HEADER_BYTES {
-        return Err(TraceError::Truncated {
-            file: file.to_owned(),
-            offset: count as u64,
-            expected: "the rest of the file header",
-        });
-    }
-    if crc32fast::hash(&header[..28]) != u32_at(header, 28) {
-        return Err(corrupt(file, 0, "the checksum of the file header is wrong"));
-    }
-    let too_new = |offset, what| TraceError::TooNew {
-        file: file.to_owned(),
-        offset,
-        what,
-    };
-    let major = u16::from_le_bytes([header[8], header[9]]);
-    if major != MAJOR_VERSION {
-        return Err(too_new(8, format!("version {major} of the binary form")));
-    }
-    let flags = u32_at(header, 12);
-    if flags & !FLAGS_KNOWN != 0 {
-        return Err(too_new(12, format!("a file with the flags {flags:#x}")));
-    }
-    Ok(Metadata {
-        source: source_of(u32_at(header, 16)),
-        fetches_are_instructions: flags & FLAG_FETCH_IS_INSTRUCTION != 0,
-    })
-}
-
-fn corrupt(file: &str, offset: u64, problem: &str) -> TraceError {
-    TraceError::Corrupt {
-        file: file.to_owned(),
-        offset,
-        problem: problem.to_owned(),
     }
 }

@@ -32,21 +32,7 @@ impl<W: Write> BinaryWriter<W> {
     /// # Errors
     /// What writing says.
     pub fn new(mut sink: W, metadata: Metadata) -> io::Result<Self> {
-        let mut header = [0; HEADER_BYTES];
-        header[0..8].copy_from_slice(&MAGIC);
-        header[8..10].copy_from_slice(&MAJOR_VERSION.to_le_bytes());
-        header[10..12].copy_from_slice(&MINOR_VERSION.to_le_bytes());
-        let flags = if metadata.fetches_are_instructions {
-            FLAG_FETCH_IS_INSTRUCTION
-        } else {
-            0
-        };
-        header[12..16].copy_from_slice(&flags.to_le_bytes());
-        header[16..20].copy_from_slice(&source_number(metadata.source).to_le_bytes());
-        // 20..28 stay 0.
-        let crc = crc32fast::hash(&header[..28]);
-        header[28..32].copy_from_slice(&crc.to_le_bytes());
-        sink.write_all(&header)?;
+        sink.write_all(&file_header(metadata, 0))?;
         Ok(Self {
             sink,
             bases: Bases::default(),
@@ -85,16 +71,7 @@ impl<W: Write> BinaryWriter<W> {
             self.end_block()?;
         }
         self.totals.blocks_crc = self.blocks_crc.clone().finalize();
-        let payload = self.totals.to_bytes();
-        let header = BlockHeader {
-            kind: KIND_END,
-            payload_bytes: TOTALS_BYTES as u32,
-            payload_crc: crc32fast::hash(&payload),
-            counts: BlockCounts::default(),
-            first_reference: self.totals.counts.total(),
-        };
-        self.sink.write_all(&header.to_bytes())?;
-        self.sink.write_all(&payload)?;
+        self.sink.write_all(&trailer(&self.totals))?;
         Ok((self.sink, self.totals.counts))
     }
 
@@ -158,4 +135,38 @@ impl<W: Write> BinaryWriter<W> {
         self.bases = Bases::default();
         Ok(())
     }
+}
+
+/// The header of a file, with further flags.
+pub(super) fn file_header(metadata: Metadata, flags: u32) -> [u8; HEADER_BYTES] {
+    let mut header = [0; HEADER_BYTES];
+    header[0..8].copy_from_slice(&MAGIC);
+    header[8..10].copy_from_slice(&MAJOR_VERSION.to_le_bytes());
+    header[10..12].copy_from_slice(&MINOR_VERSION.to_le_bytes());
+    let instructions = if metadata.fetches_are_instructions {
+        FLAG_FETCH_IS_INSTRUCTION
+    } else {
+        0
+    };
+    header[12..16].copy_from_slice(&(flags | instructions).to_le_bytes());
+    header[16..20].copy_from_slice(&source_number(metadata.source).to_le_bytes());
+    // 20..28 stay 0.
+    let crc = crc32fast::hash(&header[..28]);
+    header[28..32].copy_from_slice(&crc.to_le_bytes());
+    header
+}
+
+/// The trailer of a file: header and payload.
+pub(super) fn trailer(totals: &Totals) -> Vec<u8> {
+    let payload = totals.to_bytes();
+    let header = BlockHeader {
+        kind: KIND_END,
+        payload_bytes: TOTALS_BYTES as u32,
+        payload_crc: crc32fast::hash(&payload),
+        counts: BlockCounts::default(),
+        first_reference: totals.counts.total(),
+    };
+    let mut bytes = header.to_bytes().to_vec();
+    bytes.extend_from_slice(&payload);
+    bytes
 }

@@ -1,0 +1,325 @@
+//! Many references at a time, of whose answers nothing is asked but what they count.
+//!
+//! Contract: 13.1. Counterpart: none.
+//!
+//! With a window of 1 and no prefetch nothing is ever in flight when a reference is offered. Each then takes the cycles that it takes,
+//! whatever the cycle in which it begins, so that hits are a look-up and an addition to a count, and the cycles of all of them are added at
+//! the end of a chunk. Other front ends take the references one by one.
+
+use super::FrontEnd;
+use crate::arch::{Access, AccessKind, PageSize};
+use crate::model::mmu_pkg::STATUS_TRANSLATED;
+use crate::model::port::Request;
+use crate::model::recents::{TALLY_LIMIT, Tally};
+
+/// What a reference asks of the ports.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Asked {
+    /// Fetch, read or write.
+    pub kind: AccessKind,
+    /// The address of its first byte.
+    pub va: u64,
+    /// The first address of its part in the page after, where it crosses.
+    pub second: Option<u64>,
+}
+
+/// References of a chunk: each is two translations at most.
+const CHUNK: usize = TALLY_LIMIT as usize / 2;
+/// References of a block, in a window.
+const BLOCK: usize = 16;
+/// So many misses in a chunk, and it pays to look ahead in the next.
+const MANY_MISSES: u32 = CHUNK as u32 / 4;
+
+impl FrontEnd {
+    /// The next references, as `asked` draws them from `references`, all with the privilege, AC and PKRU of `access`.
+    ///
+    /// `prepare` is called before the first translation of each page, and at times again; it may store. Where it says false, that
+    /// translation does not take place, and nothing after it: then the answer is false.
+    pub fn translate_all<R: Copy>(
+        &mut self,
+        references: &[R],
+        access: &Access,
+        asked: impl Fn(R) -> Asked,
+        prepare: &mut impl FnMut(&mut Self, u64) -> bool,
+    ) -> bool {
+        // Where a walk may have to wait for memory, it matters in which cycle it begins.
+        if !self.is_alone() || !self.memory.never_waits() {
+            return self.translate_one_by_one(references, access, asked, prepare);
+        }
+        self.mmu.enter(access);
+        for chunk in references.chunks(CHUNK) {
+            if self.misses > MANY_MISSES {
+                self.expect(chunk, &asked);
+            }
+            self.misses = 0;
+            self.accepted_after = Tally::default();
+            let mut hits = Tally::default();
+            let mut last = Tally::default();
+            for reference in chunk {
+                let Asked { kind, va, second } = asked(*reference);
+                let Some(hit) = self.next_alone(kind, va, access, hits, prepare) else {
+                    self.end_chunk(hits, last);
+                    return false;
+                };
+                hits.add(hit);
+                last = hit;
+                let Some(va) = second else { continue };
+                let Some(hit) = self.next_alone(kind, va, access, hits, prepare) else {
+                    self.end_chunk(hits, last);
+                    return false;
+                };
+                hits.add(hit);
+                last = hit;
+            }
+            self.end_chunk(hits, last);
+        }
+        true
+    }
+
+    /// Brings near what walks for these references may read.
+    fn expect<R: Copy>(&self, references: &[R], asked: &impl Fn(R) -> Asked) {
+        let mut all = 0;
+        for reference in references {
+            let Asked { kind, va, .. } = asked(*reference);
+            if self.mmu.recent.tally(level_of(kind), va, kind).is_none() {
+                all ^= self.memory.expect(va);
+            }
+        }
+        std::hint::black_box(all);
+    }
+
+    /// Whether nothing but the reference that is offered is ever in flight.
+    pub(super) fn is_alone(&self) -> bool {
+        self.window == 1 && !self.mmu.spec.prefetch
+    }
+
+    fn translate_one_by_one<R: Copy>(
+        &mut self,
+        references: &[R],
+        access: &Access,
+        asked: impl Fn(R) -> Asked,
+        prepare: &mut impl FnMut(&mut Self, u64) -> bool,
+    ) -> bool {
+        // Of hits in a row that are answered at once all but the last need not be kept, so that blocks of them are held back until it is
+        // known whether another follows.
+        let mut held: Option<(&[R], Tally)> = None;
+        for block in references.chunks(BLOCK) {
+            let tally = self.hits_of_block(block, access, &asked);
+            if let Some((before, hits)) = held.take() {
+                if tally.is_some() {
+                    self.pass_at_once(hits);
+                } else if !self.translate_block(before, access, &asked, prepare) {
+                    return false;
+                }
+            }
+            match tally {
+                Some(hits) => held = Some((block, hits)),
+                None if !self.translate_block(block, access, &asked, prepare) => return false,
+                None => {}
+            }
+        }
+        held.is_none_or(|(block, _)| self.translate_block(block, access, &asked, prepare))
+    }
+
+    /// What the references of a block count, if all of them hit, are answered at once, and are as many as can be in flight.
+    fn hits_of_block<R: Copy>(
+        &self,
+        block: &[R],
+        access: &Access,
+        asked: &impl Fn(R) -> Asked,
+    ) -> Option<Tally> {
+        if !self.is_at_once_within(BLOCK) || block.len() < BLOCK || !self.mmu.recent.is_in(access) {
+            return None;
+        }
+        let mut hits = Tally::default();
+        for reference in block {
+            let Asked { kind, va, second } = asked(*reference);
+            hits.add(self.mmu.recent.tally(level_of(kind), va, kind)?);
+            if let Some(va) = second {
+                hits.add(self.mmu.recent.tally(level_of(kind), va, kind)?);
+            }
+        }
+        Some(hits)
+    }
+
+    fn translate_block<R: Copy>(
+        &mut self,
+        block: &[R],
+        access: &Access,
+        asked: &impl Fn(R) -> Asked,
+        prepare: &mut impl FnMut(&mut Self, u64) -> bool,
+    ) -> bool {
+        for reference in block {
+            let Asked { kind, va, second } = asked(*reference);
+            for va in [Some(va), second].into_iter().flatten() {
+                let request = Request {
+                    va,
+                    access: Access { kind, ..*access },
+                    id: self.count as u8,
+                };
+                let port = self.port_of(&request);
+                if self.hit_at_once(port, &request).is_some() {
+                    continue;
+                }
+                if !prepare(self, va) {
+                    return false;
+                }
+                self.translate_otherwise(port, request, &mut |_| {});
+            }
+        }
+        true
+    }
+
+    /// The next translation, with nothing else in flight: its hit, which is yet to be counted; none of a translation that missed, which is
+    /// counted. None, if it did not take place. `hits`: those before it that are yet to be counted.
+    #[inline(always)]
+    pub(super) fn next_alone(
+        &mut self,
+        kind: AccessKind,
+        va: u64,
+        access: &Access,
+        hits: Tally,
+        prepare: &mut impl FnMut(&mut Self, u64) -> bool,
+    ) -> Option<Tally> {
+        match self.mmu.recent.tally(level_of(kind), va, kind) {
+            Some(hit) => Some(hit),
+            None => self.next_alone_otherwise(kind, va, access, hits, prepare),
+        }
+    }
+
+    #[inline(never)]
+    fn next_alone_otherwise(
+        &mut self,
+        kind: AccessKind,
+        va: u64,
+        access: &Access,
+        hits: Tally,
+        prepare: &mut impl FnMut(&mut Self, u64) -> bool,
+    ) -> Option<Tally> {
+        let level = level_of(kind);
+        if let Some(hit) = self.mmu.hit_simply(level, va, kind) {
+            return Some(hit);
+        }
+        if !self.mmu.recent.is_in(access) {
+            self.mmu.enter(access);
+        }
+        // A page that missed may be new; that it is asked for twice in other machines does no harm.
+        if self.mmu.is_simple && !prepare(self, va) {
+            return None;
+        }
+        let from = self.free_from.max(self.mmu.now());
+        let accepts = self.memory.accepts();
+        if self.mmu.is_simple
+            && let Some(cycles) = self
+                .mmu
+                .miss_simply(level, va, kind, &mut self.memory, from)
+        {
+            self.misses += 1;
+            self.note_accepts(accepts, hits);
+            self.mmu.now = from + cycles;
+            self.mmu.statistics.cycles = self.mmu.now;
+            self.free_from = from + 1 + self.gap_cycles;
+            self.data_count += level as u64;
+            self.count += 1;
+            self.retired = self.count;
+            return Some(Tally::default());
+        }
+        let mut request = Request {
+            va,
+            access: Access { kind, ..*access },
+            id: 0,
+        };
+        self.mmu.cut(&mut request);
+        let code = match self.mmu.look_up_alone(level, &request) {
+            Ok(found) => {
+                // A page that is kept as its 4 KiB was asked for before; of a larger one perhaps another part was.
+                if found.size != PageSize::Size4K && !prepare(self, va) {
+                    return None;
+                }
+                let hit = self.mmu.recent.tally(level, request.va, kind);
+                return Some(hit.unwrap_or_default());
+            }
+            Err(code) => code,
+        };
+        if !prepare(self, va) {
+            return None;
+        }
+        let what = self
+            .mmu
+            .translate_missing(level, &request, code, &mut self.memory, from);
+        self.note_accepts(accepts, hits);
+        self.free_from = what.accepted_at + 1 + self.gap_cycles;
+        self.data_count += level as u64;
+        self.count += 1;
+        self.retired = self.count;
+        self.refused |= what.response.status != STATUS_TRANSLATED;
+        Some(Tally::default())
+    }
+
+    /// Of a translation before which memory had that many accepts: where it made more, they were later by the cycles of `hits`.
+    #[inline(always)]
+    fn note_accepts(&mut self, before: u64, hits: Tally) {
+        if self.memory.accepts() != before {
+            self.accepted_after = hits;
+        }
+    }
+
+    /// Counts hits of a chunk, and their cycles, to those of its misses.
+    fn end_chunk(&mut self, hits: Tally, last: Tally) {
+        let cycles_of = |level: usize| {
+            self.accepted_after.of(level).iter().sum::<u64>() * self.step_cycles(level)
+        };
+        let cycles = cycles_of(0) + cycles_of(1);
+        self.memory.put_off(cycles);
+        self.count_alone(hits, last);
+    }
+
+    /// Counts hits, and their cycles. `last`: that of the reference before now, if it hit.
+    #[inline]
+    pub(super) fn count_alone(&mut self, hits: Tally, last: Tally) {
+        for level in 0..2 {
+            self.count_hits_alone(level, hits.of(level));
+        }
+        for level in 0..2 {
+            if last.of(level) != [0; 3] {
+                self.end_with_hit(level);
+            }
+        }
+    }
+
+    /// Counts hits of a level by kept size, and the cycles from each to the offer of the next.
+    pub(super) fn count_hits_alone(&mut self, level: usize, by_size: [u64; 3]) {
+        let count: u64 = by_size.iter().sum();
+        self.mmu.statistics.count_hits_by_size(level, by_size);
+        let cycles = count * self.step_cycles(level);
+        self.free_from += cycles;
+        self.mmu.now += cycles;
+        self.mmu.statistics.cycles = self.mmu.now;
+        self.count += count;
+        self.retired = self.count;
+        self.data_count += count * level as u64;
+    }
+
+    /// Cycles from the accept of a hit to that of what comes after: of its look-up and its answer, or of the gap.
+    fn step_cycles(&self, level: usize) -> u64 {
+        (self.mmu.spec.hit_cycles[level] + 2).max(1 + self.gap_cycles)
+    }
+
+    /// The last reference was a hit of `level`, and that, as far as the cycle goes, was not known when it was counted.
+    pub(super) fn end_with_hit(&mut self, level: usize) {
+        let next = self.free_from.max(self.mmu.now);
+        let accepted_at = next - self.step_cycles(level);
+        self.free_from = accepted_at + 1 + self.gap_cycles;
+        self.mmu.now = accepted_at + self.mmu.spec.hit_cycles[level] + 2;
+        self.mmu.statistics.cycles = self.mmu.now;
+    }
+}
+
+/// The level that serves requests of `kind` first.
+#[inline(always)]
+pub(super) const fn level_of(kind: AccessKind) -> usize {
+    match kind {
+        AccessKind::Fetch => 0,
+        AccessKind::Read | AccessKind::Write => 1,
+    }
+}
