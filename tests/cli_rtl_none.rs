@@ -4,6 +4,7 @@
 
 mod cli_support;
 
+#[cfg(feature = "rtl")]
 use std::io::Write as _;
 
 use cli_support::{command, object_of, text};

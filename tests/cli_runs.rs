@@ -126,8 +126,10 @@ fn what_runs_cannot_serve_is_refused_with_the_remedy() {
             ["--set", "front_end.fetch_block_bytes=16"],
             "fetches by blocks (front_end.fetch_block_bytes)",
         ),
-        (["--count", "5"], "--skip and --count are in references"),
-        (["--skip", "5"], "--skip and --count are in references"),
+        (["--count", "5"], "--interval are in references"),
+        (["--skip", "5"], "--interval are in references"),
+        (["--warmup", "5"], "--interval are in references"),
+        (["--interval", "5"], "--interval are in references"),
         (
             ["--set", "mapping.writable=false"],
             "depends on the order or the kinds",
