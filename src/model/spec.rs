@@ -3,11 +3,10 @@
 //! Contract: 2. Counterpart: the parameters of `rtl/mmu.sv`.
 
 use crate::arch::{Capabilities, PageSize};
-use crate::config::{
-    ARRAYS_OF_A_LEVEL, ArraySpec, Config, Level, PscArraySpec, Replacement, WalkerOrder,
-};
+use crate::config::{ARRAYS_OF_A_LEVEL, ArraySpec, Config, Level, PscArraySpec, WalkerOrder};
 
 use super::mmu_pkg::{MAX_MISS_QUEUE_ENTRIES, MAX_PORTS, MAX_WALKERS, PSC_LEVELS, TLB_ARRAYS};
+use super::replacement::Policy;
 
 /// The number of the STLB among the levels; its arrays follow those of ITLB and DTLB.
 pub(super) const STLB: usize = Level::Stlb as usize;
@@ -87,8 +86,7 @@ impl Spec {
         [0, 1].map(|level| {
             let own = &self.arrays[ARRAYS_OF_A_LEVEL * level..][..ARRAYS_OF_A_LEVEL];
             own.iter().all(|array| {
-                !matches!(array.replacement, Replacement::Srrip | Replacement::Lip)
-                    || array.entries() == 0
+                array.entries() == 0 || Policy::new(array.replacement, 1, 1).hits_as_filled()
             })
         })
     }

@@ -104,10 +104,15 @@ impl Policy {
         }
     }
 
-    /// Whether the first hit of a way behind its fill changes nothing.
+    /// Whether the first hit of a way behind its fill, with nothing of its set touched in between, changes nothing.
     #[inline]
     pub const fn hits_as_filled(&self) -> bool {
-        !matches!(self, Self::Srrip(_) | Self::Lip(_))
+        match self {
+            Self::Lru(_) | Self::TreePlru(_) | Self::Fifo(_) | Self::Nru(_) | Self::Random(_) => {
+                true
+            }
+            Self::Srrip(_) | Self::Lip(_) => false,
+        }
     }
 
     /// The way that leaves `set`, if that is full. There must be ways.

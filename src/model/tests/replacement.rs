@@ -135,6 +135,7 @@ fn the_first_hit_behind_a_fill_changes_srrip_and_lip_alone() {
         let hit = policy.clone();
         policy.hit(0, 2);
         assert!(policy == hit, "{replacement:?}");
+        assert_eq!(policy.hits_as_filled(), hit == filled, "{replacement:?}");
         hit != filled
     });
     assert_eq!(changes, [false, false, false, false, false, true, true]);
