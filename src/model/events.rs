@@ -7,12 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::mmu_pkg::PERF_COUNTERS;
-use super::performance_counters::PerformanceCounters;
-
-/// Counters of each kind of request.
-const PER_KIND: usize = 10;
-const PAGE_WALKER_LOADS: usize = 30;
-const TLB_FLUSH: usize = 31;
+use super::performance_counters::{OF_A_KIND, PAGE_WALKER_LOADS, PerformanceCounters, TLB_FLUSH};
 
 /// What misses of one kind of request came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, JsonSchema)]
@@ -99,7 +94,7 @@ impl Events {
 
 impl MissEvents {
     fn of_kind(counted: &[u64; PERF_COUNTERS], kind: usize) -> Self {
-        let at = |number: usize| counted[PER_KIND * kind + number];
+        let at = |number: usize| counted[OF_A_KIND * kind + number];
         Self {
             miss_causes_a_walk: at(0),
             walk_completed: at(1) + at(2) + at(3),

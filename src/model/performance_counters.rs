@@ -20,7 +20,7 @@ use super::walker::{End, WalkState};
 /// Kinds of requests: read, write, fetch.
 const KINDS: usize = 3;
 /// Counters of one kind.
-const OF_A_KIND: usize = PERF_COUNTERS / KINDS;
+pub(super) const OF_A_KIND: usize = PERF_COUNTERS / KINDS;
 
 // Offsets among the counters of a kind, and the counters behind them.
 const MISS_CAUSES_A_WALK: usize = 0;
@@ -29,8 +29,8 @@ const WALK_FAULTED: usize = 4;
 const WALK_PENDING: usize = 5;
 const WALK_ACTIVE: usize = 6;
 const STLB_HIT: usize = 7;
-const PAGE_WALKER_LOADS: usize = 30;
-const TLB_FLUSH: usize = 31;
+pub(super) const PAGE_WALKER_LOADS: usize = 30;
+pub(super) const TLB_FLUSH: usize = 31;
 
 /// A counter: its name, and what it counts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

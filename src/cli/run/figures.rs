@@ -4,15 +4,12 @@
 
 use serde_json::{Value as Json, json};
 
+use crate::config::{ARRAYS_OF_A_LEVEL, Level};
 use crate::model::events::Events;
 use crate::model::statistics::{ArrayStatistics, LevelStatistics};
 use crate::model::{PerformanceCounters, Statistics};
 use crate::trace::Counts;
 
-/// Arrays of each TLB level.
-const ARRAYS_PER_LEVEL: usize = 4;
-/// The levels in the order of the arrays' numbers.
-const LEVELS: [&str; 3] = ["itlb", "dtlb", "stlb"];
 /// The paging-structure caches in the order of the contract's numbers, and what a hit in each does.
 pub const PSC: [(&str, &str); 4] = [
     ("pde", "walk starts at the page table"),
@@ -223,8 +220,11 @@ impl Figures {
             events[format!("{name}_evictions")] = json!(sum(|array| array.evictions));
             events[format!("{name}_invalidations")] = json!(sum(|array| array.invalidations));
         };
-        for (name, arrays) in LEVELS.iter().zip(s.tlb_arrays.chunks(ARRAYS_PER_LEVEL)) {
-            put(name, arrays);
+        for (level, arrays) in Level::ALL
+            .iter()
+            .zip(s.tlb_arrays.chunks(ARRAYS_OF_A_LEVEL))
+        {
+            put(level.name(), arrays);
         }
         put("psc", &s.psc_arrays);
         events
