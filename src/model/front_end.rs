@@ -9,6 +9,7 @@
 //! only hits in flight again (`ticks`). In a run of hits whose answers nothing can change any more, each is handed out at once. A window of 1 goes through [`Mmu::translate_alone`] instead. A test holds all of it against a front
 //! end that ticks every cycle.
 
+mod acts;
 mod hits;
 mod many;
 mod one;
@@ -17,6 +18,7 @@ mod ticks;
 
 use crate::config::Config;
 
+use super::agenda::Agenda;
 use super::alone::Alone;
 use super::memory::Memory;
 use super::mmu::Mmu;
@@ -121,6 +123,11 @@ pub struct FrontEnd {
     /// The machine is ticked. Else only hits are in flight, and the machine holds none of them.
     ticking: bool,
     hits: hits::Hits,
+    /// Ticking: the machine is under the agenda, which its cycle goes by.
+    acting: bool,
+    agenda: Agenda,
+    /// Ticking: the number of the first reference since the last miss.
+    missed: u64,
     /// Ticking: the slot of the request in each entry of the miss queue.
     slots: [u8; MAX_MISS_QUEUE_ENTRIES],
     /// Ticking: stores that wait for the next reference or operation to be offered.
@@ -168,6 +175,9 @@ impl FrontEnd {
             answered: [Answered::NONE; SLOTS],
             requests: [Request::NONE; SLOTS],
             ticking: true,
+            acting: false,
+            agenda: Agenda::NONE,
+            missed: 0,
             slots: [0; MAX_MISS_QUEUE_ENTRIES],
             stores: Vec::with_capacity(SLOTS),
             refused: false,
@@ -225,7 +235,7 @@ impl FrontEnd {
             self.catch_up(answered);
         }
         if self.ticking || !self.hits(port, &request, answered) {
-            self.tick_in(port, request);
+            self.accept(port, request);
         }
     }
 
@@ -305,7 +315,7 @@ impl FrontEnd {
     pub fn finish(&mut self, answered: &mut impl FnMut(&Answered)) {
         self.end_at_once();
         if self.ticking {
-            self.tick_until_answered();
+            self.act_until_all_answered();
         } else {
             self.materialize_at_end();
         }
@@ -322,7 +332,8 @@ impl FrontEnd {
         if self.window == 1 {
             self.pass_to_offer();
         } else if self.ticking {
-            self.tick_to_offer(answered);
+            self.act_to_offer(answered);
+            self.close();
         } else {
             self.materialize_at_offer(answered);
         }

@@ -113,6 +113,9 @@ impl MissEntry {
 pub(super) struct States([u16; STATES]);
 
 impl States {
+    /// No entry is in any.
+    pub const NONE: Self = Self([0; STATES]);
+
     /// The entries in `state`.
     #[inline]
     pub const fn of(&self, state: MissState) -> u32 {

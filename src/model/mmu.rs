@@ -90,9 +90,30 @@ pub(super) struct Cycle {
     pub grant: Option<(usize, usize)>,
     /// The walker whose request the memory port shows.
     pub shown: Option<usize>,
+    /// Pages that are hit may be remembered, and those that are need not be looked up.
+    pub remembers: bool,
 }
 
 impl Cycle {
+    /// Nothing performs.
+    pub const QUIET: Self = Self {
+        states: States::NONE,
+        walkers: [WalkState::Idle; MAX_WALKERS],
+        prefetch: Prefetch::FREE,
+        control_performs: false,
+        busy: false,
+        back_invalidates: false,
+        commit: None,
+        drop: false,
+        done: false,
+        pushes_to: None,
+        fills_level: [false; 2],
+        freed: 0,
+        grant: None,
+        shown: None,
+        remembers: false,
+    };
+
     /// Whether the STLB must not be looked up because of a DONE or a drop.
     #[inline]
     pub const fn stlb_is_held_up(&self) -> bool {
@@ -224,15 +245,8 @@ impl Mmu {
             prefetch: self.prefetch,
             control_performs,
             busy: control_performs || self.control.state() == ControlState::Sweep,
-            back_invalidates: false,
-            commit: None,
-            drop: false,
-            done: false,
-            pushes_to: None,
-            fills_level: [false; 2],
-            freed: 0,
-            grant: None,
             shown: self.shown_walker(),
+            ..Cycle::QUIET
         };
         cycle.back_invalidates = !cycle.busy && self.evicted.is_some();
         if !cycle.busy && !cycle.back_invalidates {
@@ -244,7 +258,7 @@ impl Mmu {
     }
 
     /// Contract 8.1 and 8.6: the walker that is granted, and what it takes.
-    fn decide_grant(&self, cycle: &Cycle) -> Option<(usize, usize)> {
+    pub(super) fn decide_grant(&self, cycle: &Cycle) -> Option<(usize, usize)> {
         let waiting = cycle.states.of(MissState::WalkWait);
         let prefetch = cycle.prefetch.state() == PrefetchState::WalkWait;
         if waiting == 0 && !(prefetch && !cycle.busy && !cycle.drop) {
@@ -311,6 +325,12 @@ impl Mmu {
         Some(response)
     }
 
+    /// A response that was taken is yet to be transferred.
+    pub(super) fn put_back(&mut self, port: usize, response: Response) {
+        self.statistics.take_back_response(&response);
+        self.ports[port].resume_response(response);
+    }
+
     /// The answer to a control operation is transferred: whether it was #GP.
     pub(super) fn answer_control(&mut self) -> bool {
         let general_protection = self.control.transfer();
@@ -325,12 +345,16 @@ impl Mmu {
         self.statistics.cycles += 1;
     }
 
+    /// Whether no entry of the miss queue is taken.
+    #[inline]
+    pub(super) const fn has_no_miss(&self) -> bool {
+        let free = self.miss_queue.states().of(MissState::Free);
+        free.count_ones() as usize == self.spec.miss_queue_entries
+    }
+
     /// Whether nothing is in flight but requests that are going to hit in the first level, each in its time.
     pub(super) fn has_only_hits(&self) -> bool {
-        let states = self.miss_queue.states();
-        let empty =
-            states.of(MissState::Free).count_ones() as usize == self.spec.miss_queue_entries;
-        empty
+        self.has_no_miss()
             && self.evicted.is_none()
             && self.control.state() == ControlState::Idle
             && self.prefetch.state() == PrefetchState::Free

@@ -10,6 +10,7 @@
 //! | --- | --- |
 //! | [`mmu_pkg`] | the ports, as the same bytes for both twins |
 //! | [`mmu`] | the machine, and the order of a cycle |
+//! | `agenda` | which units act in a cycle, and which cycle is next |
 //! | [`port`] | queues, first-level look-up |
 //! | `tlb` | one TLB array |
 //! | `places` | where a page stands: kept size, array and set |
@@ -43,6 +44,7 @@
 //! No block decides by anything but its state and the machine's inputs. No tick allocates, but for
 //! the histogram of latencies when a walk is longer than all before.
 
+mod agenda;
 pub mod alone;
 mod cells;
 mod commit;

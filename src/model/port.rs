@@ -442,9 +442,9 @@ impl Mmu {
                 continue;
             }
             if let Some((number, request)) = self.miss_queue.retried(in_retry, port) {
-                self.look_up_again(port, number, request, sink);
+                self.look_up_again(port, number, request, cycle.remembers, sink);
             } else if let Some(request) = self.ports[port].oldest(self.now) {
-                let code = self.look_up_oldest(port, &request, sink);
+                let code = self.look_up_oldest(port, &request, cycle.remembers, sink);
                 *missed = code;
                 looked_up |= 1 << port;
                 some_missed |= code != LOOKUP_NONE;
@@ -460,14 +460,31 @@ impl Mmu {
     }
 
     /// Contract 6 for the oldest request of a port: the code if it needs an entry of the miss queue, else 0, when it has been answered.
-    fn look_up_oldest(&mut self, port: usize, request: &Request, sink: &mut impl Sink) -> u8 {
+    #[inline]
+    fn look_up_oldest(
+        &mut self,
+        port: usize,
+        request: &Request,
+        remembers: bool,
+        sink: &mut impl Sink,
+    ) -> u8 {
         let level = Spec::first_level(port);
-        let (code, response) = if let Some(response) = self.bypass(request) {
+        let known = if remembers {
+            self.recent.hit(level, request)
+        } else {
+            None
+        };
+        let (code, response) = if let Some(known) = known {
+            known
+        } else if let Some(response) = self.bypass(request) {
             (LOOKUP_BYPASS, response)
         } else {
             let found = self.look_up_level(level, request);
             if found.code >= LOOKUP_MISS {
                 return found.code;
+            }
+            if remembers {
+                self.remember(level, request, &found);
             }
             let response = Response::translated(request, found.size, found.entry);
             (found.code, response)
@@ -485,11 +502,15 @@ impl Mmu {
         port: usize,
         number: usize,
         request: Request,
+        remembers: bool,
         sink: &mut impl Sink,
     ) {
         let level = Spec::first_level(port);
         let found = self.look_up_level(level, &request);
         if found.code < LOOKUP_MISS {
+            if remembers {
+                self.remember(level, &request, &found);
+            }
             let response = Response::translated(&request, found.size, found.entry);
             self.ports[port].respond(response);
             self.miss_queue.free(number);

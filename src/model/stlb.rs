@@ -97,6 +97,9 @@ impl Mmu {
         };
         let entry = entry.piece(request.va, size, place.size);
         let (number, set) = place.of(entry.page());
+        if level != STLB {
+            self.recent.forget_page(level, request.va);
+        }
         let Filled { event, evicted } = self.tlb[number].fill(set, entry);
         if evicted && level == STLB {
             self.evict(TlbEntry {
