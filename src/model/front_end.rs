@@ -22,7 +22,7 @@ use super::agenda::Agenda;
 use super::alone::Alone;
 use super::memory::Memory;
 use super::mmu::Mmu;
-use super::mmu_pkg::{ControlIn, KIND_FETCH, MAX_MISS_QUEUE_ENTRIES};
+use super::mmu_pkg::{ControlIn, KIND_FETCH, MAX_MISS_QUEUE_ENTRIES, MAX_PORTS};
 use super::performance_counters::PerformanceCounters;
 use super::port::{Request, Response};
 use super::recents::Tally;
@@ -126,6 +126,7 @@ pub struct FrontEnd {
     /// Ticking: the machine is under the agenda, which its cycle goes by.
     acting: bool,
     agenda: Agenda,
+    transfers: [u64; MAX_PORTS],
     /// Ticking: the number of the first reference since the last miss.
     missed: u64,
     /// Ticking: the slot of the request in each entry of the miss queue.
@@ -177,6 +178,7 @@ impl FrontEnd {
             ticking: true,
             acting: false,
             agenda: Agenda::NONE,
+            transfers: [0; MAX_PORTS],
             missed: 0,
             slots: [0; MAX_MISS_QUEUE_ENTRIES],
             stores: Vec::with_capacity(SLOTS),

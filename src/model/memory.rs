@@ -267,8 +267,14 @@ impl Memory {
     /// stand.
     #[inline]
     pub fn look_at_leaf(&mut self, va: u64, address: u64) -> Option<u64> {
-        self.tables.0[(va >> 21) as usize % TABLES] = address & !0xfff;
+        self.note_leaf(va, address);
         self.look(address)
+    }
+
+    /// The entry of a page table that is used for `va` stands at `address`.
+    #[inline]
+    pub fn note_leaf(&mut self, va: u64, address: u64) {
+        self.tables.0[(va >> 21) as usize % TABLES] = address & !0xfff;
     }
 
     /// The entry of a page table that a walk for `va` would read, as far as one can guess: of no meaning. But to ask for those of several

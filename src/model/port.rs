@@ -5,7 +5,7 @@
 
 use crate::arch::{Access, AccessKind, PageFaultCode, PageSize};
 
-use super::miss_queue::{MissEntry, MissState};
+use super::miss_queue::MissEntry;
 use super::mmu::{Cycle, Mmu};
 use super::mmu_pkg::{
     KIND_FETCH, KIND_WRITE, LOOKUP_BYPASS, LOOKUP_MISS, LOOKUP_NONE, MAX_PORTS, PortIn, PortOut,
@@ -213,6 +213,14 @@ impl<T: Copy> Queue<T> {
         Some(element)
     }
 
+    #[inline]
+    const fn drop_front(&mut self) {
+        if self.len > 0 {
+            self.first = (self.first + 1) % QUEUE_SLOTS;
+            self.len -= 1;
+        }
+    }
+
     fn iter(&self) -> impl Iterator<Item = &T> {
         (0..self.len).map(|i| &self.slots[(self.first + i) % QUEUE_SLOTS])
     }
@@ -299,7 +307,7 @@ impl Port {
     }
 
     /// The id of the oldest request in the request queue; 0 if there is none.
-    #[inline]
+    #[cfg(test)]
     pub fn oldest_id(&self) -> u8 {
         self.requests
             .front()
@@ -325,11 +333,17 @@ impl Port {
         self.requests.pop().map(|waiting| waiting.request)
     }
 
+    /// The same, where it is known.
+    #[inline]
+    fn drop_oldest(&mut self) {
+        self.requests.drop_front();
+    }
+
     /// The oldest request, if it may be looked up in `cycle`.
     #[inline]
-    fn oldest(&self, cycle: u64) -> Option<Request> {
+    pub fn due(&self, cycle: u64) -> Option<&Request> {
         let waiting = self.requests.front()?;
-        (waiting.from_cycle <= cycle).then_some(waiting.request)
+        (waiting.from_cycle <= cycle).then_some(&waiting.request)
     }
 
     /// The first cycle in which the oldest request may be looked up.
@@ -366,6 +380,17 @@ impl LookUp {
 }
 
 impl Mmu {
+    /// Pushes a response of `port`, unless who takes it does so at once.
+    #[inline]
+    pub(super) fn respond(&mut self, port: usize, response: Response, sink: &mut impl Sink) {
+        if sink.answer(port, &response, self.now) {
+            self.ports[port].outstanding -= 1;
+            self.statistics.count_response(&response);
+        } else {
+            self.ports[port].respond(response);
+        }
+    }
+
     /// Looks `request` up in all arrays of a level at once, and touches the way if that is a hit: codes 1 to 6 of contract 6.
     #[inline]
     pub(super) fn look_up_level(&mut self, level: usize, request: &Request) -> LookUp {
@@ -433,7 +458,7 @@ impl Mmu {
         if cycle.busy || cycle.drop || cycle.back_invalidates {
             return;
         }
-        let in_retry = cycle.states.of(MissState::Retry);
+        let in_retry = cycle.entries.retry;
         let mut missed = [LOOKUP_NONE; MAX_PORTS];
         let (mut looked_up, mut some_missed) = (0, false);
         for (port, missed) in missed.iter_mut().enumerate().take(self.spec.ports) {
@@ -443,7 +468,7 @@ impl Mmu {
             }
             if let Some((number, request)) = self.miss_queue.retried(in_retry, port) {
                 self.look_up_again(port, number, request, cycle.remembers, sink);
-            } else if let Some(request) = self.ports[port].oldest(self.now) {
+            } else if let Some(request) = self.ports[port].due(self.now).copied() {
                 let code = self.look_up_oldest(port, &request, cycle.remembers, sink);
                 *missed = code;
                 looked_up |= 1 << port;
@@ -489,11 +514,24 @@ impl Mmu {
             let response = Response::translated(request, found.size, found.entry);
             (found.code, response)
         };
-        self.ports[port].take_oldest();
-        self.ports[port].respond(response);
-        sink.lookup(port, code, 0, false);
-        self.statistics.count_look_up(level, code, false);
+        self.answer_oldest(port, code, response, sink);
         LOOKUP_NONE
+    }
+
+    /// The oldest request of a port leaves its queue with the response to its look-up.
+    #[inline]
+    pub(super) fn answer_oldest(
+        &mut self,
+        port: usize,
+        code: u8,
+        response: Response,
+        sink: &mut impl Sink,
+    ) {
+        self.ports[port].drop_oldest();
+        self.respond(port, response, sink);
+        sink.lookup(port, code, 0, response.id, false);
+        self.statistics
+            .count_look_up(Spec::first_level(port), code, false);
     }
 
     /// Contract 6 for the request in RETRY of the entry `number`.
@@ -512,13 +550,13 @@ impl Mmu {
                 self.remember(level, &request, &found);
             }
             let response = Response::translated(&request, found.size, found.entry);
-            self.ports[port].respond(response);
+            self.respond(port, response, sink);
             self.miss_queue.free(number);
         } else {
             let entry = MissEntry::missed(port, request, found.code, self.now);
             self.miss_queue.set(number, entry);
         }
-        sink.lookup(port, found.code, number, true);
+        sink.lookup(port, found.code, number, request.id, true);
         self.statistics.count_look_up(level, found.code, true);
     }
 

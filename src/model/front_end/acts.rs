@@ -10,7 +10,7 @@
 use super::ticks::{NOT_YET, Recorder};
 use super::{Answered, FrontEnd, SLOTS};
 use crate::model::alone::Alone;
-use crate::model::mmu_pkg::{MAX_PORTS, PREFETCH_ENTRY};
+use crate::model::mmu_pkg::PREFETCH_ENTRY;
 use crate::model::port::{Request, Response};
 
 /// References in a row before which nothing missed, after which the machine goes back to arithmetic.
@@ -23,7 +23,15 @@ impl FrontEnd {
             self.acting = true;
             self.missed = self.count;
             self.agenda = self.mmu.agenda();
-            self.take_pushed();
+            let now = self.mmu.now();
+            for port in 0..self.mmu.spec.ports {
+                if let Some(response) = self.mmu.take_response(port) {
+                    let what = &mut self.answered[usize::from(response.id) % SLOTS].what;
+                    what.response = response;
+                    what.responded_at = now;
+                    self.transfers[port] = now;
+                }
+            }
         }
     }
 
@@ -45,43 +53,30 @@ impl FrontEnd {
         }
     }
 
-    /// Takes the responses that are transferred in this cycle.
-    #[inline]
-    fn take_pushed(&mut self) {
-        let now = self.mmu.now();
-        for port in 0..self.mmu.spec.ports {
-            if let Some(response) = self.mmu.take_pushed(&mut self.agenda, port) {
-                let what = &mut self.answered[usize::from(response.id) % SLOTS].what;
-                what.response = response;
-                what.responded_at = now;
-            }
-        }
-    }
-
     /// The next cycle in which a unit acts, unless that is `limit` or later; whether there was one.
     #[inline]
     fn act_before(&mut self, limit: u64) -> bool {
-        let next = self.mmu.next_act(&self.agenda, &self.memory);
+        let acts = self.mmu.next_act(&self.agenda, &self.memory);
+        let looks_up = self.mmu.next_look_up();
+        let next = acts.min(looks_up);
         if next >= limit {
             return false;
         }
         self.mmu.now = next;
-        let mut oldest = [0; MAX_PORTS];
-        for (port, oldest) in oldest.iter_mut().enumerate().take(self.mmu.spec.ports) {
-            *oldest = self.mmu.ports[port].oldest_id() % SLOTS as u8;
-        }
         let mut recorder = Recorder {
             answered: &mut self.answered,
             slots: &mut self.slots,
-            oldest,
+            transfers: Some(&mut self.transfers),
         };
+        if looks_up < acts && self.mmu.look_up_known(&mut recorder) {
+            return true;
+        }
         let accessed = self
             .mmu
             .act(&mut self.agenda, &mut self.memory, &mut recorder);
         if let Some((owner, read)) = accessed {
             self.record_access_of(owner, read);
         }
-        self.take_pushed();
         true
     }
 
@@ -122,11 +117,18 @@ impl FrontEnd {
         }
     }
 
+    /// Whether `port` is ready for a request in this cycle.
+    #[inline]
+    fn accepts_now(&self, port: usize) -> bool {
+        let leaves = u64::from(self.transfers[port] >= self.mmu.now());
+        self.mmu.ports[port].outstanding() + leaves < self.mmu.spec.queue_entries
+    }
+
     /// The next reference, in the cycle in which it is first offered: goes to that in which it is accepted.
     pub(super) fn accept(&mut self, port: usize, request: Request) {
         self.open();
-        while !self.mmu.accepts_now(&self.agenda, port) {
-            let after = self.agenda.transfer(port) + 1;
+        while !self.accepts_now(port) {
+            let after = self.transfers[port] + 1;
             let limit = if after > self.mmu.now() { after } else { u64::MAX };
             if !self.act_before(limit) {
                 self.mmu.now = limit;

@@ -24,22 +24,35 @@ pub(super) struct Shown {
 pub(super) struct Recorder<'a> {
     pub answered: &'a mut [Answered; SLOTS],
     pub slots: &'a mut [u8; MAX_MISS_QUEUE_ENTRIES],
-    /// The slot of the oldest request of each port.
-    pub oldest: [u8; MAX_PORTS],
+    /// By port, the cycle in which the last response is transferred that was taken when it was pushed; none, if responses are left in their
+    /// queues.
+    pub transfers: Option<&'a mut [u64; MAX_PORTS]>,
 }
 
 impl Sink for Recorder<'_> {
     #[inline]
-    fn lookup(&mut self, port: usize, code: u8, entry: usize, retry: bool) {
+    fn lookup(&mut self, _port: usize, code: u8, entry: usize, id: u8, retry: bool) {
         if retry {
             self.answered[usize::from(self.slots[entry])].retried = code;
             return;
         }
-        let slot = self.oldest[port];
+        let slot = id % SLOTS as u8;
         self.answered[usize::from(slot)].what.first_level = code;
         if (LOOKUP_MISS..LOOKUP_BYPASS).contains(&code) || code == LOOKUP_MERGED {
             self.slots[entry] = slot;
         }
+    }
+
+    #[inline]
+    fn answer(&mut self, port: usize, response: &Response, now: u64) -> bool {
+        let Some(transfers) = &mut self.transfers else {
+            return false;
+        };
+        transfers[port] = now + 1;
+        let what = &mut self.answered[usize::from(response.id) % SLOTS].what;
+        what.response = *response;
+        what.responded_at = now + 1;
+        true
     }
 
     #[inline]
@@ -83,17 +96,15 @@ impl FrontEnd {
         }
         let ports = self.mmu.spec.ports;
         let ready = offered.is_some_and(|(port, _)| self.mmu.accepts(port));
-        let mut oldest = [0; MAX_PORTS];
         let mut responds = [false; MAX_PORTS];
-        for port in 0..ports {
-            oldest[port] = self.mmu.ports[port].oldest_id() % SLOTS as u8;
-            responds[port] = self.mmu.ports[port].responds();
+        for (port, responds) in responds.iter_mut().enumerate().take(ports) {
+            *responds = self.mmu.ports[port].responds();
         }
         let control_was = self.mmu.control.state();
         let mut recorder = Recorder {
             answered: &mut self.answered,
             slots: &mut self.slots,
-            oldest,
+            transfers: None,
         };
         self.mmu.recent.forget();
         self.mmu.perform(&driven, &mut recorder);
