@@ -90,10 +90,9 @@ impl Mmu {
         let idle = self.miss_queue.owed() && !self.miss_queue.states().any(MissState::Free);
         let mut next = u64::MAX;
         for port in 0..self.spec.ports {
-            if let Some(from) = self.ports[port].look_up_from()
-                && !(idle && self.would_be_refused(port))
-            {
-                next = next.min(from);
+            if let Some(from) = self.ports[port].look_up_from() {
+                let waits = idle && self.would_be_refused(port);
+                next = next.min(if waits { u64::MAX } else { from });
             }
         }
         next.max(self.now)
@@ -124,12 +123,13 @@ impl Mmu {
         true
     }
 
-    /// What acts in this cycle, acts; then it is the next. An access that memory accepts: the owner of the walker, and whether it is a read.
+    /// What acts in this cycle, acts; then it is the next. `looks_up`: a request may be looked up that is the oldest of its port. An access that memory accepts: the owner of the walker, and whether it is a read.
     #[inline]
     pub(super) fn act(
         &mut self,
         agenda: &mut Agenda,
         memory: &mut Memory,
+        looks_up: bool,
         sink: &mut impl Sink,
     ) -> Option<(usize, bool)> {
         let mut cycle = Cycle::QUIET;
@@ -141,7 +141,7 @@ impl Mmu {
             self.statistics.cycles = self.now;
             self.statistics.count_probing(1);
         }
-        if cycle.entries.retry != 0 || self.next_look_up() == self.now {
+        if cycle.entries.retry != 0 || looks_up {
             self.look_up_first_levels(&cycle, sink);
         }
         if cycle.entries.stlb_wait != 0 {
@@ -182,8 +182,8 @@ impl Mmu {
         cycle.back_invalidates = self.evicted.is_some();
         cycle.shown = self.memory_port.shown(agenda.walkers.wanting());
         cycle.remembers = true;
-        let commits = agenda.walkers.committing() != 0
-            || self.miss_queue.states().any(MissState::StlbBusy);
+        let commits =
+            agenda.walkers.committing() != 0 || self.miss_queue.states().any(MissState::StlbBusy);
         if commits && !cycle.back_invalidates {
             cycle.commit = self.decide_commit(cycle.walkers);
             self.decide_effects(cycle);

@@ -5,9 +5,10 @@
 //!
 //! While nothing but first-level hits is in flight, no array changes, nobody waits for anybody, and each reference is a sum: accepted in
 //! `a`, looked up in `a + H`, answered in `a + H + 1` (`hits`). The machine then holds nothing of it. When a reference would not hit, the
-//! machine is brought into the very state of the cycle of its accept, queues and all, and is ticked, quiet cycles skipped, until there are
-//! only hits in flight again (`ticks`). In a run of hits whose answers nothing can change any more, each is handed out at once. A window of 1 goes through [`Mmu::translate_alone`] instead. A test holds all of it against a front
-//! end that ticks every cycle.
+//! machine is brought into the very state of the cycle of its accept, queues and all, and goes from act to act of its units, until there are
+//! only hits in flight again (`acts`). In a run of hits whose answers nothing can change any more, each is handed out at once. A window of 1
+//! goes through [`Mmu::translate_alone`] instead. Control operations are ticked (`ticks`). A test holds all of it against a front end that
+//! ticks every cycle.
 
 mod acts;
 mod hits;

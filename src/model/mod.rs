@@ -11,7 +11,7 @@
 //! | [`mmu_pkg`] | the ports, as the same bytes for both twins |
 //! | [`mmu`] | the machine, and the order of a cycle |
 //! | `agenda` | which units act in a cycle, and which cycle is next |
-//! | [`port`] | queues, first-level look-up |
+//! | [`port`] | queues, and in `look_up` the first-level look-up |
 //! | `tlb` | one TLB array |
 //! | `places` | where a page stands: kept size, array and set |
 //! | `replacement` | what leaves a full set of a TLB array or a paging-structure cache |

@@ -8,8 +8,8 @@ use crate::arch::{Level, PageSize};
 use super::miss_queue::{MissEntry, MissState, numbers};
 use super::mmu::{Cycle, Mmu};
 use super::mmu_pkg::{
-    MAX_WALKERS, MemoryIn, PREFETCH_ENTRY, WALK_BUS_ERROR, WALK_PAGE_FAULT, WALK_RESTART, WALK_START,
-    WALK_STOPPED, WALK_TRANSLATED, WalkEvent,
+    MAX_WALKERS, MemoryIn, PREFETCH_ENTRY, WALK_BUS_ERROR, WALK_PAGE_FAULT, WALK_RESTART,
+    WALK_START, WALK_STOPPED, WALK_TRANSLATED, WalkEvent,
 };
 use super::monitor::Sink;
 use super::port::Response;

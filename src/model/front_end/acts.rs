@@ -71,9 +71,12 @@ impl FrontEnd {
         if looks_up < acts && self.mmu.look_up_known(&mut recorder) {
             return true;
         }
-        let accessed = self
-            .mmu
-            .act(&mut self.agenda, &mut self.memory, &mut recorder);
+        let accessed = self.mmu.act(
+            &mut self.agenda,
+            &mut self.memory,
+            looks_up == next,
+            &mut recorder,
+        );
         if let Some((owner, read)) = accessed {
             self.record_access_of(owner, read);
         }
@@ -129,7 +132,11 @@ impl FrontEnd {
         self.open();
         while !self.accepts_now(port) {
             let after = self.transfers[port] + 1;
-            let limit = if after > self.mmu.now() { after } else { u64::MAX };
+            let limit = if after > self.mmu.now() {
+                after
+            } else {
+                u64::MAX
+            };
             if !self.act_before(limit) {
                 self.mmu.now = limit;
             }

@@ -214,7 +214,7 @@ impl FrontEnd {
         })
     }
 
-    /// The next reference, if it hits. Otherwise the machine is in the cycle in which it is accepted, and ticks from there.
+    /// The next reference, if it hits. Otherwise the machine is in the cycle in which it is accepted, and goes on from there.
     #[inline]
     pub(super) fn hits(
         &mut self,

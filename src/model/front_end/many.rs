@@ -111,7 +111,10 @@ impl FrontEnd {
                 // Where references walked, those that come now may, too.
                 if self.memory.accepts() != accepts {
                     let first = number * BLOCK;
-                    self.expect(&references[first..references.len().min(first + AHEAD)], &asked);
+                    self.expect(
+                        &references[first..references.len().min(first + AHEAD)],
+                        &asked,
+                    );
                 }
                 accepts = self.memory.accepts();
             }
