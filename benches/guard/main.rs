@@ -2,11 +2,11 @@
 //!
 //! Contract: 13.1. SDM: none. Counterpart: `.ci/guard`, which runs this under callgrind.
 //!
-//! `guard WAY COUNT`: the first COUNT references of the shipped trace, by `references` (one at a time), `runs`, `alone` (one at a time, each
+//! `guard WAY COUNT [TRACE]`: the first COUNT references of the shipped trace, or of another, by `references` (one at a time), `runs`, `alone` (one at a time, each
 //! with its answer), `window` (16 outstanding), or `nothing` (everything but that, to be taken off the others).
 
 use std::error::Error;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use twinwalk::cli::run::requests;
@@ -33,10 +33,13 @@ fn run() -> Result<u64, Box<dyn Error>> {
         .skip(1)
         .filter(|word| word != "--bench")
         .collect();
-    let [way, count] = &words[..] else {
-        return Err("guard WAY COUNT".into());
+    let (way, count, other) = match &words[..] {
+        [way, count] => (way, count, None),
+        [way, count, other] => (way, count, Some(other)),
+        _ => return Err("guard WAY COUNT [TRACE]".into()),
     };
-    let trace = Path::new(env!("CARGO_MANIFEST_DIR")).join("traces/gcc10m.twt.zst");
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("traces/gcc10m.twt.zst");
+    let trace = other.map_or(shipped, PathBuf::from);
     let reader = open(&trace, OpenOptions::default())?;
     let references = PageSplit::new(References::new(reader)).take(count.parse()?);
     let references: Vec<MemoryReference> = references.collect::<Result<_, _>>()?;

@@ -22,9 +22,11 @@ use twinwalk::trace::{
     RunBuilder, TraceFile,
 };
 
-/// References of the window of the last column, and walkers.
+/// References of the window of one row, walkers, and the bandwidth of memory: accesses under way, and cycles from one accept to the next.
 const WINDOW: u32 = 16;
 const WALKERS: u32 = 4;
+const MEMORY_OUTSTANDING: u32 = 10;
+const MEMORY_INTERVAL_CYCLES: u32 = 2;
 /// GUPS: pairs of a load and a store, the first address, the bytes, the seed.
 const GUPS: (usize, u64, u64, u64) = (500_000, 0x7e00_0000_0000, 4 << 30, 88_172_645_463_325_252);
 
@@ -175,6 +177,8 @@ fn compare(program: &Path, work: &Path, workload: &Workload) -> Outcome<()> {
     let mut windowed = textbook;
     windowed.front_end.window = WINDOW;
     windowed.walkers.count = WALKERS;
+    windowed.memory.outstanding = MEMORY_OUTSTANDING;
+    windowed.memory.accept_interval_cycles = MEMORY_INTERVAL_CYCLES;
     windowed.miss_queue.entries = WINDOW;
     windowed.ports.queue_entries = WINDOW;
     let windowed = Machine::new(windowed, references)?;
@@ -262,7 +266,9 @@ fn report(workload: &Workload, runs: usize, sides: &Sides, window_cycles: u64) {
     let names = [
         "one at a time, fed references".to_owned(),
         "one at a time, fed runs".to_owned(),
-        format!("{WINDOW} outstanding, {WALKERS} walkers"),
+        format!(
+            "{WINDOW} outstanding, {WALKERS} walkers; memory: {MEMORY_OUTSTANDING} under way, one every {MEMORY_INTERVAL_CYCLES} cycles"
+        ),
         "whole command, runs, .zst".to_owned(),
     ];
     let ratio = |model: &[f64], side: fn(&timeless::Pass) -> f64| {

@@ -3,10 +3,9 @@
 //! Contract: 7.4. SDM: none. Counterpart: the commit arbiter of `rtl/mmu.sv`.
 
 use super::mmu::{Cycle, Mmu};
-use super::mmu_pkg::MAX_WALKERS;
 use super::monitor::Sink;
 use super::spec::Spec;
-use super::walker::{End, WalkState};
+use super::walker::{End, WalkState, WalkStates};
 
 /// What commits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -21,7 +20,8 @@ pub(super) enum Commit {
 
 impl Mmu {
     /// What commits in a cycle in which control is not busy, given the states of the walkers.
-    pub(super) fn decide_commit(&self, walkers: &[WalkState; MAX_WALKERS]) -> Option<Commit> {
+    #[inline]
+    pub(super) fn decide_commit(&self, walkers: WalkStates) -> Option<Commit> {
         let result = self
             .miss_queue
             .oldest_result()
@@ -30,17 +30,15 @@ impl Mmu {
             return result.map(Commit::Result);
         }
         let results_number = self.spec.walkers;
-        let mut ready = u32::from(result.is_some()) << results_number;
-        for (number, state) in walkers.iter().enumerate() {
-            ready |= u32::from(matches!(state, WalkState::Start | WalkState::Done)) << number;
-        }
+        let ready = u32::from(result.is_some()) << results_number | walkers.committing();
         let number = self.commit_order.next_of(ready)?;
         if number == results_number {
             return result.map(Commit::Result);
         }
-        Some(match walkers[number] {
-            WalkState::Start => Commit::Start(number),
-            _ => Commit::Done(number),
+        Some(if walkers.of(WalkState::Start) >> number & 1 != 0 {
+            Commit::Start(number)
+        } else {
+            Commit::Done(number)
         })
     }
 
@@ -94,7 +92,7 @@ impl Mmu {
             Commit::Done(walker) => {
                 self.commit_order.choose(walker);
                 if let Some((port, response)) = self.end_walk(walker, self.now, sink) {
-                    self.ports[port].respond(response);
+                    self.respond(port, response, sink);
                 }
             }
             Commit::Result(number) => {

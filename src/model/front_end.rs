@@ -5,10 +5,12 @@
 //!
 //! While nothing but first-level hits is in flight, no array changes, nobody waits for anybody, and each reference is a sum: accepted in
 //! `a`, looked up in `a + H`, answered in `a + H + 1` (`hits`). The machine then holds nothing of it. When a reference would not hit, the
-//! machine is brought into the very state of the cycle of its accept, queues and all, and is ticked, quiet cycles skipped, until there are
-//! only hits in flight again (`ticks`). In a run of hits whose answers nothing can change any more, each is handed out at once. A window of 1 goes through [`Mmu::translate_alone`] instead. A test holds all of it against a front
-//! end that ticks every cycle.
+//! machine is brought into the very state of the cycle of its accept, queues and all, and goes from act to act of its units, until there are
+//! only hits in flight again (`acts`). In a run of hits whose answers nothing can change any more, each is handed out at once. A window of 1
+//! goes through [`Mmu::translate_alone`] instead. Control operations are ticked (`ticks`). A test holds all of it against a front end that
+//! ticks every cycle.
 
+mod acts;
 mod hits;
 mod many;
 mod one;
@@ -17,10 +19,11 @@ mod ticks;
 
 use crate::config::Config;
 
+use super::agenda::Agenda;
 use super::alone::Alone;
 use super::memory::Memory;
 use super::mmu::Mmu;
-use super::mmu_pkg::{ControlIn, KIND_FETCH, MAX_MISS_QUEUE_ENTRIES};
+use super::mmu_pkg::{ControlIn, KIND_FETCH, MAX_MISS_QUEUE_ENTRIES, MAX_PORTS};
 use super::performance_counters::PerformanceCounters;
 use super::port::{Request, Response};
 use super::recents::Tally;
@@ -121,6 +124,12 @@ pub struct FrontEnd {
     /// The machine is ticked. Else only hits are in flight, and the machine holds none of them.
     ticking: bool,
     hits: hits::Hits,
+    /// Ticking: the machine is under the agenda, which its cycle goes by.
+    acting: bool,
+    agenda: Agenda,
+    transfers: [u64; MAX_PORTS],
+    /// Ticking: the number of the first reference since the last miss.
+    missed: u64,
     /// Ticking: the slot of the request in each entry of the miss queue.
     slots: [u8; MAX_MISS_QUEUE_ENTRIES],
     /// Ticking: stores that wait for the next reference or operation to be offered.
@@ -168,6 +177,10 @@ impl FrontEnd {
             answered: [Answered::NONE; SLOTS],
             requests: [Request::NONE; SLOTS],
             ticking: true,
+            acting: false,
+            agenda: Agenda::NONE,
+            transfers: [0; MAX_PORTS],
+            missed: 0,
             slots: [0; MAX_MISS_QUEUE_ENTRIES],
             stores: Vec::with_capacity(SLOTS),
             refused: false,
@@ -225,7 +238,7 @@ impl FrontEnd {
             self.catch_up(answered);
         }
         if self.ticking || !self.hits(port, &request, answered) {
-            self.tick_in(port, request);
+            self.accept(port, request);
         }
     }
 
@@ -305,7 +318,7 @@ impl FrontEnd {
     pub fn finish(&mut self, answered: &mut impl FnMut(&Answered)) {
         self.end_at_once();
         if self.ticking {
-            self.tick_until_answered();
+            self.act_until_all_answered();
         } else {
             self.materialize_at_end();
         }
@@ -322,7 +335,8 @@ impl FrontEnd {
         if self.window == 1 {
             self.pass_to_offer();
         } else if self.ticking {
-            self.tick_to_offer(answered);
+            self.act_to_offer(answered);
+            self.close();
         } else {
             self.materialize_at_offer(answered);
         }

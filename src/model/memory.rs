@@ -137,9 +137,8 @@ impl Memory {
     /// What it drives in `cycle`, from its state; with `stalled` it accepts nothing.
     #[inline]
     pub fn inputs(&self, cycle: u64, stalled: bool) -> MemoryIn {
-        let busy = cycle < self.accepts_from || self.pending.len() >= self.outstanding;
         let mut driven = MemoryIn {
-            req_ready: u8::from(!stalled && !busy),
+            req_ready: u8::from(!stalled && self.accepts_in(cycle)),
             ..MemoryIn::default()
         };
         if let Some(pending) = self.pending.first().filter(|pending| pending.due <= cycle) {
@@ -158,9 +157,47 @@ impl Memory {
         if driven.resp_valid != 0 && outputs.resp_ready != 0 {
             self.pending.remove(0);
         }
-        if outputs.req_valid == 0 || driven.req_ready == 0 {
-            return;
+        if outputs.req_valid != 0 && driven.req_ready != 0 {
+            self.take(cycle, outputs);
         }
+    }
+
+    /// Whether it accepts an access in `cycle`, not stalled.
+    #[inline]
+    pub fn accepts_in(&self, cycle: u64) -> bool {
+        cycle >= self.accepts_from && self.pending.len() < self.outstanding
+    }
+
+    /// The first cycle in which it accepts an access, if nothing is answered meanwhile.
+    #[inline]
+    pub fn next_accept(&self) -> u64 {
+        if self.pending.len() < self.outstanding {
+            self.accepts_from
+        } else {
+            u64::MAX
+        }
+    }
+
+    /// The response of `cycle`, if there is one, is transferred: the id of its request, data, and whether it is a bus error.
+    #[inline]
+    pub fn respond(&mut self, cycle: u64) -> Option<(usize, u64, bool)> {
+        let Pending {
+            due,
+            id,
+            error,
+            data,
+            ..
+        } = *self.pending.first()?;
+        if due > cycle {
+            return None;
+        }
+        self.pending.remove(0);
+        Some((usize::from(id), data, error))
+    }
+
+    /// Accepts a request in `cycle`, and answers it when it is due.
+    #[inline]
+    pub fn take(&mut self, cycle: u64, outputs: &MemoryOut) {
         let number = self.accepts;
         let access = self.accept(cycle, outputs);
         let due = cycle + access.delay_cycles;
@@ -230,8 +267,14 @@ impl Memory {
     /// stand.
     #[inline]
     pub fn look_at_leaf(&mut self, va: u64, address: u64) -> Option<u64> {
-        self.tables.0[(va >> 21) as usize % TABLES] = address & !0xfff;
+        self.note_leaf(va, address);
         self.look(address)
+    }
+
+    /// The entry of a page table that is used for `va` stands at `address`.
+    #[inline]
+    pub fn note_leaf(&mut self, va: u64, address: u64) {
+        self.tables.0[(va >> 21) as usize % TABLES] = address & !0xfff;
     }
 
     /// The entry of a page table that a walk for `va` would read, as far as one can guess: of no meaning. But to ask for those of several

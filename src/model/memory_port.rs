@@ -30,6 +30,12 @@ impl MemoryPort {
         }
     }
 
+    /// Whether the request of a walker is kept on show.
+    #[inline]
+    pub const fn holds(&self) -> bool {
+        self.held.is_some()
+    }
+
     /// The request of `walker` is transferred.
     #[inline]
     pub const fn transferred(&mut self, walker: usize) {

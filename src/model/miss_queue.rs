@@ -113,6 +113,19 @@ impl MissEntry {
 pub(super) struct States([u16; STATES]);
 
 impl States {
+    /// What a cycle needs to know of them.
+    #[inline]
+    pub const fn now(&self) -> Entries {
+        let (free, retry) = (self.of(MissState::Free), self.of(MissState::Retry));
+        Entries {
+            walk_wait: self.of(MissState::WalkWait),
+            retry,
+            primaries: !(free | retry | self.of(MissState::Waiting)),
+            free,
+            stlb_wait: self.of(MissState::StlbWait),
+        }
+    }
+
     /// The entries in `state`.
     #[inline]
     pub const fn of(&self, state: MissState) -> u32 {
@@ -124,6 +137,28 @@ impl States {
     pub const fn any(&self, state: MissState) -> bool {
         self.0[state as usize] != 0
     }
+}
+
+/// The entries in some states at the start of a cycle, a bit each.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Entries {
+    pub free: u32,
+    pub retry: u32,
+    pub stlb_wait: u32,
+    pub walk_wait: u32,
+    /// Those for which others may wait (contract 7.1), and bits beyond the last entry.
+    pub primaries: u32,
+}
+
+impl Entries {
+    /// There are none.
+    pub const NONE: Self = Self {
+        free: 0,
+        retry: 0,
+        stlb_wait: 0,
+        walk_wait: 0,
+        primaries: 0,
+    };
 }
 
 /// The numbers of the set bits, in ascending order.
@@ -283,14 +318,8 @@ impl MissQueue {
 
     /// The entry that accepts a request for `page` to wait for it (contract 7.1), given those that were taken with code 4 in this cycle.
     fn primary_for(&self, page: u64, cycle: &Cycle, taken: u32) -> Option<usize> {
-        let before = [
-            MissState::StlbWait,
-            MissState::StlbBusy,
-            MissState::WalkWait,
-            MissState::Walking,
-        ]
-        .iter()
-        .fold(0, |entries, state| entries | cycle.states.of(*state));
+        let present = u32::MAX >> (32 - self.len);
+        let before = cycle.entries.primaries & present;
         numbers(before & !cycle.freed | taken).find(|number| {
             let entry = &self.entries[*number];
             entry.right_to_fill && page_number(entry.request.va) == page
@@ -332,7 +361,7 @@ impl Mmu {
         missed: &[u8; MAX_PORTS],
         sink: &mut impl Sink,
     ) -> u32 {
-        let mut free = cycle.states.of(MissState::Free);
+        let mut free = cycle.entries.free;
         let mut taken_with_miss = 0;
         let mut refused = 0;
         for port in self.miss_queue.service_order(self.spec.ports) {
@@ -366,7 +395,7 @@ impl Mmu {
                 MissEntry::missed(port, request, code, self.now)
             };
             self.miss_queue.set(number, entry);
-            sink.lookup(port, code, number, false);
+            sink.lookup(port, code, number, request.id, false);
             self.statistics
                 .count_look_up(Spec::first_level(port), code, false);
         }

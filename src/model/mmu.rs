@@ -11,7 +11,7 @@ use super::commit::Commit;
 use super::control::{Control, ControlState};
 use super::cyclic::Cyclic;
 use super::memory_port::MemoryPort;
-use super::miss_queue::{MissQueue, MissState, States};
+use super::miss_queue::{Entries, MissQueue, MissState};
 use super::mmu_pkg::{
     Inputs, MAX_PORTS, MAX_WALKERS, MemoryIn, Outputs, PREFETCH_ENTRY, TLB_ARRAYS,
 };
@@ -25,7 +25,7 @@ use super::recents::Recents;
 use super::spec::Spec;
 use super::statistics::Statistics;
 use super::tlb::{TlbArray, TlbEntry};
-use super::walker::{WalkState, Walker};
+use super::walker::{WalkState, WalkStates, Walker};
 
 /// The cycle model of the machine.
 ///
@@ -63,10 +63,10 @@ pub struct Mmu {
 
 /// What is decided at the start of a cycle, from the state alone.
 pub(super) struct Cycle {
-    /// The state of each entry of the miss queue.
-    pub states: States,
+    /// The states of the entries of the miss queue.
+    pub entries: Entries,
     /// The states of the walkers.
-    pub walkers: [WalkState; MAX_WALKERS],
+    pub walkers: WalkStates,
     pub prefetch: Prefetch,
     /// Control performs in PEND.
     pub control_performs: bool,
@@ -90,9 +90,30 @@ pub(super) struct Cycle {
     pub grant: Option<(usize, usize)>,
     /// The walker whose request the memory port shows.
     pub shown: Option<usize>,
+    /// Pages that are hit may be remembered, and those that are need not be looked up.
+    pub remembers: bool,
 }
 
 impl Cycle {
+    /// Nothing performs.
+    pub const QUIET: Self = Self {
+        entries: Entries::NONE,
+        walkers: WalkStates::IDLE,
+        prefetch: Prefetch::FREE,
+        control_performs: false,
+        busy: false,
+        back_invalidates: false,
+        commit: None,
+        drop: false,
+        done: false,
+        pushes_to: None,
+        fills_level: [false; 2],
+        freed: 0,
+        grant: None,
+        shown: None,
+        remembers: false,
+    };
+
     /// Whether the STLB must not be looked up because of a DONE or a drop.
     #[inline]
     pub const fn stlb_is_held_up(&self) -> bool {
@@ -207,36 +228,39 @@ impl Mmu {
     /// The walker whose request the memory port shows.
     #[inline]
     pub(super) fn shown_walker(&self) -> Option<usize> {
-        let mut wanting = 0;
+        self.memory_port.shown(self.walk_states().wanting())
+    }
+
+    /// The states of the walkers; those that the machine does not have are idle.
+    pub(super) fn walk_states(&self) -> WalkStates {
+        let mut states = WalkStates::IDLE;
         for (number, walker) in self.walkers.iter().enumerate() {
-            let wants = matches!(walker.state(), WalkState::Read | WalkState::Cas);
-            wanting |= u32::from(wants) << number;
+            states.set(number, walker.state());
         }
-        self.memory_port.shown(wanting)
+        states
+    }
+
+    /// The walkers that the machine has, a bit each.
+    #[inline]
+    pub(super) const fn present_walkers(&self) -> u32 {
+        (1 << self.spec.walkers) - 1
     }
 
     /// Draws the decisions of this cycle from the state.
     pub(super) fn decide(&self) -> Cycle {
         let control_performs = self.control.performs(self.none_outstanding());
         let mut cycle = Cycle {
-            states: *self.miss_queue.states(),
-            walkers: std::array::from_fn(|number| self.walkers[number].state()),
+            entries: self.miss_queue.states().now(),
+            walkers: self.walk_states(),
             prefetch: self.prefetch,
             control_performs,
             busy: control_performs || self.control.state() == ControlState::Sweep,
-            back_invalidates: false,
-            commit: None,
-            drop: false,
-            done: false,
-            pushes_to: None,
-            fills_level: [false; 2],
-            freed: 0,
-            grant: None,
             shown: self.shown_walker(),
+            ..Cycle::QUIET
         };
         cycle.back_invalidates = !cycle.busy && self.evicted.is_some();
         if !cycle.busy && !cycle.back_invalidates {
-            cycle.commit = self.decide_commit(&cycle.walkers);
+            cycle.commit = self.decide_commit(cycle.walkers);
             self.decide_effects(&mut cycle);
         }
         cycle.grant = self.decide_grant(&cycle);
@@ -244,14 +268,17 @@ impl Mmu {
     }
 
     /// Contract 8.1 and 8.6: the walker that is granted, and what it takes.
-    fn decide_grant(&self, cycle: &Cycle) -> Option<(usize, usize)> {
-        let waiting = cycle.states.of(MissState::WalkWait);
+    pub(super) fn decide_grant(&self, cycle: &Cycle) -> Option<(usize, usize)> {
+        let waiting = cycle.entries.walk_wait;
         let prefetch = cycle.prefetch.state() == PrefetchState::WalkWait;
         if waiting == 0 && !(prefetch && !cycle.busy && !cycle.drop) {
             return None;
         }
-        let walkers = &cycle.walkers[..self.spec.walkers];
-        let walker = walkers.iter().position(|state| *state == WalkState::Idle)?;
+        let idle = cycle.walkers.of(WalkState::Idle) & self.present_walkers();
+        if idle == 0 {
+            return None;
+        }
+        let walker = idle.trailing_zeros() as usize;
         let order = self.spec.walker_order;
         let entry = self.miss_queue.next_to_walk(waiting, order);
         Some((walker, entry.unwrap_or(usize::from(PREFETCH_ENTRY))))
@@ -311,6 +338,12 @@ impl Mmu {
         Some(response)
     }
 
+    /// A response that was taken is yet to be transferred.
+    pub(super) fn put_back(&mut self, port: usize, response: Response) {
+        self.statistics.take_back_response(&response);
+        self.ports[port].resume_response(response);
+    }
+
     /// The answer to a control operation is transferred: whether it was #GP.
     pub(super) fn answer_control(&mut self) -> bool {
         let general_protection = self.control.transfer();
@@ -325,12 +358,16 @@ impl Mmu {
         self.statistics.cycles += 1;
     }
 
+    /// Whether no entry of the miss queue is taken.
+    #[inline]
+    pub(super) const fn has_no_miss(&self) -> bool {
+        let free = self.miss_queue.states().of(MissState::Free);
+        free.count_ones() as usize == self.spec.miss_queue_entries
+    }
+
     /// Whether nothing is in flight but requests that are going to hit in the first level, each in its time.
     pub(super) fn has_only_hits(&self) -> bool {
-        let states = self.miss_queue.states();
-        let empty =
-            states.of(MissState::Free).count_ones() as usize == self.spec.miss_queue_entries;
-        empty
+        self.has_no_miss()
             && self.evicted.is_none()
             && self.control.state() == ControlState::Idle
             && self.prefetch.state() == PrefetchState::Free

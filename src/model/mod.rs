@@ -10,7 +10,8 @@
 //! | --- | --- |
 //! | [`mmu_pkg`] | the ports, as the same bytes for both twins |
 //! | [`mmu`] | the machine, and the order of a cycle |
-//! | [`port`] | queues, first-level look-up |
+//! | `agenda` | which units act in a cycle, and which cycle is next |
+//! | [`port`] | queues, and in `look_up` the first-level look-up |
 //! | `tlb` | one TLB array |
 //! | `places` | where a page stands: kept size, array and set |
 //! | `replacement` | what leaves a full set of a TLB array or a paging-structure cache |
@@ -43,6 +44,7 @@
 //! No block decides by anything but its state and the machine's inputs. No tick allocates, but for
 //! the histogram of latencies when a walk is longer than all before.
 
+mod agenda;
 pub mod alone;
 mod cells;
 mod commit;

@@ -3,11 +3,18 @@
 //! Contract: 10. Counterpart: the `mon_*` ports of `rtl/mmu.sv`.
 
 use super::mmu_pkg::{ArrayEvent, Monitor, WalkEvent};
+use super::port::Response;
 
 /// Takes what performs in a cycle.
 pub(super) trait Sink {
-    /// A look-up in the first level of `port`, which takes the entry `entry` of the miss queue, or has it, in RETRY; else 0.
-    fn lookup(&mut self, port: usize, code: u8, entry: usize, retry: bool);
+    /// A look-up of the request `id` in the first level of `port`, which takes the entry `entry` of the miss queue, or has it, in RETRY; else
+    /// 0.
+    fn lookup(&mut self, port: usize, code: u8, entry: usize, id: u8, retry: bool);
+    /// A response is pushed in cycle `now`; whether it is taken out of the machine at once, to be transferred in the next.
+    #[inline]
+    fn answer(&mut self, _port: usize, _response: &Response, _now: u64) -> bool {
+        false
+    }
     /// A look-up in the STLB for `port`, or for the prefetch.
     fn stlb_lookup(&mut self, port: usize, entry: usize, code: u8);
     /// A walk by `walker` starts or ends.
@@ -20,7 +27,7 @@ pub(super) trait Sink {
 
 impl Sink for Monitor {
     #[inline]
-    fn lookup(&mut self, port: usize, code: u8, entry: usize, retry: bool) {
+    fn lookup(&mut self, port: usize, code: u8, entry: usize, _id: u8, retry: bool) {
         self.lookup[port] = code;
         self.lookup_entry[port] = entry as u8;
         self.lookup_retry[port] = u8::from(retry);
@@ -54,7 +61,7 @@ pub(super) struct Unseen;
 
 impl Sink for Unseen {
     #[inline]
-    fn lookup(&mut self, _port: usize, _code: u8, _entry: usize, _retry: bool) {}
+    fn lookup(&mut self, _port: usize, _code: u8, _entry: usize, _id: u8, _retry: bool) {}
 
     #[inline]
     fn stlb_lookup(&mut self, _port: usize, _entry: usize, _code: u8) {}

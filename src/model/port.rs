@@ -1,19 +1,17 @@
-//! A port: its queues of requests and responses, and the look-up in its first-level TLB.
+//! A port: its queues of requests and responses; and, beside it, the look-up in its first-level TLB.
 //!
 //! Contract: 5 (queues), 6 (L1 look-up). SDM vol. 3A, 4.5 (canonical addresses), 4.6 (rights at each access).
 //! Counterpart: `rtl/port.sv`.
 
+mod look_up;
+
 use crate::arch::{Access, AccessKind, PageFaultCode, PageSize};
 
-use super::miss_queue::{MissEntry, MissState};
-use super::mmu::{Cycle, Mmu};
 use super::mmu_pkg::{
-    KIND_FETCH, KIND_WRITE, LOOKUP_BYPASS, LOOKUP_MISS, LOOKUP_NONE, MAX_PORTS, PortIn, PortOut,
-    STATUS_BUS_ERROR, STATUS_GENERAL_PROTECTION, STATUS_PAGE_FAULT, STATUS_TRANSLATED,
+    KIND_FETCH, KIND_WRITE, LOOKUP_MISS, LOOKUP_NONE, PortIn, PortOut, STATUS_BUS_ERROR,
+    STATUS_GENERAL_PROTECTION, STATUS_PAGE_FAULT, STATUS_TRANSLATED,
 };
-use super::monitor::Sink;
-use super::spec::Spec;
-use super::tlb::{Slot, TlbEntry, Wanted, page_number};
+use super::tlb::TlbEntry;
 
 /// Most requests that a port may have accepted and not answered.
 const QUEUE_SLOTS: usize = 16;
@@ -213,6 +211,14 @@ impl<T: Copy> Queue<T> {
         Some(element)
     }
 
+    #[inline]
+    const fn drop_front(&mut self) {
+        if self.len > 0 {
+            self.first = (self.first + 1) % QUEUE_SLOTS;
+            self.len -= 1;
+        }
+    }
+
     fn iter(&self) -> impl Iterator<Item = &T> {
         (0..self.len).map(|i| &self.slots[(self.first + i) % QUEUE_SLOTS])
     }
@@ -299,7 +305,7 @@ impl Port {
     }
 
     /// The id of the oldest request in the request queue; 0 if there is none.
-    #[inline]
+    #[cfg(test)]
     pub fn oldest_id(&self) -> u8 {
         self.requests
             .front()
@@ -325,11 +331,17 @@ impl Port {
         self.requests.pop().map(|waiting| waiting.request)
     }
 
+    /// The same, where it is known.
+    #[inline]
+    fn drop_oldest(&mut self) {
+        self.requests.drop_front();
+    }
+
     /// The oldest request, if it may be looked up in `cycle`.
     #[inline]
-    fn oldest(&self, cycle: u64) -> Option<Request> {
+    pub fn due(&self, cycle: u64) -> Option<&Request> {
         let waiting = self.requests.front()?;
-        (waiting.from_cycle <= cycle).then_some(waiting.request)
+        (waiting.from_cycle <= cycle).then_some(&waiting.request)
     }
 
     /// The first cycle in which the oldest request may be looked up.
@@ -362,150 +374,5 @@ impl LookUp {
     /// Whether it matched an entry with this tag, though perhaps with other data than what has that tag now.
     pub fn keeps(&self, tag: u64) -> bool {
         self.code != LOOKUP_MISS && self.entry.tag == tag
-    }
-}
-
-impl Mmu {
-    /// Looks `request` up in all arrays of a level at once, and touches the way if that is a hit: codes 1 to 6 of contract 6.
-    #[inline]
-    pub(super) fn look_up_level(&mut self, level: usize, request: &Request) -> LookUp {
-        let Some((found, array, slot)) = self.find_in_level(level, request) else {
-            return LookUp::MISS;
-        };
-        if found.code < LOOKUP_MISS {
-            self.tlb[array].hit(slot);
-        }
-        found
-    }
-
-    /// The response of a request that is not looked up: code 7 of contract 6.
-    #[inline]
-    pub(super) fn bypass(&self, request: &Request) -> Option<Response> {
-        let registers = self.control.registers();
-        if !registers.paging() {
-            Some(Response::untranslated(request))
-        } else if !self.control.mode().is_canonical(request.va) {
-            Some(Response::general_protection(request))
-        } else {
-            None
-        }
-    }
-
-    /// What a look-up of `request` at a level that matches would come to, and the array and the way, which is not touched.
-    #[inline(always)]
-    pub(super) fn find_in_level(
-        &self,
-        level: usize,
-        request: &Request,
-    ) -> Option<(LookUp, usize, Slot)> {
-        let page = page_number(request.va);
-        let pcid = self.control.pcid();
-        for place in self.places.of(level, request.access.kind).all() {
-            let page = page & place.page_mask;
-            let (array, set) = place.of(page);
-            let (tlb, size) = (&self.tlb[array], place.size);
-            if let Some(slot) = tlb.find(set, Wanted::new(page, size, pcid)) {
-                let entry = tlb.entry(slot);
-                let code = entry.judge(request, place.hit, self.control.registers());
-                return Some((LookUp { code, size, entry }, array, slot));
-            }
-        }
-        None
-    }
-
-    /// Whether a look-up of `request` in the first level of `port` would answer it.
-    pub(super) fn would_answer(&self, port: usize, request: &Request) -> bool {
-        self.bypass(request).is_some()
-            || self
-                .find_in_level(Spec::first_level(port), request)
-                .is_some_and(|(found, ..)| found.code < LOOKUP_MISS)
-    }
-
-    /// Whether the requests of `port` that were not looked up yet are all going to be answered, each as soon as it may be looked up.
-    pub(super) fn port_has_only_hits(&self, port: usize) -> bool {
-        self.ports[port].requests.iter().all(|waiting| {
-            waiting.from_cycle >= self.now && self.would_answer(port, &waiting.request)
-        })
-    }
-
-    /// Contract 6 for every port.
-    pub(super) fn look_up_first_levels(&mut self, cycle: &Cycle, sink: &mut impl Sink) {
-        if cycle.busy || cycle.drop || cycle.back_invalidates {
-            return;
-        }
-        let in_retry = cycle.states.of(MissState::Retry);
-        let mut missed = [LOOKUP_NONE; MAX_PORTS];
-        let (mut looked_up, mut some_missed) = (0, false);
-        for (port, missed) in missed.iter_mut().enumerate().take(self.spec.ports) {
-            let level = Spec::first_level(port);
-            if cycle.pushes_to == Some(port) || cycle.fills_level[level] {
-                continue;
-            }
-            if let Some((number, request)) = self.miss_queue.retried(in_retry, port) {
-                self.look_up_again(port, number, request, sink);
-            } else if let Some(request) = self.ports[port].oldest(self.now) {
-                let code = self.look_up_oldest(port, &request, sink);
-                *missed = code;
-                looked_up |= 1 << port;
-                some_missed |= code != LOOKUP_NONE;
-            }
-        }
-        let mut refused = 0;
-        if some_missed {
-            refused = self.take_entries(cycle, &missed, sink);
-        }
-        if refused != 0 || self.miss_queue.owed() {
-            self.miss_queue.pass_turn(looked_up & !refused, refused);
-        }
-    }
-
-    /// Contract 6 for the oldest request of a port: the code if it needs an entry of the miss queue, else 0, when it has been answered.
-    fn look_up_oldest(&mut self, port: usize, request: &Request, sink: &mut impl Sink) -> u8 {
-        let level = Spec::first_level(port);
-        let (code, response) = if let Some(response) = self.bypass(request) {
-            (LOOKUP_BYPASS, response)
-        } else {
-            let found = self.look_up_level(level, request);
-            if found.code >= LOOKUP_MISS {
-                return found.code;
-            }
-            let response = Response::translated(request, found.size, found.entry);
-            (found.code, response)
-        };
-        self.ports[port].take_oldest();
-        self.ports[port].respond(response);
-        sink.lookup(port, code, 0, false);
-        self.statistics.count_look_up(level, code, false);
-        LOOKUP_NONE
-    }
-
-    /// Contract 6 for the request in RETRY of the entry `number`.
-    fn look_up_again(
-        &mut self,
-        port: usize,
-        number: usize,
-        request: Request,
-        sink: &mut impl Sink,
-    ) {
-        let level = Spec::first_level(port);
-        let found = self.look_up_level(level, &request);
-        if found.code < LOOKUP_MISS {
-            let response = Response::translated(&request, found.size, found.entry);
-            self.ports[port].respond(response);
-            self.miss_queue.free(number);
-        } else {
-            let entry = MissEntry::missed(port, request, found.code, self.now);
-            self.miss_queue.set(number, entry);
-        }
-        sink.lookup(port, found.code, number, true);
-        self.statistics.count_look_up(level, found.code, true);
-    }
-
-    /// Whether the oldest request of `port`, once it may be looked up, would be refused while no entry of the miss queue is FREE.
-    pub(super) fn would_be_refused(&self, port: usize) -> bool {
-        let Some(Waiting { request, .. }) = self.ports[port].requests.front() else {
-            return false;
-        };
-        !self.would_answer(port, request)
     }
 }

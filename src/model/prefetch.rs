@@ -5,7 +5,6 @@
 
 use crate::arch::{Access, AccessKind, PageSize};
 
-use super::miss_queue::MissState;
 use super::mmu::{Cycle, Mmu};
 use super::mmu_pkg::{LOOKUP_HIT_4K, LOOKUP_MISS, PREFETCH_ENTRY, Queues};
 use super::monitor::Sink;
@@ -99,7 +98,7 @@ impl Mmu {
         if cycle.prefetch.state == PrefetchState::Probe
             && !cycle.busy
             && !cycle.stlb_is_held_up()
-            && !cycle.states.any(MissState::StlbWait)
+            && cycle.entries.stlb_wait == 0
         {
             self.probe(sink);
         }

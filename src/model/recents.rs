@@ -306,6 +306,13 @@ impl Recents {
         Some((LOOKUP_HIT_4K + recent.kept, response))
     }
 
+    /// Whether the page of a request stands here.
+    #[inline(always)]
+    pub fn knows(&self, level: usize, request: &Request) -> bool {
+        self.context == context(&request.access)
+            && self.tally(level, request.va, request.access.kind).is_some()
+    }
+
     /// A hit of a request to the page of `va`, in the context, if that page stands here.
     #[inline(always)]
     pub fn tally(&self, level: usize, va: u64, kind: AccessKind) -> Option<Tally> {

@@ -326,16 +326,28 @@ impl Statistics {
     /// least two walkers are not idle; or not.
     #[inline]
     pub(super) fn count_state(&mut self, cycles: u64, full: bool, probing: bool, parallel: bool) {
-        self.miss_queue.full += u64::from(full && !self.was.full);
-        self.was.full = full;
+        self.count_full(full);
         if probing {
-            // Between two prefetches there is at least one cycle without.
-            self.prefetches.triggered += u64::from(self.was.probing != self.cycles);
-            self.was.probing = self.cycles + cycles;
+            self.count_probing(cycles);
         }
         if parallel {
             self.walks.parallel_cycles += cycles;
         }
+    }
+
+    /// From some cycle on no entry of the miss queue was free, or one was.
+    #[inline]
+    pub(super) fn count_full(&mut self, full: bool) {
+        self.miss_queue.full += u64::from(full && !self.was.full);
+        self.was.full = full;
+    }
+
+    /// In each of that many cycles, of which this is the first, the prefetch is in PROBE.
+    #[inline]
+    pub(super) fn count_probing(&mut self, cycles: u64) {
+        // Between two prefetches there is at least one cycle without.
+        self.prefetches.triggered += u64::from(self.was.probing != self.cycles);
+        self.was.probing = self.cycles + cycles;
     }
 
     /// A request took an entry of the miss queue when all were free, and left it before another took one.

@@ -19,7 +19,7 @@ impl Mmu {
         if cycle.busy {
             return;
         }
-        let waiting = cycle.states.of(MissState::StlbWait);
+        let waiting = cycle.entries.stlb_wait;
         self.miss_queue.passed_over = waiting != 0 && cycle.stlb_is_held_up();
         if cycle.stlb_is_held_up() {
             return;
@@ -73,7 +73,7 @@ impl Mmu {
             size, entry: held, ..
         } = entry.found;
         let port = usize::from(entry.port);
-        self.ports[port].respond(Response::translated(&entry.request, size, held));
+        self.respond(port, Response::translated(&entry.request, size, held), sink);
         if entry.right_to_fill {
             let level = Spec::first_level(port);
             self.fill_level(level, &entry.request, size, held, sink);
@@ -97,6 +97,9 @@ impl Mmu {
         };
         let entry = entry.piece(request.va, size, place.size);
         let (number, set) = place.of(entry.page());
+        if level != STLB {
+            self.recent.forget_page(level, request.va);
+        }
         let Filled { event, evicted } = self.tlb[number].fill(set, entry);
         if evicted && level == STLB {
             self.evict(TlbEntry {

@@ -29,6 +29,40 @@ pub(super) enum WalkState {
     Done,
 }
 
+/// The states of all walkers, in one word: by state, the walkers that are in it, a bit each.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct WalkStates(u32);
+
+impl WalkStates {
+    /// All walkers, the contract's most, are idle.
+    pub const IDLE: Self = Self(0xf);
+
+    /// The walkers in `state`.
+    #[inline]
+    pub const fn of(self, state: WalkState) -> u32 {
+        self.0 >> (4 * state as u32) & 0xf
+    }
+
+    /// Those in START or DONE.
+    #[inline]
+    pub const fn committing(self) -> u32 {
+        self.of(WalkState::Start) | self.of(WalkState::Done)
+    }
+
+    /// Those that want the memory port.
+    #[inline]
+    pub const fn wanting(self) -> u32 {
+        self.of(WalkState::Read) | self.of(WalkState::Cas)
+    }
+
+    /// Walker `number` is in `state` now.
+    #[inline]
+    pub const fn set(&mut self, number: usize, state: WalkState) {
+        const ALL_STATES: u32 = 0x1111_1111;
+        self.0 = self.0 & !(ALL_STATES << number) | 1 << (4 * state as usize + number);
+    }
+}
+
 /// How a walk ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum End {
@@ -170,6 +204,12 @@ impl Walker {
             memory.req_wdata = slot.place(self.replacement);
             memory.req_expected = slot.place(self.entry);
         }
+    }
+
+    /// Whether the entry to read stands in a table of the lowest level.
+    #[inline]
+    pub const fn reads_leaf(&self) -> bool {
+        matches!(self.level, Level::Pt)
     }
 
     /// READ or CAS: the request is transferred.

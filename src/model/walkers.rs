@@ -5,11 +5,11 @@
 
 use crate::arch::{Level, PageSize};
 
-use super::miss_queue::{MissEntry, MissState};
+use super::miss_queue::{MissEntry, MissState, numbers};
 use super::mmu::{Cycle, Mmu};
 use super::mmu_pkg::{
-    MemoryIn, PREFETCH_ENTRY, WALK_BUS_ERROR, WALK_PAGE_FAULT, WALK_RESTART, WALK_START,
-    WALK_STOPPED, WALK_TRANSLATED, WalkEvent,
+    MAX_WALKERS, MemoryIn, PREFETCH_ENTRY, WALK_BUS_ERROR, WALK_PAGE_FAULT, WALK_RESTART,
+    WALK_START, WALK_STOPPED, WALK_TRANSLATED, WalkEvent,
 };
 use super::monitor::Sink;
 use super::port::Response;
@@ -47,16 +47,13 @@ impl Mmu {
 
     /// Contract 8.3 and 8.4: the walkers in READ to CAS_WAIT, and the memory port.
     pub(super) fn step_walkers(&mut self, cycle: &Cycle, memory: &MemoryIn) {
-        for (number, state) in cycle.walkers.iter().enumerate() {
-            match state {
-                WalkState::ReadWait | WalkState::CasWait
-                    if memory.resp_valid != 0 && usize::from(memory.resp_id) == number =>
-                {
-                    self.walk_answered(number, memory.resp_data, memory.resp_error != 0);
-                }
-                WalkState::Examine => self.examine(number, cycle.prefetch.right_to_fill()),
-                _ => {}
-            }
+        let waiting = cycle.walkers.of(WalkState::ReadWait) | cycle.walkers.of(WalkState::CasWait);
+        let answered = usize::from(memory.resp_id);
+        if memory.resp_valid != 0 && answered < MAX_WALKERS && waiting >> answered & 1 != 0 {
+            self.walk_answered(answered, memory.resp_data, memory.resp_error != 0);
+        }
+        for number in numbers(cycle.walkers.of(WalkState::Examine)) {
+            self.examine(number, cycle.prefetch.right_to_fill());
         }
         match cycle.shown {
             Some(walker) if memory.req_ready != 0 => self.walk_requested(walker),

@@ -214,7 +214,7 @@ impl FrontEnd {
         })
     }
 
-    /// The next reference, if it hits. Otherwise the machine is in the cycle in which it is accepted, and ticks from there.
+    /// The next reference, if it hits. Otherwise the machine is in the cycle in which it is accepted, and goes on from there.
     #[inline]
     pub(super) fn hits(
         &mut self,
@@ -346,12 +346,12 @@ impl FrontEnd {
                 continue;
             }
             let port = usize::from(port);
-            self.mmu.statistics.take_back_response(&what.response);
             if what.responded_at == cycle {
-                self.mmu.ports[port].resume_response(what.response);
+                self.mmu.put_back(port, what.response);
                 self.answered[slot].what.responded_at = u64::MAX;
                 continue;
             }
+            self.mmu.statistics.take_back_response(&what.response);
             let level = Spec::first_level(port);
             self.mmu.statistics.take_back_hit(level, what.first_level);
             let hit_cycles = self.mmu.spec.hit_cycles[level];

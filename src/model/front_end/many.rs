@@ -27,6 +27,8 @@ pub struct Asked {
 const CHUNK: usize = TALLY_LIMIT as usize / 2;
 /// References of a block, in a window.
 const BLOCK: usize = 16;
+/// In a window so many references are looked ahead to.
+const AHEAD: usize = 8 * BLOCK;
 /// So many misses in a chunk, and it pays to look ahead in the next.
 const MANY_MISSES: u32 = CHUNK as u32 / 4;
 
@@ -103,7 +105,19 @@ impl FrontEnd {
         // Of hits in a row that are answered at once all but the last need not be kept, so that blocks of them are held back until it is
         // known whether another follows.
         let mut held: Option<(&[R], Tally)> = None;
-        for block in references.chunks(BLOCK) {
+        let mut accepts = self.memory.accepts();
+        for (number, block) in references.chunks(BLOCK).enumerate() {
+            if number.is_multiple_of(AHEAD / BLOCK) {
+                // Where references walked, those that come now may, too.
+                if self.memory.accepts() != accepts {
+                    let first = number * BLOCK;
+                    self.expect(
+                        &references[first..references.len().min(first + AHEAD)],
+                        &asked,
+                    );
+                }
+                accepts = self.memory.accepts();
+            }
             let tally = self.hits_of_block(block, access, &asked);
             if let Some((before, hits)) = held.take() {
                 if tally.is_some() {

@@ -1,4 +1,4 @@
-//! The front end while it ticks the machine: from a reference that does not hit, until only hits are in flight again.
+//! The front end while it ticks the machine: for control operations, and, with a window of 1, beside a prefetch.
 //!
 //! Contract: 13.1. Counterpart: none.
 
@@ -7,15 +7,13 @@ use crate::model::alone::Alone;
 use crate::model::control::ControlState;
 use crate::model::mmu_pkg::{
     ArrayEvent, ControlIn, LOOKUP_BYPASS, LOOKUP_MERGED, LOOKUP_MISS, MAX_MISS_QUEUE_ENTRIES,
-    MAX_PORTS, MEM_READ, MemoryOut, PREFETCH_ENTRY, WalkEvent,
+    MAX_PORTS, MEM_READ, MemoryOut, WalkEvent,
 };
 use crate::model::monitor::Sink;
 use crate::model::port::{Request, Response};
 
 /// What a cycle showed and transferred.
 pub(super) struct Shown {
-    /// The reference that was offered was accepted.
-    pub accepted: bool,
     /// The control port was ready.
     pub control_ready: bool,
     /// The answer to an operation was transferred; whether it was #GP.
@@ -23,25 +21,38 @@ pub(super) struct Shown {
 }
 
 /// Writes what performs into the records of the references.
-struct Recorder<'a> {
-    answered: &'a mut [Answered; SLOTS],
-    slots: &'a mut [u8; MAX_MISS_QUEUE_ENTRIES],
-    /// The slot of the oldest request of each port.
-    oldest: [u8; MAX_PORTS],
+pub(super) struct Recorder<'a> {
+    pub answered: &'a mut [Answered; SLOTS],
+    pub slots: &'a mut [u8; MAX_MISS_QUEUE_ENTRIES],
+    /// By port, the cycle in which the last response is transferred that was taken when it was pushed; none, if responses are left in their
+    /// queues.
+    pub transfers: Option<&'a mut [u64; MAX_PORTS]>,
 }
 
 impl Sink for Recorder<'_> {
     #[inline]
-    fn lookup(&mut self, port: usize, code: u8, entry: usize, retry: bool) {
+    fn lookup(&mut self, _port: usize, code: u8, entry: usize, id: u8, retry: bool) {
         if retry {
             self.answered[usize::from(self.slots[entry])].retried = code;
             return;
         }
-        let slot = self.oldest[port];
+        let slot = id % SLOTS as u8;
         self.answered[usize::from(slot)].what.first_level = code;
         if (LOOKUP_MISS..LOOKUP_BYPASS).contains(&code) || code == LOOKUP_MERGED {
             self.slots[entry] = slot;
         }
+    }
+
+    #[inline]
+    fn answer(&mut self, port: usize, response: &Response, now: u64) -> bool {
+        let Some(transfers) = &mut self.transfers else {
+            return false;
+        };
+        transfers[port] = now + 1;
+        let what = &mut self.answered[usize::from(response.id) % SLOTS].what;
+        what.response = *response;
+        what.responded_at = now + 1;
+        true
     }
 
     #[inline]
@@ -79,22 +90,21 @@ impl FrontEnd {
             wanted.req_id = walker as u8;
             // Memory may be busy with other accesses; then it is shown again.
             if driven.req_ready != 0 {
-                self.record_access(walker, wanted.req_op == MEM_READ);
+                let owner = self.mmu.walkers[walker].owner();
+                self.record_access_of(owner, wanted.req_op == MEM_READ);
             }
         }
         let ports = self.mmu.spec.ports;
         let ready = offered.is_some_and(|(port, _)| self.mmu.accepts(port));
-        let mut oldest = [0; MAX_PORTS];
         let mut responds = [false; MAX_PORTS];
-        for port in 0..ports {
-            oldest[port] = self.mmu.ports[port].oldest_id() % SLOTS as u8;
-            responds[port] = self.mmu.ports[port].responds();
+        for (port, responds) in responds.iter_mut().enumerate().take(ports) {
+            *responds = self.mmu.ports[port].responds();
         }
         let control_was = self.mmu.control.state();
         let mut recorder = Recorder {
             answered: &mut self.answered,
             slots: &mut self.slots,
-            oldest,
+            transfers: None,
         };
         self.mmu.recent.forget();
         self.mmu.perform(&driven, &mut recorder);
@@ -117,19 +127,8 @@ impl FrontEnd {
         }
         self.mmu.end_cycle();
         Shown {
-            accepted: ready,
             control_ready,
             control_answer,
-        }
-    }
-
-    /// A memory access of a walker is transferred.
-    fn record_access(&mut self, walker: usize, read: bool) {
-        let owner = self.mmu.walkers[walker].owner();
-        if owner != usize::from(PREFETCH_ENTRY) {
-            let what = &mut self.answered[usize::from(self.slots[owner])].what;
-            what.memory_reads += u32::from(read);
-            what.compare_and_sets += u32::from(!read);
         }
     }
 
@@ -161,73 +160,9 @@ impl FrontEnd {
 
     /// Whether the reference of that number has its answer.
     #[inline]
-    fn is_answered(&self, number: u64) -> bool {
+    pub(super) fn is_answered(&self, number: u64) -> bool {
         let answered = &self.answered[number as usize % SLOTS];
         answered.what.responded_at != NOT_YET
-    }
-
-    /// Ticks to the cycle in which the next reference is first offered; if then only hits are in flight, that ends ticking.
-    pub(super) fn catch_up(&mut self, answered: &mut impl FnMut(&Answered)) {
-        self.tick_to_offer(answered);
-        self.leave_ticking();
-    }
-
-    /// Ticks to the cycle in which the next reference is first offered.
-    pub(super) fn tick_to_offer(&mut self, answered: &mut impl FnMut(&Answered)) {
-        loop {
-            while self.retired + self.window <= self.count && self.is_answered(self.retired) {
-                self.retire(answered);
-            }
-            let window_is_open = self.retired + self.window > self.count;
-            let from = self.free_from.max(self.answered_by + 1);
-            if window_is_open && self.mmu.now() >= from {
-                self.perform_stores();
-                return;
-            }
-            let limit = if window_is_open { from } else { u64::MAX };
-            let before = self.mmu.now();
-            self.skip_to(limit);
-            if self.mmu.now() == before {
-                self.cycle(None, ControlIn::default());
-            }
-        }
-    }
-
-    /// The next reference, in the cycle in which it is first offered: ticks until it is accepted.
-    pub(super) fn tick_in(&mut self, port: usize, request: Request) {
-        let slot = self.count as usize % SLOTS;
-        self.requests[slot] = request;
-        self.answered[slot] = Answered {
-            number: self.count,
-            port: port as u8,
-            retried: 0,
-            what: Alone::new(Response::NONE, 0, NOT_YET - 1),
-        };
-        self.count += 1;
-        loop {
-            let now = self.mmu.now();
-            if self
-                .cycle(Some((port, &request)), ControlIn::default())
-                .accepted
-            {
-                self.answered[slot].what.accepted_at = now;
-                self.free_from = now + 1 + self.gap_cycles;
-                return;
-            }
-            if !self.mmu.accepts(port) {
-                self.skip_to(u64::MAX);
-            }
-        }
-    }
-
-    /// Ticks until every reference has its answer: to the cycle after the last.
-    pub(super) fn tick_until_answered(&mut self) {
-        for number in self.retired..self.count {
-            while !self.is_answered(number) {
-                self.skip_to(u64::MAX);
-                self.cycle(None, ControlIn::default());
-            }
-        }
     }
 
     /// A window of 1: goes to the cycle in which the next reference is first offered.
@@ -276,4 +211,4 @@ impl FrontEnd {
 }
 
 /// The cycle of an answer that is not known yet.
-const NOT_YET: u64 = u64::MAX;
+pub(super) const NOT_YET: u64 = u64::MAX;

@@ -267,8 +267,15 @@ pub fn compare_from(
 fn config() -> impl Strategy<Value = Config> {
     let window = prop_oneof![Just(1u32), 2u32..=5, 6u32..=64];
     let gap = prop_oneof![3 => Just(0u32), 1 => 1u32..4, 1 => 4u32..100];
-    (random::config(), window, gap, [1u32..=5, 1u32..=5]).prop_map(
-        |(mut config, window, gap, [fetch, data])| {
+    // What memory has under way at most, and how often it accepts.
+    let limits = (
+        prop_oneof![2 => Just(64u32), 1 => 1u32..5],
+        prop_oneof![2 => Just(1u32), 1 => 2u32..30],
+    );
+    (random::config(), window, gap, [1u32..=5, 1u32..=5], limits).prop_map(
+        |(mut config, window, gap, [fetch, data], (outstanding, interval))| {
+            config.memory.outstanding = outstanding;
+            config.memory.accept_interval_cycles = interval;
             config.front_end.window = window;
             config.front_end.issue_gap_cycles = gap;
             config.itlb.hit_latency_cycles = fetch;
