@@ -109,7 +109,7 @@ impl Frames {
         let frames = self.numbers.iter().zip(self.cells.chunks(CELLS));
         frames.flat_map(|(number, cells)| {
             let cells = cells.iter().enumerate();
-            cells.map(move |(cell, value)| (number << 12 | 8 * cell as u64, *value))
+            cells.map(move |(cell, value)| ((number << 12) + 8 * cell as u64, *value))
         })
     }
 }
