@@ -7,6 +7,7 @@
 //! sides take turns, and their medians are compared. The RTL is built as fast as it gets: -O2, no assertions, waves, coverage, no comparison, no statistics. The model counts all its statistics.
 
 use std::fmt::Write as _;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
@@ -414,8 +415,11 @@ impl Workload {
 }
 
 fn build_cam(root: &Path, work: &Path) -> Outcome<PathBuf> {
-    let directory = work.join("cam");
     let sources = root.join("benches/speed");
+    // What was built names its sources by their whole paths: those of another checkout have a folder of their own.
+    let mut hasher = DefaultHasher::new();
+    sources.hash(&mut hasher);
+    let directory = work.join(format!("cam-{:016x}", hasher.finish()));
     let output = Command::new("verilator")
         .args([
             "--cc",

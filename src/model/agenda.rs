@@ -224,7 +224,8 @@ impl Mmu {
         agenda.walkers.set(walker, self.walkers[walker].state());
         let read = cycle.walkers.of(WalkState::Read) >> walker & 1 != 0;
         if read && self.walkers[walker].reads_leaf() {
-            memory.note_leaf(self.walkers[walker].va, wanted.req_addr);
+            // For those that look ahead.
+            memory.look_at_leaf(self.walkers[walker].va, wanted.req_addr);
         }
         Some((self.walkers[walker].owner(), read))
     }

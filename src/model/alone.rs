@@ -11,6 +11,7 @@
 
 mod hit;
 mod lean;
+mod misses;
 mod plain;
 
 use super::memory::Memory;
@@ -22,6 +23,10 @@ use super::port::{LookUp, Request, Response};
 use super::prefetch::PrefetchState;
 use super::spec::{STLB, Spec};
 use super::walker::WalkState;
+
+pub(super) use hit::Found;
+pub(super) use lean::Lean;
+pub(super) use misses::Misses;
 
 /// What became of a request that was alone in the machine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,6 +50,7 @@ pub struct Alone {
 /// The entry of the miss queue and the walker that a request takes when all are free.
 const ENTRY: usize = 0;
 const WALKER: usize = 0;
+
 impl Mmu {
     /// Translates `request`, which `port` accepts in cycle `now`, and whose response is transferred as soon as it is valid; the machine
     /// is then in the cycle after.

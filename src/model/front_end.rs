@@ -20,7 +20,7 @@ mod ticks;
 use crate::config::Config;
 
 use super::agenda::Agenda;
-use super::alone::Alone;
+use super::alone::{Alone, Lean, Misses};
 use super::memory::Memory;
 use super::mmu::Mmu;
 use super::mmu_pkg::{ControlIn, KIND_FETCH, MAX_MISS_QUEUE_ENTRIES, MAX_PORTS};
@@ -136,8 +136,11 @@ pub struct FrontEnd {
     stores: Vec<(u64, u64)>,
     /// Some reference of many was answered otherwise than by a translation.
     refused: bool,
-    /// Misses in the last chunk of many references.
-    misses: u32,
+    /// While many references are taken: the machine as a lean one, if it is.
+    lean: Option<Lean>,
+    /// Misses that are yet to be counted, and how many were counted last.
+    misses: Misses,
+    counted_misses: u32,
     /// Of the last access to memory in a chunk, the hits before it that were not counted then.
     accepted_after: Tally,
     /// Of references as runs.
@@ -184,7 +187,9 @@ impl FrontEnd {
             slots: [0; MAX_MISS_QUEUE_ENTRIES],
             stores: Vec::with_capacity(SLOTS),
             refused: false,
-            misses: 0,
+            lean: None,
+            misses: Misses::NONE,
+            counted_misses: 0,
             accepted_after: Tally::default(),
             streams: runs::Streams::NEW,
         };

@@ -47,13 +47,19 @@ impl LatencyHistogram {
     /// One more of that length.
     #[inline]
     pub fn add(&mut self, cycles: u64) {
+        self.add_many(cycles, 1);
+    }
+
+    /// So many more of that length, at least one.
+    #[inline]
+    pub fn add_many(&mut self, cycles: u64, count: u64) {
         let range = range_of(cycles);
         if range >= self.counts.len() {
             self.counts.resize(range + 1, 0);
         }
-        self.counts[range] += 1;
-        self.count += 1;
-        self.sum_cycles += cycles;
+        self.counts[range] += count;
+        self.count += count;
+        self.sum_cycles += count * cycles;
     }
 
     /// How many there are.

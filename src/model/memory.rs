@@ -25,9 +25,9 @@ const fn finalize(word: u64) -> u64 {
     word ^ word >> 31
 }
 
-/// By the number of a region of 2 MiB, modulo [`TABLES`], the address of its page table, as far as that is known. It may be wrong.
+/// By the number of a region of 2 MiB, modulo [`TABLES`], a hint where the cells of its page table stand. It may be wrong.
 #[derive(Clone, Debug)]
-struct Tables(Vec<u64>);
+struct Tables(Vec<u32>);
 
 /// Page tables of which [`Memory::expect`] knows.
 const TABLES: usize = 4096;
@@ -267,22 +267,23 @@ impl Memory {
     /// stand.
     #[inline]
     pub fn look_at_leaf(&mut self, va: u64, address: u64) -> Option<u64> {
-        self.note_leaf(va, address);
-        self.look(address)
-    }
-
-    /// The entry of a page table that is used for `va` stands at `address`.
-    #[inline]
-    pub fn note_leaf(&mut self, va: u64, address: u64) {
-        self.tables.0[(va >> 21) as usize % TABLES] = address & !0xfff;
+        if address >= self.size_bytes {
+            return None;
+        }
+        let hint = &mut self.tables.0[(va >> 21) as usize % TABLES];
+        let (data, better) = self.cells.read_by_hint(address, *hint);
+        if better != *hint {
+            *hint = better;
+        }
+        Some(data)
     }
 
     /// The entry of a page table that a walk for `va` would read, as far as one can guess: of no meaning. But to ask for those of several
     /// addresses at a time brings them near sooner than if each walk has to wait for its own.
     #[inline]
     pub fn expect(&self, va: u64) -> u64 {
-        let table = self.tables.0[(va >> 21) as usize % TABLES];
-        self.cells.read(table | va >> 9 & 0xff8)
+        let hint = self.tables.0[(va >> 21) as usize % TABLES];
+        self.cells.guess(va >> 9, hint)
     }
 
     /// Whether an access costs the same wherever its cell stands: then reads may be accepted without their addresses.
@@ -320,6 +321,17 @@ impl Memory {
             self.note_accept(accepted_at);
             accepted_at + self.latency_cycles + self.next_jitter() + 2
         })
+    }
+
+    /// Cycles from the accept of a walk's read to that of its next, if they are the same for every read, in any cycle.
+    pub fn steady_read_cycles(&self) -> Option<u64> {
+        let steady = self.is_uniform() && self.jitter_cycles == 0 && !self.spaces_accepts();
+        steady.then_some(self.latency_cycles + 2)
+    }
+
+    /// So many reads were accepted, in cycles that do not matter.
+    pub const fn count_reads(&mut self, reads: u64) {
+        self.accepts += reads;
     }
 
     /// Accepts so far.

@@ -77,6 +77,7 @@ mod table_cache;
 mod tlb;
 mod walker;
 mod walkers;
+mod ways;
 mod window;
 
 #[cfg(test)]

@@ -237,9 +237,29 @@ impl PerformanceCounters {
     #[inline]
     pub(super) const fn count_stlb(&mut self, kind: u8, code: u8, page_size: u8) {
         if code >= LOOKUP_HIT_4K && code < LOOKUP_MISS {
-            let size: PageSize = size_of_code(page_size as u64);
-            self.add(kind, STLB_HIT + size.array_index(), 1);
+            self.count_stlb_hits(kind, page_size, 1);
         }
+    }
+
+    /// So many requests of `kind` hit in the STLB, pages of the size of the code `page_size`.
+    #[inline]
+    pub(super) const fn count_stlb_hits(&mut self, kind: u8, page_size: u8, hits: u64) {
+        let size: PageSize = size_of_code(page_size as u64);
+        self.add(kind, STLB_HIT + size.array_index(), hits);
+    }
+
+    /// So many walks of requests of `kind`, one after another, led to 4 KiB pages, with `reads` and `cycles` each.
+    pub(super) const fn count_plain_walks(
+        &mut self,
+        kind: u8,
+        walks: u64,
+        reads: u64,
+        cycles: u64,
+    ) {
+        self.add(kind, MISS_CAUSES_A_WALK, walks);
+        self.add(kind, WALK_COMPLETED, walks);
+        self.count_walking(kind, 1, walks.wrapping_mul(cycles));
+        self.count_loads(walks.wrapping_mul(reads));
     }
 
     /// A read is transferred on the memory port.

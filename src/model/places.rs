@@ -169,13 +169,11 @@ impl Places {
         &self.places[..self.len]
     }
 
-    /// The array and the set of the page of that number, where pages of no other size than 4 KiB are kept, in one array.
-    #[inline(always)]
-    pub fn only_4k(&self, page: u64) -> Option<(usize, usize)> {
-        if self.len != 1 || self.places[0].size as u8 != PageSize::Size4K as u8 {
-            return None;
-        }
-        self.places[0].if_simple(page)
+    /// The array, and the bits of a page number that are its set, where pages of no other size than 4 KiB are kept, in one array.
+    pub fn only_4k(&self) -> Option<(usize, u64)> {
+        let [place] = self.all() else { return None };
+        let fits = place.simple && place.size == PageSize::Size4K;
+        fits.then_some((usize::from(place.arrays[0]), place.set_mask))
     }
 
     /// Where pages of the smallest kept size stand, if any are kept.

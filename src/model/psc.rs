@@ -10,6 +10,7 @@ use super::mmu_pkg::{ARRAY_FILL, ARRAY_INVALIDATE, ArrayEvent, PSC_LEVELS};
 use super::places::Modulo;
 use super::replacement::Policy;
 use super::tlb::{pack_rights, unpack_rights};
+use super::ways::matching;
 
 /// The bits of an address that tags have, and by which sets are counted.
 const ADDRESS: u64 = (1 << 57) - 1;
@@ -52,6 +53,8 @@ struct Psc {
     /// Set by set.
     tags: Vec<u64>,
     data: Vec<u64>,
+    /// Ways of any set that have no entry.
+    free: usize,
     policy: Policy,
 }
 
@@ -65,6 +68,7 @@ impl Psc {
             sets: Modulo::new(spec.sets),
             tags: vec![INVALID; sets * ways],
             data: vec![0; sets * ways],
+            free: sets * ways,
             policy: Policy::new(spec.replacement, sets, ways),
         };
         empty.index_by(PREFIX_SHIFT + 9 * cache as u32);
@@ -89,15 +93,12 @@ impl Psc {
         va >> PREFIX_SHIFT & self.prefix_mask | u64::from(pcid) << PCID_SHIFT
     }
 
-    /// The way of `set` that has `tag`.
-    #[inline]
+    /// The way of `set` that has `tag`. In line: who always asks the same cache then always goes the same way.
+    #[inline(always)]
     fn find(&self, set: usize, tag: u64) -> Option<usize> {
         let tags = &self.tags[set * self.ways..][..self.ways];
-        // Of many ways all at once are asked faster than one by one, if none is the answer.
-        if tags.len() > 8 && !tags.iter().fold(false, |any, kept| any | (*kept == tag)) {
-            return None;
-        }
-        tags.iter().position(|kept| *kept == tag)
+        let matching = matching(tags, |kept| kept == tag);
+        (matching != 0).then_some(matching.trailing_zeros() as usize)
     }
 
     /// The end of contract 8.5, first item. The cache must have entries.
@@ -106,6 +107,7 @@ impl Psc {
         let way = held_or_free.unwrap_or_else(|| self.policy.victim(set));
         let index = set * self.ways + way;
         let held = self.tags[index] != INVALID;
+        self.free -= usize::from(!held);
         let (victim_tag, victim_data) = if held {
             (self.tags[index], self.data[index])
         } else {
@@ -130,7 +132,7 @@ impl Psc {
     /// Removes the valid entries, in any set, whose tag `covers` names, and reports them: nothing, if nothing was removed. They may be of
     /// several sets, so the report numbers entries, set by set, and names no set.
     fn remove_where(&mut self, covers: impl Fn(u64) -> bool) -> ArrayEvent {
-        let mut removed = 0;
+        let mut removed = 0u64;
         for (number, tag) in self.tags.iter_mut().enumerate() {
             if *tag != INVALID && covers(*tag) {
                 removed |= 1 << number;
@@ -141,6 +143,7 @@ impl Psc {
         if removed == 0 {
             return ArrayEvent::default();
         }
+        self.free += removed.count_ones() as usize;
         ArrayEvent {
             op: ARRAY_INVALIDATE,
             removed,
@@ -164,6 +167,7 @@ impl PscCaches {
         for cache in &mut self.0 {
             cache.tags.fill(INVALID);
             cache.data.fill(0);
+            cache.free = cache.tags.len();
             cache.policy.reset();
         }
     }
@@ -184,23 +188,36 @@ impl PscCaches {
     /// The same, without touching it.
     #[inline]
     pub fn find_lowest(&self, va: u64, pcid: u16, caches: usize) -> Option<Match> {
-        for (number, cache) in self.0.iter().take(caches).enumerate() {
-            let set = cache.set_of(va);
-            if let Some(way) = cache.find(set, cache.tag(va, pcid)) {
-                let data = cache.data[set * cache.ways + way];
-                let pointer = TablePointer {
-                    frame: data & FRAME,
-                    rights: unpack_rights(data),
-                };
-                return Some(Match {
-                    cache: number,
-                    set,
-                    way,
-                    pointer,
-                });
-            }
+        if caches == 0 {
+            return None;
         }
-        None
+        // Nearly all walks begin below the lowest, or the one above it.
+        self.find_in(0, va, pcid)
+            .or_else(|| self.find_in(1 % caches, va, pcid))
+            .or_else(|| self.find_above(va, pcid, caches))
+    }
+
+    #[inline(never)]
+    fn find_above(&self, va: u64, pcid: u16, caches: usize) -> Option<Match> {
+        (2..caches).find_map(|number| self.find_in(number, va, pcid))
+    }
+
+    #[inline(always)]
+    fn find_in(&self, number: usize, va: u64, pcid: u16) -> Option<Match> {
+        let cache = &self.0[number];
+        let set = cache.set_of(va);
+        let way = cache.find(set, cache.tag(va, pcid))?;
+        let data = cache.data[set * cache.ways + way];
+        let pointer = TablePointer {
+            frame: data & FRAME,
+            rights: unpack_rights(data),
+        };
+        Some(Match {
+            cache: number,
+            set,
+            way,
+            pointer,
+        })
     }
 
     /// A hit touches what matched.
@@ -229,7 +246,12 @@ impl PscCaches {
             return false;
         }
         let set = cache.set_of(va);
-        let free = cache.find(set, INVALID);
+        let free = if cache.free > 0 {
+            cache.find(set, INVALID)
+        } else {
+            None
+        };
+        cache.free -= usize::from(free.is_some());
         let way = free.unwrap_or_else(|| cache.policy.victim(set));
         let index = set * cache.ways + way;
         cache.tags[index] = cache.tag(va, pcid);

@@ -14,7 +14,7 @@ use crate::config::{ARRAYS_OF_A_LEVEL, ArraySpec, Serves};
 
 use super::mmu_pkg::{LOOKUP_HIT_4K, STATUS_TRANSLATED, TLB_ARRAYS};
 use super::port::{LookUp, Request, Response};
-use super::tlb::{TlbEntry, rights_number, rights_of_number};
+use super::tlb::{TlbEntry, memory_type, physical, rights_number, rights_of_number};
 
 /// Most slots of a level.
 const SLOTS: usize = 16;
@@ -63,25 +63,23 @@ struct Recent {
     /// By kind of access va\[63:12\], if the entry allowed it in the context, as requests are taken: in 32-bit paging bits 63:32 of va are
     /// 0. A request that comes with others is not known here, and asks the arrays.
     pages: [u64; 3],
-    /// pa\[51:12\], in place.
-    frame: u64,
+    /// Of the 4 KiB, pa\[51:12\] in bits 39:0, and the memory type in bits 50:48, as in a data word. What other bits hold has no meaning.
+    word: u64,
     /// A hit.
     one: Tally,
     /// The code of a hit of the entry's kept size, less that of 4 KiB.
     kept: u8,
-    /// Size and memory type of the entry, as in a response.
+    /// The size of the entry's page, as in a response.
     page_size: u8,
-    memory_type: u8,
 }
 
 impl Recent {
     const NONE: Self = Self {
         pages: [NO_PAGE; 3],
-        frame: 0,
+        word: 0,
         one: Tally(0),
         kept: 0,
         page_size: 0,
-        memory_type: 0,
     };
 }
 
@@ -241,11 +239,10 @@ impl Recents {
         slot.pages[0] = of(AccessKind::Read);
         slot.pages[1] = of(AccessKind::Write);
         slot.pages[2] = of(AccessKind::Fetch);
-        slot.frame = entry.physical(va, PageSize::Size4K) & !0xfff;
+        slot.word = entry.data;
         slot.one = one;
         slot.kept = 0;
         slot.page_size = entry.page_size();
-        slot.memory_type = entry.memory_type();
         one
     }
 
@@ -268,11 +265,10 @@ impl Recents {
         if own.split || !slot.pages.contains(&page) {
             *slot = Recent {
                 pages: [NO_PAGE; 3],
-                frame: found.entry.physical(request.va, found.size) & !0xfff,
+                word: found.entry.data | found.entry.physical(request.va, found.size) >> 12,
                 one: Tally::one(level, kept),
                 kept,
                 page_size: found.entry.page_size(),
-                memory_type: found.entry.memory_type(),
             };
         }
         slot.pages[request.access.kind as usize] = page;
@@ -298,9 +294,9 @@ impl Recents {
             id: request.id,
             status: STATUS_TRANSLATED,
             page_size: recent.page_size,
-            memory_type: recent.memory_type,
+            memory_type: memory_type(recent.word),
             error_code: 0,
-            pa: recent.frame | request.va & 0xfff,
+            pa: physical(recent.word, request.va, PageSize::Size4K),
             va: 0,
         };
         Some((LOOKUP_HIT_4K + recent.kept, response))

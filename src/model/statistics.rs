@@ -404,15 +404,52 @@ impl Statistics {
         }
     }
 
+    /// So many requests, each the only one in the machine, matched nothing in the first level `level`, and were translated: `hit` in the STLB,
+    /// at the kept size of 4 KiB, or by walks.
+    pub(super) fn count_misses(&mut self, level: usize, hit: bool, count: u64) {
+        self.requests += count;
+        self.responses.translated += count;
+        if self.capacity.miss_queue_entries == 1 {
+            self.miss_queue.full += count;
+        }
+        let first = self.level_mut(level);
+        first.lookups += count;
+        first.misses += count;
+        self.stlb.lookups += count;
+        if hit {
+            self.stlb.hits += count;
+            self.stlb.hits_by_size[0] += count;
+        } else {
+            self.stlb.misses += count;
+        }
+    }
+
+    /// So many walks of requests found translations, with `reads` and `cycles` each, one after another.
+    pub(super) fn count_plain_walks(&mut self, count: u64, reads: u64, cycles: u64) {
+        self.walks.started += count;
+        self.walks.completed += count;
+        self.walks.memory_reads += count * reads;
+        self.walks.cycles += count * cycles;
+        self.walk_latency_cycles.add_many(cycles, count);
+    }
+
     /// The first `caches` paging-structure caches were looked up; `matched` is the lowest that had an entry.
     #[inline]
     pub(super) fn count_psc_look_up(&mut self, matched: Option<usize>, caches: usize) {
+        self.count_psc_look_ups(matched, caches, 1);
+    }
+
+    /// So many times.
+    #[inline]
+    pub(super) fn count_psc_look_ups(&mut self, matched: Option<usize>, caches: usize, count: u64) {
         let asked = matched.map_or(caches, |number| number + 1);
         for (number, counts) in self.psc.iter_mut().enumerate().take(asked) {
-            counts.lookups += u64::from(self.capacity.psc_entries[number] > 0);
+            if self.capacity.psc_entries[number] > 0 {
+                counts.lookups += count;
+            }
         }
         if let Some(number) = matched {
-            self.psc[number].hits += 1;
+            self.psc[number].hits += count;
         }
     }
 

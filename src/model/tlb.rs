@@ -18,6 +18,7 @@ use super::mmu_pkg::{
 };
 use super::port::Request;
 use super::replacement::Policy;
+use super::ways::matching;
 
 /// Bits 44:0 of a tag: the virtual page number, va\[56:12\].
 const PAGE: u64 = (1 << 45) - 1;
@@ -55,6 +56,18 @@ const fn bit_if(condition: bool, bit: u64) -> u64 {
 #[inline]
 pub(super) const fn page_number(va: u64) -> u64 {
     va >> 12 & PAGE
+}
+
+/// The physical address of `va` by a data word of the kept size `size`.
+#[inline]
+pub(super) const fn physical(data: u64, va: u64, size: PageSize) -> u64 {
+    (data << 12 & bit::ADDRESS) | va & size.offset_mask()
+}
+
+/// PWT, PCD and PAT of a data word, in bits 0, 1 and 2.
+#[inline]
+pub(super) const fn memory_type(data: u64) -> u8 {
+    (data >> 48 & 7) as u8
 }
 
 /// R/W, U/S and XD of a data word, as a number of three bits; and D.
@@ -96,6 +109,7 @@ pub(super) struct TlbEntry {
 
 impl TlbEntry {
     /// The entry that a walk to `leaf` makes where pages of `size` are kept whole, with the rights of its whole path.
+    #[inline]
     pub fn of_leaf(
         va: u64,
         size: PageSize,
@@ -164,13 +178,13 @@ impl TlbEntry {
     /// The physical address of `va`, of the kept size `size`.
     #[inline]
     pub const fn physical(self, va: u64, size: PageSize) -> u64 {
-        (self.data << 12 & bit::ADDRESS) | va & size.offset_mask()
+        physical(self.data, va, size)
     }
 
     /// PWT, PCD and PAT, in bits 0, 1 and 2.
     #[inline]
     pub const fn memory_type(self) -> u8 {
-        (self.data >> 48 & 7) as u8
+        memory_type(self.data)
     }
 
     /// What a look-up that matched this entry comes to: a code of contract 6, `hit` where it answers.
@@ -235,6 +249,12 @@ impl Kept {
     #[inline]
     pub const fn is_global(self) -> bool {
         self.key & GLOBAL != 0
+    }
+
+    /// The code of the size of the page.
+    #[inline]
+    pub const fn page_size(self) -> u8 {
+        self.page_size
     }
 
     /// The entry, of which pages of other sizes are kept in pieces.
@@ -356,14 +376,16 @@ impl TlbArray {
     /// The way of `set` that matches, the lowest if there were several.
     #[inline]
     pub fn find(&self, set: usize, wanted: Wanted) -> Option<Slot> {
+        self.find_here(set, wanted)
+    }
+
+    /// The same, in line: who always asks the same array then always goes the same way.
+    #[inline(always)]
+    pub fn find_here(&self, set: usize, wanted: Wanted) -> Option<Slot> {
         let keys = &self.keys[set * self.ways..][..self.ways];
-        // Of many ways none is the answer most of the time, and all at once are asked faster than one by one.
-        if keys.len() > 8 && !keys.iter().fold(false, |any, key| any | wanted.is(*key)) {
-            return None;
-        }
-        keys.iter()
-            .position(|key| wanted.is(*key))
-            .map(|way| Slot { set, way })
+        let matching = matching(keys, |key| wanted.is(key));
+        let way = matching.trailing_zeros() as usize;
+        (matching != 0).then_some(Slot { set, way })
     }
 
     /// The data word in a valid slot: what contract 4.1 defines, and more above it.
@@ -457,12 +479,14 @@ impl TlbArray {
         }
     }
 
-    /// As [`TlbArray::fill_absent`], with what an array of a machine that keeps nothing but 4 KiB pages keeps.
-    #[inline]
-    pub fn fill_kept(&mut self, set: usize, displaced: Option<Slot>, kept: Kept) {
-        let way = match displaced {
-            Some(slot) => slot.way,
-            None => (!self.valid[set]).trailing_zeros() as usize,
+    /// As [`TlbArray::fill_absent`], with what an array of a machine that keeps nothing but 4 KiB pages keeps; whether it displaced an entry.
+    #[inline(always)]
+    pub fn fill_kept(&mut self, set: usize, kept: Kept) -> bool {
+        let full = self.valid[set] == u64::MAX >> (64 - self.ways);
+        let way = if full {
+            self.policy.victim(set)
+        } else {
+            (!self.valid[set]).trailing_zeros() as usize
         };
         let index = set * self.ways + way;
         self.keys[index] = kept.key;
@@ -471,7 +495,8 @@ impl TlbArray {
             *page_size = kept.page_size;
         }
         self.valid[set] |= 1 << way;
-        self.policy.fill(set, way, displaced.is_some());
+        self.policy.fill(set, way, full);
+        full
     }
 
     /// The slot of `set` that an entry displaces which conflicts with none there; none, if a way is free.

@@ -11,6 +11,17 @@ use crate::model::port::{LookUp, Request};
 use crate::model::recents::Tally;
 use crate::model::tlb::{Wanted, page_number};
 
+/// What a look-up in an array of 4 KiB pages comes to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::model) enum Found {
+    /// A hit, which was touched and is remembered.
+    Hit(Tally),
+    /// Nothing matches.
+    Absent,
+    /// Something else; nothing was touched.
+    Otherwise,
+}
+
 impl Mmu {
     /// Requests from now on differ from `access` in kind and address at most.
     #[inline]
@@ -33,16 +44,34 @@ impl Mmu {
         if place.size as u8 != PageSize::Size4K as u8 || !self.control.mode().is_canonical(va) {
             return None;
         }
-        let array = &mut self.tlb[number];
         let wanted = Wanted::new(page_number(va), PageSize::Size4K, self.control.pcid());
-        let slot = array.find(set, wanted)?;
+        match self.hit_in(level, (number, set), wanted, va, kind) {
+            Found::Hit(hit) => Some(hit),
+            Found::Absent | Found::Otherwise => None,
+        }
+    }
+
+    /// The same, in the set `set` of the array `number`, where the page must stand if it stands anywhere at its kept size.
+    #[inline(always)]
+    pub(super) fn hit_in(
+        &mut self,
+        level: usize,
+        (number, set): (usize, usize),
+        wanted: Wanted,
+        va: u64,
+        kind: AccessKind,
+    ) -> Found {
+        let array = &mut self.tlb[number];
+        let Some(slot) = array.find_here(set, wanted) else {
+            return Found::Absent;
+        };
         let allowed = self.recent.allowed(array.data_of(slot));
         if allowed >> kind as u8 & 1 == 0 {
-            return None;
+            return Found::Otherwise;
         }
         array.hit(slot);
         let entry = array.entry(slot);
-        Some(self.recent.put_simple(level, va, entry, allowed))
+        Found::Hit(self.recent.put_simple(level, va, entry, allowed))
     }
 
     /// `found` answers `request` at `level`, and is the most recent of its set: the next request to the page need not ask.

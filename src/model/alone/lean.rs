@@ -1,153 +1,195 @@
-//! A miss of the first level, in a machine that keeps nothing but 4 KiB pages, where each stands in a set that is simple to tell.
+//! The first levels and their misses in a lean machine: one that keeps nothing but 4 KiB pages, where each stands in a set that is simple to
+//! tell, beside a memory that takes the same cycles for each read.
 //!
-//! Contract: 7.2 to 7.5, 8.2 to 8.5 and 12, of which it is a short cut. Counterpart: none.
+//! Contract: 6, 7.2 to 7.5, 8.2 to 8.5 and 12, of which it is a short cut. Counterpart: none.
 //!
-//! What the general path (`plain`) does, without what such a machine cannot do: what an array holds is copied as it is kept, and nothing is
-//! asked twice. Everything is looked at first; where anything is otherwise than usual nothing has happened, and the general path goes.
+//! What the general path (`plain`) does, without what such a machine cannot do: what an array holds is copied as it is kept, nothing is
+//! asked twice, and what is counted is counted later (`misses`). Everything is looked at first; where anything is otherwise than usual
+//! nothing has happened, and the general path goes.
 
-use crate::arch::{AccessKind, Decoded, Entry, Level, PageSize, PagingMode, PhysicalAddress};
+use super::hit::Found;
+use super::misses::{Class, Misses};
+use super::plain::NOWHERE;
+use crate::arch::{AccessKind, Decoded, Entry, Level, PageSize, PagingMode};
 use crate::model::memory::Memory;
 use crate::model::mmu::Mmu;
-use crate::model::mmu_pkg::{LOOKUP_HIT_4K, LOOKUP_MISS, PSC_LEVELS};
+use crate::model::mmu_pkg::PSC_LEVELS;
 use crate::model::psc::TablePointer;
 use crate::model::spec::STLB;
 use crate::model::tlb::{Kept, TlbEntry, Wanted, page_number};
-use crate::model::walker::{End, LEVEL_BELOW_CACHE};
+use crate::model::walker::LEVEL_BELOW_CACHE;
 
-use super::plain::NOWHERE;
-use super::{ENTRY, WALKER};
+/// Where all pages of a level stand.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::model) struct Home {
+    /// The array, by the contract's number.
+    pub array: usize,
+    /// The bits of a page number that are its set.
+    set_mask: u64,
+}
+
+impl Home {
+    #[inline(always)]
+    const fn set(self, page: u64) -> usize {
+        (page & self.set_mask) as usize
+    }
+}
+
+/// What of a lean machine stays as it is until a register is written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::model) struct Lean {
+    /// ITLB, DTLB, STLB.
+    pub homes: [Home; 3],
+    /// How many paging-structure caches the mode has: the number of the level of the root, of those from PT up.
+    pub caches: usize,
+    /// Cycles from the accept of a walk's read to that of its next.
+    pub read_cycles: u64,
+    mode: PagingMode,
+    pcid: u16,
+}
+
+impl Lean {
+    /// The level that serves requests of `kind` first.
+    #[inline(always)]
+    pub const fn level(kind: AccessKind) -> usize {
+        match kind {
+            AccessKind::Fetch => 0,
+            AccessKind::Read | AccessKind::Write => 1,
+        }
+    }
+
+    #[inline(always)]
+    const fn wanted(&self, va: u64) -> Wanted {
+        Wanted::new(page_number(va), PageSize::Size4K, self.pcid)
+    }
+}
 
 impl Mmu {
-    /// A translation of `kind` at `va`, in the context entered, that is accepted in cycle `from`, and that nothing in the one array of `level` matches: the cycles from its accept
-    /// to the offer of the next, if it is one that this path serves; else nothing has happened.
-    #[inline]
-    pub(in crate::model) fn miss_simply(
+    /// The machine as a lean one, with `memory`, as long as no register is written; none if it is not.
+    pub(in crate::model) fn lean(&self, memory: &Memory) -> Option<Lean> {
+        let mode = self.control.mode();
+        if !self.is_simple || !matches!(mode, PagingMode::FourLevel | PagingMode::FiveLevel) {
+            return None;
+        }
+        let home = |level, kind| {
+            let (array, set_mask) = self.places.of(level, kind).only_4k()?;
+            Some(Home { array, set_mask })
+        };
+        let data = home(1, AccessKind::Read)?;
+        if home(1, AccessKind::Write)? != data {
+            return None;
+        }
+        Some(Lean {
+            homes: [
+                home(0, AccessKind::Fetch)?,
+                data,
+                home(STLB, AccessKind::Read)?,
+            ],
+            caches: mode.root()?.array_index(),
+            read_cycles: memory.steady_read_cycles()?,
+            mode,
+            pcid: self.control.pcid(),
+        })
+    }
+
+    /// As [`Mmu::hit_simply`].
+    #[inline(always)]
+    pub(in crate::model) fn hit_lean(&mut self, lean: &Lean, va: u64, kind: AccessKind) -> Found {
+        let level = Lean::level(kind);
+        let home = lean.homes[level];
+        if !lean.mode.is_canonical(va) {
+            return Found::Otherwise;
+        }
+        let set = home.set(page_number(va));
+        self.hit_in(level, (home.array, set), lean.wanted(va), va, kind)
+    }
+
+    /// A translation of `kind` at `va`, in the context entered, which has nothing in its first level ([`Found::Absent`]): whether it is one
+    /// that this path serves, and then it is among `misses`; else nothing has happened.
+    #[inline(always)]
+    pub(in crate::model) fn miss_lean(
         &mut self,
-        level: usize,
+        lean: &Lean,
         va: u64,
         kind: AccessKind,
         memory: &mut Memory,
-        from: u64,
-    ) -> Option<u64> {
+        misses: &mut Misses,
+    ) -> bool {
         let page = page_number(va);
-        let (first, first_set) = self.places.of(level, kind).only_4k(page)?;
-        let (second, second_set) = self.places.of(STLB, kind).only_4k(page)?;
-        let mode = self.control.mode();
-        if mode == PagingMode::TwoLevel || !mode.is_canonical(va) || self.spec.inclusive {
-            return None;
-        }
-        let wanted = Wanted::new(page, PageSize::Size4K, self.control.pcid());
-        if self.tlb[first].find(first_set, wanted).is_some() {
-            return None;
-        }
-        let [hit_cycles, stlb_cycles] = [self.spec.hit_cycles[level], self.spec.hit_cycles[STLB]];
-        if let Some(slot) = self.tlb[second].find(second_set, wanted) {
-            let kept = self.tlb[second].kept(slot);
+        let level = Lean::level(kind);
+        let [first, second] = [lean.homes[level], lean.homes[STLB]];
+        let set = second.set(page);
+        let array = &mut self.tlb[second.array];
+        let (class, kept, allowed) = if let Some(slot) = array.find_here(set, lean.wanted(va)) {
+            let kept = array.kept(slot);
             let allowed = self.recent.allowed(kept.data());
             if allowed >> kind as u8 & 1 == 0 || kept.is_global() {
-                return None;
+                return false;
             }
-            self.tlb[second].hit(slot);
-            self.count_simply(level, LOOKUP_HIT_4K);
-            let page_size = kept.entry().page_size();
-            self.counters
-                .count_stlb(kind as u8, LOOKUP_HIT_4K, page_size);
-            self.fill_simply(first, first_set, kept);
-            self.remember_simply(level, va, first, kept, allowed);
-            return Some(hit_cycles + stlb_cycles + 3);
-        }
-        let to_start = hit_cycles + stlb_cycles + 3;
-        let (walk_cycles, kept, allowed) = self.walk_simply(va, kind, memory, from + to_start)?;
-        self.count_simply(level, LOOKUP_MISS);
-        self.fill_simply(second, second_set, kept);
-        self.fill_simply(first, first_set, kept);
-        self.remember_simply(level, va, first, kept, allowed);
-        Some(to_start + walk_cycles + 1)
-    }
-
-    /// `kept`, of the array `first`, was filled at `level`.
-    #[inline(always)]
-    fn remember_simply(&mut self, level: usize, va: u64, first: usize, kept: Kept, allowed: u8) {
-        if self.tlb[first].hits_as_filled() {
+            array.hit(slot);
+            (Class::Hit(kept.page_size()), kept, allowed)
+        } else {
+            let Some((reads, kept, allowed)) = self.walk_lean(lean, va, kind, memory) else {
+                return false;
+            };
+            self.fill_lean(second.array, set, kept);
+            (Class::Walk(reads), kept, allowed)
+        };
+        self.fill_lean(first.array, first.set(page), kept);
+        if self.hits_as_filled[level] {
             self.recent.put_simple(level, va, kept.entry(), allowed);
         } else {
             self.recent.forget_page(level, va);
         }
-    }
-
-    /// Counts a request that missed in the first level, and came to `code` in the STLB.
-    #[inline(always)]
-    fn count_simply(&mut self, level: usize, code: u8) {
-        self.statistics.count_only_miss();
-        self.statistics.count_look_up(level, LOOKUP_MISS, false);
-        self.statistics.count_look_up(STLB, code, false);
-        self.statistics.requests += 1;
-        self.statistics.responses.translated += 1;
-        self.miss_queue.stlb_order.choose(ENTRY);
-        self.commit_order.choose(if code == LOOKUP_MISS {
-            WALKER
-        } else {
-            self.spec.walkers
-        });
+        misses.add(kind, class);
+        true
     }
 
     #[inline(always)]
-    fn fill_simply(&mut self, number: usize, set: usize, kept: Kept) {
-        let array = &mut self.tlb[number];
-        let displaced = array.way_of_absent(set);
-        array.fill_kept(set, displaced, kept);
-        let counts = &mut self.statistics.tlb_arrays[number];
-        counts.fills += 1;
-        counts.evictions += u64::from(displaced.is_some());
+    fn fill_lean(&mut self, number: usize, set: usize, kept: Kept) {
+        let displaced = self.tlb[number].fill_kept(set, kept);
+        self.statistics.tlb_arrays[number].evictions += u64::from(displaced);
     }
 
-    /// The walk, with START in cycle `start`: the cycles to DONE, with both, what arrays keep of the page, and the kinds of access that this
-    /// allows.
+    /// The walk for `va`: the entries that it reads, what arrays keep of the page, and the kinds of access that this allows.
     #[inline(always)]
-    fn walk_simply(
+    fn walk_lean(
         &mut self,
+        lean: &Lean,
         va: u64,
         kind: AccessKind,
         memory: &mut Memory,
-        start: u64,
-    ) -> Option<(u64, Kept, u8)> {
-        if !memory.is_uniform() {
-            return None;
-        }
-        let mode = self.control.mode();
-        let root = mode.root()?;
+    ) -> Option<(u8, Kept, u8)> {
         let registers = self.control.registers();
-        let pcid = self.control.pcid();
-        let matched = self.psc.find_lowest(va, pcid, root.array_index());
-        let (mut at, mut path) = match &matched {
-            Some(found) => (LEVEL_BELOW_CACHE[found.cache], found.pointer),
+        let rules = self.control.entry_rules();
+        let matched = self.psc.find_lowest(va, lean.pcid, lean.caches);
+        // Levels from that of the root, or the one below the entry that matched, down to that above PT: by number, as those of the caches.
+        let (below, mut path) = match &matched {
+            Some(found) => (found.cache, found.pointer),
             None => {
                 let frame = registers.root_table().frame_number();
-                (root, TablePointer { frame, ..NOWHERE })
+                (lean.caches, TablePointer { frame, ..NOWHERE })
             }
         };
-        let below = at.array_index();
         let mut recorded = [NOWHERE; PSC_LEVELS];
-        while at != Level::Pt {
-            let table = PhysicalAddress::from_masked(path.frame << 12);
-            let entry = Entry(memory.look(mode.entry_address(table, at, va).raw())?);
-            if self.control.entry_rules().decode(at, entry) != Decoded::Table || !entry.accessed() {
+        for number in (1..=below).rev() {
+            let level = LEVELS[number];
+            let entry = Entry(memory.look(address(path, level, va))?);
+            if rules.decode(level, entry) != Decoded::Table || !entry.accessed() {
                 return None;
             }
             path = TablePointer {
                 frame: entry.table().frame_number(),
                 rights: path.rights.through_table(entry),
             };
-            at = at.below()?;
-            recorded[at.array_index()] = path;
+            recorded[number - 1] = path;
         }
-        let table = PhysicalAddress::from_masked(path.frame << 12);
-        let leaf = Entry(memory.look_at_leaf(va, mode.entry_address(table, at, va).raw())?);
-        let Decoded::Leaf(size) = self.control.entry_rules().decode(at, leaf) else {
+        let leaf = Entry(memory.look_at_leaf(va, address(path, Level::Pt, va))?);
+        if !matches!(rules.decode(Level::Pt, leaf), Decoded::Leaf(_)) {
             return None;
-        };
+        }
         let rights = path.rights.through_leaf(leaf);
-        let entry = TlbEntry::of_leaf(va, size, leaf, rights, registers);
+        let entry = TlbEntry::of_leaf(va, PageSize::Size4K, leaf, rights, registers);
         let allowed = self.recent.allowed(entry.data);
         let write = matches!(kind, AccessKind::Write);
         if leaf != leaf.after_use_as_leaf(write)
@@ -156,33 +198,27 @@ impl Mmu {
         {
             return None;
         }
-        let reads = below as u32 + 1;
-        let walk_cycles = memory.accept_reads(start + 1, reads) + 1 - start;
-        self.miss_queue.walk_order.choose(ENTRY);
-        self.memory_port.transferred(WALKER);
-        let walks = &mut self.statistics.walks;
-        walks.started += 1;
-        walks.completed += 1;
-        walks.memory_reads += u64::from(reads);
-        walks.cycles += walk_cycles;
-        self.statistics.walk_latency_cycles.add(walk_cycles);
-        let kind = kind as u8;
-        self.counters.count_taken(kind);
-        self.counters.count_walking(kind, 1, walk_cycles);
-        self.counters
-            .count_end(kind, Some(End::Translated(PageSize::Size4K)));
-        self.counters.count_loads(u64::from(reads));
-        let cache = matched.as_ref().map(|found| found.cache);
-        self.statistics.count_psc_look_up(cache, root.array_index());
         if let Some(found) = &matched {
             self.psc.touch(found);
         }
         for (cache, pointer) in recorded.into_iter().enumerate().take(below) {
-            let displaced = self.psc.fill_absent(cache, va, pcid, pointer);
+            let displaced = self.psc.fill_absent(cache, va, lean.pcid, pointer);
             let counts = &mut self.statistics.psc_arrays[cache];
             counts.evictions += u64::from(displaced);
             counts.fills += u64::from(self.psc.has(cache));
         }
-        Some((walk_cycles, Kept::new(entry), allowed))
+        Some((below as u8 + 1, Kept::new(entry), allowed))
     }
+}
+
+/// The levels by number; of a cache's entries the one below has its number.
+const LEVELS: [Level; PSC_LEVELS + 1] = {
+    let [pt, pd, pdpt, pml4] = LEVEL_BELOW_CACHE;
+    [pt, pd, pdpt, pml4, Level::Pml5]
+};
+
+/// Where the entry of `level` for `va` stands in the table at `path`, in a mode with entries of 8 bytes.
+#[inline(always)]
+const fn address(path: TablePointer, level: Level, va: u64) -> u64 {
+    path.frame << 12 | va >> (level.shift() - 3) & 0xff8
 }

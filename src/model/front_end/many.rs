@@ -8,6 +8,7 @@
 
 use super::FrontEnd;
 use crate::arch::{Access, AccessKind, PageSize};
+use crate::model::alone::{Found, Misses};
 use crate::model::mmu_pkg::STATUS_TRANSLATED;
 use crate::model::port::Request;
 use crate::model::recents::{TALLY_LIMIT, Tally};
@@ -24,13 +25,24 @@ pub struct Asked {
 }
 
 /// References of a chunk: each is two translations at most.
-const CHUNK: usize = TALLY_LIMIT as usize / 2;
+pub(super) const CHUNK: usize = TALLY_LIMIT as usize / 2;
 /// References of a block, in a window.
 const BLOCK: usize = 16;
 /// In a window so many references are looked ahead to.
 const AHEAD: usize = 8 * BLOCK;
 /// So many misses in a chunk, and it pays to look ahead in the next.
 const MANY_MISSES: u32 = CHUNK as u32 / 4;
+
+/// What references ask for in their first page.
+fn firsts<R: Copy>(
+    references: &[R],
+    asked: &impl Fn(R) -> Asked,
+) -> impl Iterator<Item = (AccessKind, u64)> {
+    references.iter().map(|reference| {
+        let Asked { kind, va, .. } = asked(*reference);
+        (kind, va)
+    })
+}
 
 impl FrontEnd {
     /// The next references, as `asked` draws them from `references`, all with the privilege, AC and PKRU of `access`.
@@ -49,40 +61,60 @@ impl FrontEnd {
             return self.translate_one_by_one(references, access, asked, prepare);
         }
         self.mmu.enter(access);
+        self.lean = self.mmu.lean(&self.memory);
         for chunk in references.chunks(CHUNK) {
-            if self.misses > MANY_MISSES {
-                self.expect(chunk, &asked);
+            if self.expects_misses() {
+                self.expect(firsts(chunk, &asked));
             }
-            self.misses = 0;
-            self.accepted_after = Tally::default();
-            let mut hits = Tally::default();
-            let mut last = Tally::default();
-            for reference in chunk {
-                let Asked { kind, va, second } = asked(*reference);
-                let Some(hit) = self.next_alone(kind, va, access, hits, prepare) else {
-                    self.end_chunk(hits, last);
-                    return false;
-                };
-                hits.add(hit);
-                last = hit;
-                let Some(va) = second else { continue };
-                let Some(hit) = self.next_alone(kind, va, access, hits, prepare) else {
-                    self.end_chunk(hits, last);
-                    return false;
-                };
-                hits.add(hit);
-                last = hit;
+            if !self.translate_chunk(chunk, access, &asked, prepare) {
+                return false;
             }
-            self.end_chunk(hits, last);
         }
         true
     }
 
-    /// Brings near what walks for these references may read.
-    fn expect<R: Copy>(&self, references: &[R], asked: &impl Fn(R) -> Asked) {
-        let mut all = 0;
+    /// Out of line, so that nothing else competes for registers with the loop.
+    #[inline(never)]
+    fn translate_chunk<R: Copy>(
+        &mut self,
+        references: &[R],
+        access: &Access,
+        asked: &impl Fn(R) -> Asked,
+        prepare: &mut impl FnMut(&mut Self, u64) -> bool,
+    ) -> bool {
+        self.accepted_after = Tally::default();
+        let mut hits = Tally::default();
+        let mut last = Tally::default();
+        let mut served = true;
         for reference in references {
-            let Asked { kind, va, .. } = asked(*reference);
+            let Asked { kind, va, second } = asked(*reference);
+            let Some(hit) = self.next_alone(kind, va, access, hits, prepare) else {
+                served = false;
+                break;
+            };
+            hits.add(hit);
+            last = hit;
+            let Some(va) = second else { continue };
+            let Some(hit) = self.next_alone(kind, va, access, hits, prepare) else {
+                served = false;
+                break;
+            };
+            hits.add(hit);
+            last = hit;
+        }
+        self.end_chunk(hits, last);
+        served
+    }
+
+    /// Whether it pays to look ahead, since the chunk before had many misses.
+    pub(super) const fn expects_misses(&self) -> bool {
+        self.counted_misses > MANY_MISSES
+    }
+
+    /// Brings near what walks for these references may read.
+    pub(super) fn expect(&self, references: impl Iterator<Item = (AccessKind, u64)>) {
+        let mut all = 0;
+        for (kind, va) in references {
             if self.mmu.recent.tally(level_of(kind), va, kind).is_none() {
                 all ^= self.memory.expect(va);
             }
@@ -111,10 +143,8 @@ impl FrontEnd {
                 // Where references walked, those that come now may, too.
                 if self.memory.accepts() != accepts {
                     let first = number * BLOCK;
-                    self.expect(
-                        &references[first..references.len().min(first + AHEAD)],
-                        &asked,
-                    );
+                    let ahead = &references[first..references.len().min(first + AHEAD)];
+                    self.expect(firsts(ahead, &asked));
                 }
                 accepts = self.memory.accepts();
             }
@@ -195,12 +225,66 @@ impl FrontEnd {
         hits: Tally,
         prepare: &mut impl FnMut(&mut Self, u64) -> bool,
     ) -> Option<Tally> {
-        match self.mmu.recent.tally(level_of(kind), va, kind) {
+        // Whether a fetch comes next is foretold well: a branch, which the compiler must not make an index of, lets the look-up begin at once.
+        let level = match kind {
+            AccessKind::Fetch => {
+                std::hint::black_box(());
+                0
+            }
+            AccessKind::Read | AccessKind::Write => 1,
+        };
+        match self.mmu.recent.tally(level, va, kind) {
             Some(hit) => Some(hit),
-            None => self.next_alone_otherwise(kind, va, access, hits, prepare),
+            None => self.next_not_hit_last(kind, va, access, hits, prepare),
         }
     }
 
+    /// The same of a page that was not hit last in its set.
+    #[inline(never)]
+    fn next_not_hit_last(
+        &mut self,
+        kind: AccessKind,
+        va: u64,
+        access: &Access,
+        hits: Tally,
+        prepare: &mut impl FnMut(&mut Self, u64) -> bool,
+    ) -> Option<Tally> {
+        match self.hit_lean(va, kind) {
+            Found::Hit(hit) => return Some(hit),
+            Found::Absent => {
+                // A page that missed may be new.
+                if !prepare(self, va) {
+                    return None;
+                }
+                if self.miss_lean(va, kind) {
+                    return Some(Tally::default());
+                }
+            }
+            Found::Otherwise => {}
+        }
+        // What misses count must be counted before another goes a way on which it is counted at once.
+        self.count_misses();
+        self.next_alone_otherwise(kind, va, access, hits, prepare)
+    }
+
+    /// [`Mmu::hit_lean`](crate::model::Mmu), if the machine is lean.
+    #[inline(always)]
+    pub(super) fn hit_lean(&mut self, va: u64, kind: AccessKind) -> Found {
+        match &self.lean {
+            Some(lean) => self.mmu.hit_lean(lean, va, kind),
+            None => Found::Otherwise,
+        }
+    }
+
+    /// A translation that missed its first level, in a lean machine: whether it is counted among the misses. If not, nothing has happened.
+    #[inline(always)]
+    pub(super) fn miss_lean(&mut self, va: u64, kind: AccessKind) -> bool {
+        let (memory, misses) = (&mut self.memory, &mut self.misses);
+        let lean = self.lean.as_ref();
+        lean.is_some_and(|lean| self.mmu.miss_lean(lean, va, kind, memory, misses))
+    }
+
+    /// The next translation, in any machine. No misses are yet to be counted.
     #[inline(never)]
     fn next_alone_otherwise(
         &mut self,
@@ -217,27 +301,8 @@ impl FrontEnd {
         if !self.mmu.recent.is_in(access) {
             self.mmu.enter(access);
         }
-        // A page that missed may be new; that it is asked for twice in other machines does no harm.
-        if self.mmu.is_simple && !prepare(self, va) {
-            return None;
-        }
         let from = self.free_from.max(self.mmu.now());
         let accepts = self.memory.accepts();
-        if self.mmu.is_simple
-            && let Some(cycles) = self
-                .mmu
-                .miss_simply(level, va, kind, &mut self.memory, from)
-        {
-            self.misses += 1;
-            self.note_accepts(accepts, hits);
-            self.mmu.now = from + cycles;
-            self.mmu.statistics.cycles = self.mmu.now;
-            self.free_from = from + 1 + self.gap_cycles;
-            self.data_count += level as u64;
-            self.count += 1;
-            self.retired = self.count;
-            return Some(Tally::default());
-        }
         let mut request = Request {
             va,
             access: Access { kind, ..*access },
@@ -279,13 +344,50 @@ impl FrontEnd {
     }
 
     /// Counts hits of a chunk, and their cycles, to those of its misses.
+    #[inline(never)]
     fn end_chunk(&mut self, hits: Tally, last: Tally) {
+        let missed = self.count_misses();
         let cycles_of = |level: usize| {
             self.accepted_after.of(level).iter().sum::<u64>() * self.step_cycles(level)
         };
         let cycles = cycles_of(0) + cycles_of(1);
         self.memory.put_off(cycles);
         self.count_alone(hits, last);
+        if let Some(cycles) = missed
+            && last == Tally::default()
+        {
+            self.end_after(cycles);
+        }
+    }
+
+    /// Counts the misses of a lean machine, and their cycles: those of the last of them, if there is one.
+    pub(super) fn count_misses(&mut self) -> Option<u64> {
+        self.counted_misses = 0;
+        let lean = &self.lean?;
+        let misses = std::mem::replace(&mut self.misses, Misses::NONE);
+        let (kind, last) = misses.last()?;
+        let mut walked = false;
+        for (kind, class, count) in misses.counted() {
+            self.mmu.count_misses(lean, kind, class, count);
+            let level = level_of(kind);
+            let cycles = self.mmu.miss_cycles(lean, level, class);
+            self.pass(count * cycles.max(1 + self.gap_cycles), count, level);
+            self.memory.count_reads(count * class.reads());
+            self.counted_misses += count as u32;
+            walked |= class.reads() > 0;
+        }
+        self.mmu.note_misses(last, walked);
+        Some(self.mmu.miss_cycles(lean, level_of(kind), last))
+    }
+
+    /// So many cycles pass from the accept of the first of `count` references of `level` to the offer of what comes after the last.
+    fn pass(&mut self, cycles: u64, count: u64, level: usize) {
+        self.free_from += cycles;
+        self.mmu.now += cycles;
+        self.mmu.statistics.cycles = self.mmu.now;
+        self.count += count;
+        self.retired = self.count;
+        self.data_count += count * level as u64;
     }
 
     /// Counts hits, and their cycles. `last`: that of the reference before now, if it hit.
@@ -305,13 +407,7 @@ impl FrontEnd {
     pub(super) fn count_hits_alone(&mut self, level: usize, by_size: [u64; 3]) {
         let count: u64 = by_size.iter().sum();
         self.mmu.statistics.count_hits_by_size(level, by_size);
-        let cycles = count * self.step_cycles(level);
-        self.free_from += cycles;
-        self.mmu.now += cycles;
-        self.mmu.statistics.cycles = self.mmu.now;
-        self.count += count;
-        self.retired = self.count;
-        self.data_count += count * level as u64;
+        self.pass(count * self.step_cycles(level), count, level);
     }
 
     /// Cycles from the accept of a hit to that of what comes after: of its look-up and its answer, or of the gap.
@@ -321,10 +417,15 @@ impl FrontEnd {
 
     /// The last reference was a hit of `level`, and that, as far as the cycle goes, was not known when it was counted.
     pub(super) fn end_with_hit(&mut self, level: usize) {
+        self.end_after(self.mmu.spec.hit_cycles[level] + 2);
+    }
+
+    /// The same of a reference of so many cycles.
+    pub(super) fn end_after(&mut self, cycles: u64) {
         let next = self.free_from.max(self.mmu.now);
-        let accepted_at = next - self.step_cycles(level);
+        let accepted_at = next - cycles.max(1 + self.gap_cycles);
         self.free_from = accepted_at + 1 + self.gap_cycles;
-        self.mmu.now = accepted_at + self.mmu.spec.hit_cycles[level] + 2;
+        self.mmu.now = accepted_at + cycles;
         self.mmu.statistics.cycles = self.mmu.now;
     }
 }

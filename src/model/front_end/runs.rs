@@ -7,8 +7,9 @@
 //! since what the other stream did took the entry away: then they are taken one by one, as long as their order still does not matter.
 
 use super::FrontEnd;
-use super::many::level_of;
+use super::many::{CHUNK, level_of};
 use crate::arch::{Access, AccessKind, PageSize};
+use crate::model::alone::Found;
 use crate::model::port::Request;
 use crate::model::recents::Tally;
 
@@ -70,6 +71,16 @@ impl Streams {
     };
 }
 
+/// What the first translation of a run comes to.
+enum First {
+    /// It hits as those that stay.
+    Hits,
+    /// It missed, which is yet to be counted; those that stay hit as they did before on other pages.
+    Missed,
+    /// Something else; at most a hit was touched.
+    Otherwise,
+}
+
 impl FrontEnd {
     /// Whether this machine can be fed runs, or why not.
     ///
@@ -112,35 +123,109 @@ impl FrontEnd {
     ) -> Result<(), Unserved> {
         debug_assert!(self.takes_runs().is_ok());
         self.mmu.enter(access);
+        self.lean = self.mmu.lean(&self.memory);
+        for chunk in runs.chunks(CHUNK) {
+            if self.expects_misses() {
+                self.expect(chunk.iter().map(|next| {
+                    let Run { kind, va, .. } = run(*next);
+                    (kind, va)
+                }));
+            }
+            self.take_chunk(chunk, access, &run, prepare)?;
+        }
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn take_chunk<R: Copy>(
+        &mut self,
+        runs: &[R],
+        access: &Access,
+        run: &impl Fn(R) -> Run,
+        prepare: &mut impl FnMut(&mut Self, u64) -> bool,
+    ) -> Result<(), Unserved> {
         let (mut fetches, mut data) = (0, 0);
-        let Streams { mut at, mut hit } = self.streams;
+        let mut ends_with_miss = false;
         for next in runs {
-            let next = run(*next);
-            let Run { kind, va, .. } = next;
-            let level = level_of(kind);
-            at[level] = Stage::new(va, kind);
-            if self.mmu.recent.tally(level, va, kind) == Some(hit[level])
-                || self.mmu.hit_simply(level, va, kind) == Some(hit[level])
-            {
-                fetches += u64::from(next.fetches);
-                data += u64::from(next.data);
+            let Run { kind, va, .. } = run(*next);
+            // Which stream comes next cannot be foretold: what depends on it is found by an index that the compiler does not see through,
+            // since it would make branches of it.
+            let level = std::hint::black_box(level_of(kind)) & 1;
+            self.streams.at[level] = Stage::new(va, kind);
+            ends_with_miss = false;
+            let counts = run(*next);
+            fetches += u64::from(counts.fetches);
+            data += u64::from(counts.data);
+            if self.mmu.recent.tally(level, va, kind) == Some(self.streams.hit[level]) {
                 continue;
             }
-            self.count_repeats([fetches, data], hit);
-            (fetches, data) = (0, 0);
-            self.streams.at = at;
-            self.take_run(next, access, prepare)?;
-            hit = self.streams.hit;
+            match self.first_of_run(kind, va, prepare)? {
+                First::Hits => {}
+                First::Missed => {
+                    ends_with_miss = true;
+                    fetches -= 1 - level as u64;
+                    data -= level as u64;
+                }
+                First::Otherwise => {
+                    fetches -= u64::from(counts.fetches);
+                    data -= u64::from(counts.data);
+                    self.count_so_far([fetches, data]);
+                    (fetches, data) = (0, 0);
+                    self.take_run(run(*next), access, prepare)?;
+                }
+            }
         }
-        self.streams.at = at;
-        self.count_repeats([fetches, data], hit);
-        if let Some(last) = runs.last()
+        let missed = self.count_so_far([fetches, data]);
+        // Of several references the last is not known: then there are more to come.
+        if let (Some(cycles), true) = (missed, ends_with_miss) {
+            self.end_after(cycles);
+        } else if let Some(last) = runs.last()
             && fetches + data > 0
         {
-            // Of several references the last is not known: then there are more to come.
             self.end_with_hit(level_of(run(*last).kind));
         }
         Ok(())
+    }
+
+    /// Counts references that hit, and the misses among them: the cycles of the last of those.
+    #[inline(never)]
+    fn count_so_far(&mut self, hits: [u64; 2]) -> Option<u64> {
+        self.count_repeats(hits, self.streams.hit);
+        self.count_misses()
+    }
+
+    /// What the first translation of a run comes to, which does not stand among the pages hit last as one that counts what those that stay do.
+    #[inline(never)]
+    fn first_of_run(
+        &mut self,
+        kind: AccessKind,
+        va: u64,
+        prepare: &mut impl FnMut(&mut Self, u64) -> bool,
+    ) -> Result<First, Unserved> {
+        let level = level_of(kind);
+        let hit = self.streams.hit[level];
+        let found = match self.hit_lean(va, kind) {
+            Found::Otherwise if self.lean.is_none() => {
+                let found = self.mmu.hit_simply(level, va, kind);
+                found.map_or(Found::Otherwise, Found::Hit)
+            }
+            found => found,
+        };
+        match found {
+            Found::Hit(found) if found == hit => Ok(First::Hits),
+            // A walk touches the STLB, and of the first levels its own alone: on the page of the other stream all hit as before.
+            Found::Absent if hit != Tally::NEVER && self.mmu.hits_as_filled[level] => {
+                if !prepare(self, va) {
+                    return Err(Unserved::Stopped);
+                }
+                Ok(if self.miss_lean(va, kind) {
+                    First::Missed
+                } else {
+                    First::Otherwise
+                })
+            }
+            _ => Ok(First::Otherwise),
+        }
     }
 
     /// Counts references that hit.
@@ -186,6 +271,9 @@ impl FrontEnd {
         };
         let hit = self.next_alone(kind, va, access, Tally::default(), prepare);
         let hit = hit.ok_or(Unserved::Stopped)?;
+        if let Some(cycles) = self.count_misses() {
+            self.end_after(cycles);
+        }
         self.count_alone(hit, hit);
         Ok(())
     }
