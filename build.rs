@@ -119,43 +119,41 @@ mod linked {
                 .join(" | ");
             return Err(format!("verilator refused rtl/*.sv: {text}"));
         }
-        let units =
-            verilate::units(&output).map_err(|error| format!("{}: {error}", output.display()))?;
-        let [fast, slow] = verilate::UNIT_FILES.map(|name| output.join(name));
-        write(&fast, &units.fast)?;
-        write(&slow, &units.slow)?;
+        let units = verilate::units(&output, flags)
+            .map_err(|error| format!("{}: {error}", output.display()))?;
         let compiler = Compiler {
             root,
             output: &output,
             verilator: &verilator,
             flags,
         };
-        // The crate `verilated` compiles the rest of the runtime; it dates from before this file existed.
-        let threads = verilator.include_dir.join("verilated_threads.cpp");
         std::thread::scope(|scope| {
-            let slow = scope
-                .spawn(|| compiler.compile("twinwalk_slow", &[slow], verilate::SLOW_OPTIMISATION));
-            let fast =
-                compiler.compile("twinwalk_fast", &[fast, threads], flags.optimisation_flag());
-            fast.and(
-                slow.join()
-                    .unwrap_or_else(|_| Err("the compiler's thread ended early".into())),
-            )
+            let threads: Vec<_> = units
+                .iter()
+                .map(|unit| scope.spawn(|| compiler.compile(unit)))
+                .collect();
+            threads.into_iter().try_for_each(|thread| {
+                let ended_early = |_| Err("the compiler's thread ended early".into());
+                thread.join().unwrap_or_else(ended_early)
+            })
         })?;
-        // The order of linking: of functions that are in both, the first is taken, and that is the optimised one.
-        for name in [
-            "static=twinwalk_fast",
-            "static=twinwalk_slow",
-            "dylib=stdc++",
-            "dylib=atomic",
-        ] {
+        // The order of linking is theirs.
+        for unit in &units {
+            println!("cargo::rustc-link-lib=static={}", library(unit));
+        }
+        for name in ["dylib=stdc++", "dylib=atomic"] {
             println!("cargo::rustc-link-lib={name}");
         }
         println!("cargo::rustc-link-search=native={}", out.display());
         Ok(())
     }
 
-    /// What both compilations share.
+    /// The name of the library that a unit becomes.
+    fn library(unit: &verilate::Unit) -> String {
+        format!("twinwalk_{}", unit.name)
+    }
+
+    /// What the compilations share.
     struct Compiler<'a> {
         root: &'a Path,
         output: &'a Path,
@@ -164,14 +162,21 @@ mod linked {
     }
 
     impl Compiler<'_> {
-        fn compile(&self, name: &str, files: &[PathBuf], optimisation: &str) -> Result<()> {
+        fn compile(&self, unit: &verilate::Unit) -> Result<()> {
+            let source = self.output.join(format!("{}.cpp", unit.name));
+            write(&source, &unit.text)?;
+            let mut files = vec![source];
+            if unit.name == "fast" {
+                // The crate `verilated` compiles the rest of the runtime; it dates from before this file existed.
+                files.push(self.verilator.include_dir.join("verilated_threads.cpp"));
+            }
             let mut build = cc::Build::new();
             build
                 .cpp(true)
                 .warnings(false)
                 .debug(false)
                 .cargo_metadata(false);
-            build.opt_level_str(optimisation.trim_start_matches("-O"));
+            build.opt_level_str(unit.optimisation.trim_start_matches("-O"));
             for argument in verilate::compiler_arguments(&self.verilator.include_dir) {
                 build.flag(argument);
             }
@@ -186,7 +191,7 @@ mod linked {
                 .flag(verilate::PRINT_HOOK)
                 .files(files);
             build
-                .try_compile(name)
+                .try_compile(&library(unit))
                 .map_err(|error| format!("the C++ compiler refused the verilated machine: {error}"))
         }
     }

@@ -73,17 +73,17 @@ oracle *ARGS: build
 
 # Seeded bugs (tests/seeded): each must be caught first by the checker that is named for it; prints which, in some minutes. Needs QEMU
 must-fail:
-    cargo test {{twin}} --test must_fail_rtl --test must_fail_rust --test must_fail_oracle --test oracle --test regress --test sdm_caching -- --include-ignored --nocapture
+    cargo test {{twin}} --test seeds --test twins -- must_fail oracle:: regress:: sdm_caching:: --include-ignored --nocapture
 
 # Every parameter changes a named figure, in both twins: verilates some sixty small machines once, in minutes
 knobs:
-    cargo test {{twin}} --test knobs -- --include-ignored
+    cargo test {{twin}} --test twins -- knobs:: --include-ignored
 
 # Speed of the model beside the RTL and a simulator without time, from one run, built for this computer: [--no-rtl] [TRACE...]
 bench *ARGS:
     RUSTFLAGS='-C target-cpu=native' cargo bench --locked --bench speed -- {{ARGS}}
 
-# Instructions of the model for each reference, by callgrind, against ceilings; `just guard 2` halves them, and must fail
+# Instructions of the model for each reference, by callgrind, against ceilings; `just guard 2` halves them, and must fail (`--saved`: counts nothing anew)
 guard *ARGS:
     .ci/guard {{ARGS}}
 

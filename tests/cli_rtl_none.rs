@@ -2,12 +2,10 @@
 //!
 //! Contract: 1.6 has no such policy. SDM: none. Counterpart: none. `docs/add-a-policy.md` explains.
 
-mod cli_support;
-
 #[cfg(feature = "rtl")]
 use std::io::Write as _;
 
-use cli_support::{command, object_of, text};
+use crate::cli_support::{command, object_of, text};
 
 const KEY: &str = "dtlb.arrays.0.replacement";
 const LIP: &str = "dtlb.arrays.0.replacement=lip";

@@ -2,15 +2,13 @@
 //!
 //! Contract: none. SDM: none. Counterpart: none. The count itself is tested beside its code.
 
-mod cli_support;
-
 use std::fs;
 use std::process::{Command, Output};
 
 use proptest::prelude::*;
 use serde_json::Value as Json;
 
-use cli_support::{assert_one_answer, command, object_of, text};
+use crate::cli_support::{assert_one_answer, command, object_of, text};
 
 fn twinwalk(arguments: &[&str], input: &[u8]) -> Output {
     command("tables", arguments, input)

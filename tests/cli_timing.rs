@@ -11,10 +11,7 @@ fn show(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_twinwalk"))
         .args(["config", "show", "--timing"])
         .args(arguments)
-        .env(
-            "XDG_CACHE_HOME",
-            concat!(env!("CARGO_TARGET_TMPDIR"), "/cli-timing"),
-        )
+        .env("XDG_CACHE_HOME", crate::machines_support::CACHE_HOME)
         .output()
         .expect("the binary runs")
 }

@@ -19,18 +19,17 @@
 
 #![cfg(feature = "rtl")]
 
-use std::path::PathBuf;
-
 use twinwalk::arch::{Access, AccessKind, PageSize};
 use twinwalk::cli::run::requests;
 use twinwalk::config::{Config, Level};
-use twinwalk::cosim::library::{Provider, Recipe};
+use twinwalk::cosim::library::Recipe;
 use twinwalk::cosim::rtl::{InitialRegisters, Rtl};
 use twinwalk::cosim::ticked::Ticked;
 use twinwalk::cosim::twin::Twin;
-use twinwalk::cosim::verilate::{Flags, Optimisation};
 use twinwalk::model::{Answered, FrontEnd, Memory, Operation, Request, Statistics};
 use twinwalk::trace::AccessedDirty;
+
+use crate::machines_support::{QUICK, provider};
 
 const UPDATES: usize = 4_000;
 const FOOTPRINT: u64 = 1 << 30;
@@ -138,14 +137,8 @@ fn in_twin(config: &Config, twin: impl Twin, updates: &[Request]) -> (u64, Stati
 }
 
 fn rtl(config: &Config) -> Rtl {
-    let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("gups");
-    let flags = Flags {
-        optimisation: Optimisation::None,
-        ..Flags::DEFAULT
-    };
-    let library = Provider::open(&directory, 1 << 29)
-        .expect("the cache directory can be used")
-        .loaded_library(&Recipe::new(config, flags), &mut |_| {})
+    let library = provider()
+        .loaded_library(&Recipe::new(config, QUICK), &mut |_| {})
         .expect("the machine can be built");
     Rtl::new(config, &library, InitialRegisters::Random(1)).expect("it starts")
 }

@@ -10,11 +10,9 @@
     allow(dead_code, reason = "the half that the RTL runs")
 )]
 
-mod knobs_support;
-
-use knobs_support::table::rows;
-use knobs_support::work::{Order, Rule, Work};
-use knobs_support::{Moves, Row, gaps};
+use crate::knobs_support::table::rows;
+use crate::knobs_support::work::{Order, Rule, Work};
+use crate::knobs_support::{Moves, Row, gaps};
 
 /// A row that holds.
 const ROW: Row = Row {
@@ -120,9 +118,9 @@ fn a_row_is_found_that_does_not_act_or_acts_the_other_way() {
 
 #[cfg(feature = "rtl")]
 mod rtl {
-    use super::knobs_support::twins::{judge, rtl, seen};
-    use super::knobs_support::{Moves, Row};
     use super::{ROW, rows};
+    use crate::knobs_support::twins::{judge, rtl, seen};
+    use crate::knobs_support::{Moves, Row};
 
     /// Those of the rows with machines of their own that the ordinary test runs too: small, with one machine in common.
     const QUICK: [&str; 3] = [

@@ -5,12 +5,10 @@
 
 #![cfg(feature = "rtl")]
 
-mod lockstep_support;
-
 use std::path::Path;
 use std::sync::OnceLock;
 
-use lockstep_support::{QUICK, library, preset, rtl, run_stimulus, run_stream};
+use crate::lockstep_support::{BUSY, QUICK, library, preset, rtl, run_stimulus, run_stream};
 use proptest::prelude::*;
 use twinwalk::arch::{Access, AccessKind};
 use twinwalk::config::Config;
@@ -31,7 +29,7 @@ fn tiny() -> &'static (Config, Library) {
     static TINY: OnceLock<(Config, Library)> = OnceLock::new();
     TINY.get_or_init(|| {
         let config = preset("tiny");
-        let library = library(&Recipe::new(&config, QUICK));
+        let library = library(&Recipe::new(&config, BUSY));
         (config, library)
     })
 }
@@ -41,7 +39,7 @@ fn parallel() -> &'static (Config, Library) {
     static PARALLEL: OnceLock<(Config, Library)> = OnceLock::new();
     PARALLEL.get_or_init(|| {
         let config = preset("parallel");
-        let library = library(&Recipe::new(&config, QUICK));
+        let library = library(&Recipe::new(&config, BUSY));
         (config, library)
     })
 }

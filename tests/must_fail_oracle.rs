@@ -5,17 +5,14 @@
 
 #![cfg(all(feature = "rtl", target_os = "linux", target_arch = "x86_64"))]
 
-mod oracle_support;
-mod seeded_support;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use oracle_support::fresh;
-use seeded_support::copy::Copy;
-use seeded_support::{chosen_misreadings, misreadings, root};
+use crate::oracle_support::fresh;
+use crate::seeded_support::copy::Copy;
+use crate::seeded_support::{chosen_misreadings, misreadings, root};
 use serde_json::Value;
 use tempfile::TempDir;
 

@@ -5,16 +5,13 @@
 
 #![cfg(feature = "rtl")]
 
-mod seeded_support;
-
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use seeded_support::{Bug, SeededIn, chosen, line};
+use crate::seeded_support::{Bug, SeededIn, chosen, line};
 use twinwalk::config::Config;
 use twinwalk::config::load::{Source, load};
 use twinwalk::cosim::comparators::{Comparator, Silenced};
@@ -23,15 +20,9 @@ use twinwalk::cosim::generator::RandomStream;
 use twinwalk::cosim::library::{Provider, Recipe};
 use twinwalk::cosim::lockstep::{Lockstep, Options};
 use twinwalk::cosim::rtl::{InitialRegisters, Library, Rtl};
-use twinwalk::cosim::verilate::{Flags, Optimisation};
 use twinwalk::model::Mmu;
 
-/// Few cycles are run: the shortest build.
-const QUICK: Flags = Flags {
-    optimisation: Optimisation::None,
-    ..Flags::DEFAULT
-};
-const CACHE_LIMIT_BYTES: u64 = 1 << 30;
+use crate::machines_support::{QUICK, provider};
 
 /// The machine with the bug.
 fn machine(bug: &Bug, config: &Config, provider: &Provider) -> Result<Library, String> {
@@ -144,9 +135,6 @@ fn run_sound(bug: &Bug, provider: &Provider) -> Result<String, String> {
 
 /// Does `run` with all of `bugs`, on all threads.
 fn for_all(bugs: &[Bug], run: fn(&Bug, &Provider) -> Result<String, String>) {
-    let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("seeded");
-    let provider =
-        Provider::open(&directory, CACHE_LIMIT_BYTES).expect("the cache directory can be used");
     let next = AtomicUsize::new(0);
     let troubles = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
@@ -154,7 +142,7 @@ fn for_all(bugs: &[Bug], run: fn(&Bug, &Provider) -> Result<String, String>) {
             scope.spawn(|| {
                 while let Some(bug) = bugs.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let begin = Instant::now();
-                    let outcome = run(bug, &provider);
+                    let outcome = run(bug, provider());
                     let seconds = begin.elapsed().as_secs_f64();
                     match &outcome {
                         Ok(text) => println!("{}", line(bug, text, seconds)),

@@ -4,12 +4,10 @@
 //!
 //! Contract: the section that each bug offends. SDM: 4.5 to 4.10. Counterpart: `must_fail_rtl.rs`; the bugs are in `tests/seeded/`.
 
-mod seeded_support;
-
 use std::collections::BTreeSet;
 use std::fs;
 
-use seeded_support::{SeededIn, bugs, root};
+use crate::seeded_support::{SeededIn, bugs, root};
 use twinwalk::cosim::comparators::Comparator;
 
 #[test]
@@ -123,8 +121,8 @@ mod built {
 
     use serde_json::Value;
 
-    use super::seeded_support::copy::Copy;
-    use super::seeded_support::{Bug, SeededIn, chosen, line};
+    use crate::seeded_support::copy::Copy;
+    use crate::seeded_support::{Bug, SeededIn, chosen, line};
 
     /// A run in which nothing moves any more never ends by itself.
     const HANG_MINUTES: &str = "0.1";

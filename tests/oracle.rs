@@ -5,14 +5,12 @@
 
 #![cfg(all(feature = "rtl", target_os = "linux", target_arch = "x86_64"))]
 
-mod oracle_support;
-
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Command, Output};
 
-use oracle_support::{fresh, oracle};
+use crate::oracle_support::{fresh, oracle};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

@@ -4,9 +4,7 @@
 
 #![cfg(feature = "rtl")]
 
-mod lockstep_support;
-
-use lockstep_support::{QUICK, library, preset, run_stimulus};
+use crate::lockstep_support::{BUSY, library, preset, run_stimulus};
 use twinwalk::cosim::generator::races::{self, Paging, SITUATIONS};
 use twinwalk::cosim::library::Recipe;
 use twinwalk::cosim::lockstep::Options;
@@ -15,7 +13,7 @@ use twinwalk::cosim::lockstep::Options;
 /// walk went on beside another.
 fn race(paging: &Paging, name: &str) -> [u64; 3] {
     let config = races::machine(&preset(name));
-    let library = library(&Recipe::new(&config, QUICK));
+    let library = library(&Recipe::new(&config, BUSY));
     let mut met = [0; 3];
     for situation in SITUATIONS {
         for disturbance in paging.disturbances {

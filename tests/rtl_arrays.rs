@@ -4,9 +4,7 @@
 
 #![cfg(feature = "rtl")]
 
-mod rtl_support;
-
-use rtl_support::*;
+use crate::rtl_support::*;
 use twinwalk::arch::PageSize;
 use twinwalk::config::{Config, Replacement, Serves, TlbArraySpec, TlbSpec, WalkerOrder};
 use twinwalk::model::mmu_pkg::*;

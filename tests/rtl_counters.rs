@@ -4,9 +4,7 @@
 
 #![cfg(feature = "rtl")]
 
-mod rtl_support;
-
-use rtl_support::*;
+use crate::rtl_support::*;
 use twinwalk::config::{Config, TlbArraySpec, TlbSpec};
 use twinwalk::model::mmu_pkg::*;
 

@@ -4,11 +4,9 @@
 
 #![cfg(feature = "rtl")]
 
-mod rtl_support;
-
 use std::collections::BTreeMap;
 
-use rtl_support::*;
+use crate::rtl_support::*;
 use twinwalk::config::{Config, TlbSpec};
 use twinwalk::cosim::library::Recipe;
 use twinwalk::cosim::rtl::InitialRegisters;

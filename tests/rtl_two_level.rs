@@ -4,9 +4,7 @@
 
 #![cfg(feature = "rtl")]
 
-mod rtl_support;
-
-use rtl_support::*;
+use crate::rtl_support::*;
 use twinwalk::config::{Config, TlbSpec};
 use twinwalk::cosim::rtl::InitialRegisters;
 use twinwalk::model::mmu_pkg::*;

@@ -132,10 +132,7 @@ mod rtl {
         let output = Command::new(env!("CARGO_BIN_EXE_twinwalk"))
             .args(["run", "--json", "--trace", SHIPPED, "--backend", backend])
             .args(arguments)
-            .env(
-                "XDG_CACHE_HOME",
-                concat!(env!("CARGO_TARGET_TMPDIR"), "/run-agrees"),
-            )
+            .env("XDG_CACHE_HOME", crate::machines_support::CACHE_HOME)
             .output()
             .expect("the binary runs");
         let stderr = String::from_utf8_lossy(&output.stderr);

@@ -16,10 +16,7 @@ fn figures(arguments: &[&str], input: &str) -> Json {
     let mut child = Command::new(env!("CARGO_BIN_EXE_twinwalk"))
         .args(["run", "--json"])
         .args(arguments)
-        .env(
-            "XDG_CACHE_HOME",
-            concat!(env!("CARGO_TARGET_TMPDIR"), "/run-agrees"),
-        )
+        .env("XDG_CACHE_HOME", crate::machines_support::CACHE_HOME)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

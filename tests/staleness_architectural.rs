@@ -2,9 +2,7 @@
 //!
 //! Contract: 3. SDM vol. 3A, 4.6 to 4.8. Counterpart: `staleness_invalidation.rs`, what invalidations do.
 
-mod staleness_support;
-
-use staleness_support::stream::*;
+use crate::staleness_support::stream::*;
 use twinwalk::arch::{AccessKind, PageSize, Registers};
 use twinwalk::model::mmu_pkg::*;
 use twinwalk::reference::finding::Rule;

@@ -3,12 +3,10 @@
 //!
 //! Contract: 2.1, 4.4, 7.5, 7.6, 8.5, 9.3. SDM vol. 3A, 4.10. Counterpart: `staleness_random.rs`, the same machines without bugs.
 
-mod staleness_support;
-
-use staleness_support::bugs::Bug;
-use staleness_support::caught::{Check, caught_in};
-use staleness_support::places::Shape;
-use staleness_support::random::{inclusive, mixed, pieces};
+use crate::staleness_support::bugs::Bug;
+use crate::staleness_support::caught::{Check, caught_in};
+use crate::staleness_support::places::Shape;
+use crate::staleness_support::random::{inclusive, mixed, pieces};
 use twinwalk::reference::finding::Rule;
 
 const IN_PIECES: [fn() -> Shape; 2] = [pieces, mixed];

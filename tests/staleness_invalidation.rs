@@ -2,9 +2,7 @@
 //!
 //! Contract: 9.3. SDM vol. 3A, 4.10. Counterpart: `staleness_architectural.rs`, the rules one by one.
 
-mod staleness_support;
-
-use staleness_support::stream::*;
+use crate::staleness_support::stream::*;
 use twinwalk::arch::{Access, AccessKind, PageSize};
 use twinwalk::model::mmu_pkg::*;
 use twinwalk::reference::finding::{InvalidationKind, Rule};

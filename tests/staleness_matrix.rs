@@ -7,11 +7,9 @@
 //! not wait is what `a_register_write_that_does_not_wait_is_caught` finds, and for the walk of a prefetch there is the seeded bug
 //! `both-register-write-spares-the-prefetch`.
 
-mod staleness_support;
-
-use staleness_support::bugs::Bug;
-use staleness_support::caught::provenance;
-use staleness_support::script::{
+use crate::staleness_support::bugs::Bug;
+use crate::staleness_support::caught::provenance;
+use crate::staleness_support::script::{
     CR4, PAGE, ROOT, Step, VA, access, control, entry_of, other_table, play,
 };
 use twinwalk::model::mmu_pkg::*;

@@ -3,11 +3,9 @@
 //! Contract: 5 to 11. SDM vol. 3A, 4.10. Counterpart: `staleness_random.rs`, the same without bugs; `staleness_architectural.rs` has the
 //! rules that only a broken link or a hand-made stream can break.
 
-mod staleness_support;
-
-use staleness_support::bugs::Bug;
-use staleness_support::caught::{CYCLES, Check, architectural, caught, provenance};
-use staleness_support::random::{Plan, run_with};
+use crate::staleness_support::bugs::Bug;
+use crate::staleness_support::caught::{CYCLES, Check, architectural, caught, provenance};
+use crate::staleness_support::random::{Plan, run_with};
 use twinwalk::reference::finding::{Figures, Finding, Rule};
 
 // Links and control.

@@ -2,9 +2,7 @@
 //!
 //! Contract: all. SDM vol. 3A, 4.10. Counterpart: `staleness_must_fail.rs`, the same with bugs.
 
-mod staleness_support;
-
-use staleness_support::random::{Plan, inclusive, mixed, pieces, roomy, run, small, sparse};
+use crate::staleness_support::random::{Plan, inclusive, mixed, pieces, roomy, run, small, sparse};
 use twinwalk::reference::finding::{Figures, InvalidationKind};
 
 fn add(total: &mut Figures, figures: &Figures) {

@@ -10,7 +10,7 @@ use serde_json::{Value as Json, json};
 
 use super::config::ConfigArgs;
 use super::error::CliError;
-use super::machine::{Machines, require_rtl, rtl_none};
+use super::machine::{Machines, Stretch, require_rtl, rtl_none};
 use super::output::{Context, grouped, table};
 use super::{Outcome, trace};
 use crate::config::{Config, Loaded, Origin};
@@ -112,7 +112,11 @@ impl Performers {
             twins.add(&config, Mmu::new(&config));
         }
         if let Some((machines, twins)) = &mut self.rtl {
-            let rtl = Machines::instance(&config, &machines.library(&config, context)?, RTL_SEED)?;
+            let rtl = Machines::instance(
+                &config,
+                &machines.library(&config, Stretch::Minutes, context)?,
+                RTL_SEED,
+            )?;
             twins.add(&config, rtl);
         }
         Ok(())

@@ -9,7 +9,7 @@ use clap::Args as ClapArgs;
 use serde_json::json;
 
 use super::error::CliError;
-use super::machine::{Machines, require_rtl};
+use super::machine::{Machines, Stretch, require_rtl};
 use super::output::Context;
 use super::{Outcome, table};
 use crate::config::Config;
@@ -112,16 +112,18 @@ fn available(
     on: On,
     context: &mut Context,
 ) -> Result<Option<BTreeMap<String, Library>>, CliError> {
-    let mut libraries = BTreeMap::new();
+    let mut configs = BTreeMap::new();
     for scenario in scenarios {
         let (_, config) = suite::load(&scenario.stimulus).map_err(SuiteError::from)?;
-        let hash = config.hash();
-        if libraries.contains_key(&hash) {
-            continue;
-        }
         // The model alone would not be what was asked for: there is RTL, and it cannot be this machine.
         require_rtl(&config)?;
-        match machines.library(&config, context) {
+        configs.insert(config.hash(), config);
+    }
+    let (hashes, configs): (Vec<_>, Vec<_>) = configs.into_iter().unzip();
+    let found = machines.libraries(&configs, Stretch::Moments, context);
+    let mut libraries = BTreeMap::new();
+    for (hash, library) in hashes.into_iter().zip(found) {
+        match library {
             Ok(library) => libraries.insert(hash, library),
             Err(error) if on == On::Available && libraries.is_empty() => {
                 context.note(&format!("the model alone: {}", error.message()));

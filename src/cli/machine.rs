@@ -8,6 +8,15 @@ use super::Context;
 use super::error::CliError;
 use crate::config::{Config, Replacement};
 
+/// How long a machine will run, which decides how long its build may optimise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stretch {
+    /// Some thousands of cycles: the build is all that a user waits for.
+    Moments,
+    /// Some millions: `-O1` costs a twentieth of the speed, and saves more than half of the build.
+    Minutes,
+}
+
 /// Why a build without RTL refuses, and what to do.
 #[cfg(not(feature = "rtl"))]
 const NO_RTL: (&str, &str) = (
@@ -54,12 +63,14 @@ pub use without_rtl::Machines;
 mod with_rtl {
     use std::ffi::OsString;
     use std::path::PathBuf;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc;
 
-    use super::{CliError, Config, Context};
+    use super::{CliError, Config, Context, Stretch};
     use crate::cosim::cache::Cache;
     use crate::cosim::library::{LibraryError, Provider, Recipe, Step};
     use crate::cosim::rtl::{InitialRegisters, Library, Rtl};
-    use crate::cosim::verilate::{Flags, Trace};
+    use crate::cosim::verilate::{Flags, Optimisation, Trace};
 
     /// RTL machines for any configuration.
     pub struct Machines {
@@ -84,11 +95,16 @@ mod with_rtl {
         ///
         /// # Errors
         /// Verilator or the C++ compiler is missing or refuses; the cache cannot be used.
-        pub fn library(&self, config: &Config, context: &mut Context) -> Result<Library, CliError> {
-            self.library_with(config, Flags::DEFAULT, context)
+        pub fn library(
+            &self,
+            config: &Config,
+            stretch: Stretch,
+            context: &mut Context,
+        ) -> Result<Library, CliError> {
+            self.library_with(config, flags(stretch), context)
         }
 
-        /// The same, able to write waves.
+        /// The same for minutes, able to write waves.
         ///
         /// # Errors
         /// As [`Machines::library`].
@@ -97,14 +113,61 @@ mod with_rtl {
             config: &Config,
             context: &mut Context,
         ) -> Result<Library, CliError> {
-            self.library_with(
-                config,
-                Flags {
-                    trace: Trace::Fst,
-                    ..Flags::DEFAULT
-                },
-                context,
-            )
+            let flags = Flags {
+                trace: Trace::Fst,
+                ..flags(Stretch::Minutes)
+            };
+            self.library_with(config, flags, context)
+        }
+
+        /// The machines of several configurations, in their order; on every processor, because what takes longest, compiling, does not
+        /// divide.
+        pub fn libraries(
+            &self,
+            configs: &[Config],
+            stretch: Stretch,
+            context: &mut Context,
+        ) -> Vec<Result<Library, CliError>> {
+            let threads = std::thread::available_parallelism().map_or(1, usize::from);
+            let next = AtomicUsize::new(0);
+            let (reports, steps) = mpsc::channel();
+            let build = |reports: mpsc::Sender<Step>| {
+                let mut built = Vec::new();
+                loop {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(config) = configs.get(index) else {
+                        return built;
+                    };
+                    let mut say = |step| {
+                        let _ = reports.send(step);
+                    };
+                    built.push((index, self.found_or_built(config, flags(stretch), &mut say)));
+                }
+            };
+            std::thread::scope(|scope| {
+                let build = &build;
+                let builders: Vec<_> = (0..threads.min(configs.len()))
+                    .map(|_| {
+                        let reports = reports.clone();
+                        scope.spawn(move || build(reports))
+                    })
+                    .collect();
+                drop(reports);
+                for step in steps {
+                    note(step, context);
+                }
+                let mut built: Vec<_> = builders
+                    .into_iter()
+                    .flat_map(|builder| {
+                        // A panic goes on as one.
+                        builder
+                            .join()
+                            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+                    })
+                    .collect();
+                built.sort_by_key(|(index, _)| *index);
+                built.into_iter().map(|(_, library)| library).collect()
+            })
         }
 
         fn library_with(
@@ -113,16 +176,18 @@ mod with_rtl {
             flags: Flags,
             context: &mut Context,
         ) -> Result<Library, CliError> {
+            self.found_or_built(config, flags, &mut |step| note(step, context))
+        }
+
+        fn found_or_built(
+            &self,
+            config: &Config,
+            flags: Flags,
+            say: &mut dyn FnMut(Step),
+        ) -> Result<Library, CliError> {
             super::require_rtl(config)?;
-            let recipe = Recipe::new(config, flags);
-            let mut say = |step: Step| match step {
-                Step::Cache(_) => {}
-                Step::Runtime => context.note("compiling Verilator's runtime, once"),
-                Step::Verilate => context.note("verilating the RTL for this machine, once"),
-                Step::Compile => context.note("compiling it"),
-            };
             self.provider
-                .library(&recipe, &mut say)
+                .library(&Recipe::new(config, flags), say)
                 .map_err(|error| CliError::new(&error, remedy(&error)))
         }
 
@@ -137,6 +202,26 @@ mod with_rtl {
                     "remove the cache of machines (twinwalk in XDG_CACHE_HOME) and try again",
                 )
             })
+        }
+    }
+
+    /// Says what the user waits for.
+    fn note(step: Step, context: &mut Context) {
+        match step {
+            Step::Cache(_) => {}
+            Step::Runtime => context.note("compiling Verilator's runtime, once"),
+            Step::Verilate => context.note("verilating the RTL for this machine, once"),
+            Step::Compile => context.note("compiling it"),
+        }
+    }
+
+    fn flags(stretch: Stretch) -> Flags {
+        Flags {
+            optimisation: match stretch {
+                Stretch::Moments => Optimisation::None,
+                Stretch::Minutes => Optimisation::Basic,
+            },
+            ..Flags::DEFAULT
         }
     }
 
@@ -181,7 +266,7 @@ mod with_rtl {
 
 #[cfg(not(feature = "rtl"))]
 mod without_rtl {
-    use super::{CliError, Config, Context, NO_RTL};
+    use super::{CliError, Config, Context, NO_RTL, Stretch};
     use crate::cosim::twin::NoTwin;
 
     /// The RTL machines of a build that has none.
@@ -200,8 +285,24 @@ mod without_rtl {
         ///
         /// # Errors
         /// Always.
-        pub fn library(&self, _config: &Config, _context: &mut Context) -> Result<(), CliError> {
+        pub fn library(
+            &self,
+            _config: &Config,
+            _stretch: Stretch,
+            _context: &mut Context,
+        ) -> Result<(), CliError> {
             Err(CliError::new(NO_RTL.0, NO_RTL.1))
+        }
+
+        /// Refuses each.
+        pub fn libraries(
+            &self,
+            configs: &[Config],
+            _stretch: Stretch,
+            _context: &mut Context,
+        ) -> Vec<Result<(), CliError>> {
+            let refuse = |_| Err(CliError::new(NO_RTL.0, NO_RTL.1));
+            configs.iter().map(refuse).collect()
         }
 
         /// Refuses.

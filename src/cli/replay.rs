@@ -11,7 +11,7 @@ use serde_json::{Value as Json, json};
 use super::check::report::{counters_json, counters_table};
 use super::check::{FOUND, JudgingArgs, Library, On, found_line};
 use super::error::CliError;
-use super::machine::{Machines, rtl_none};
+use super::machine::{Machines, Stretch, rtl_none};
 use super::output::Context;
 use super::{Outcome, golden::stimulus_error};
 use crate::config::Config;
@@ -59,7 +59,7 @@ pub fn run(args: Args, context: &mut Context) -> Result<Outcome, CliError> {
         ));
     }
     let library = match args.on {
-        On::Both => Some(Machines::open()?.library(&config, context)?),
+        On::Both => Some(Machines::open()?.library(&config, Stretch::Minutes, context)?),
         On::Model => None,
     };
     let options = args.judging.options();

@@ -25,7 +25,7 @@ use self::window::{Ended, Window};
 use super::Outcome;
 use super::config::ConfigArgs;
 use super::error::CliError;
-use super::machine::Machines;
+use super::machine::{Machines, Stretch};
 use super::output::Context;
 use super::trace::FormatArgs;
 use crate::model::Mmu;
@@ -137,7 +137,11 @@ pub fn run(mut args: Args, context: &mut Context) -> Result<Outcome, CliError> {
         Backend::Rtl => {
             let machines = Machines::open()?;
             let seed = config.mapping.seed;
-            let twin = Machines::instance(config, &machines.library(config, context)?, seed)?;
+            let twin = Machines::instance(
+                config,
+                &machines.library(config, Stretch::Minutes, context)?,
+                seed,
+            )?;
             if with_rows {
                 AnyMachine::ticked_with_rows(config, twin)
             } else {

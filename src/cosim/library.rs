@@ -11,7 +11,7 @@
 //! once, its exported key is compared, and only then it gets its name. The runtime (Verilator's own C++) is an entry of its own, shared
 //! by every machine of the same flags.
 //!
-//! A machine in the default parameters and flags does not need any of that when the feature `rtl-static` linked it in.
+//! A machine in the default parameters does not need any of that when the feature `rtl-static` linked it in, and its flags are not beyond those.
 //!
 //! This module prints nothing and reads no environment variable (the programs `verilator` and `g++` are found by the system in
 //! the search path, unless the caller names others).

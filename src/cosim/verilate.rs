@@ -7,8 +7,9 @@
 //!
 //! 1. `verilator --cc` writes C++ classes for the top module and the parameters that were asked for, and for one small module of our
 //!    own ([`probe_module`]) that is bound into the top and echoes the parameters as they were elaborated.
-//! 2. All of that C++ becomes *two* translation units ([`units`]), compiled side by side: what runs in every cycle, with the
-//!    harness, and what seldom runs, unoptimised. One `g++` a file would take three times as long, most of it to read the same headers.
+//! 2. All of that C++ becomes a few translation units ([`units`]), compiled side by side: what runs in every cycle, with the
+//!    harness, and what seldom runs, unoptimised. One `g++` a file would take three times as long, most of it to read the same headers;
+//!    where nothing is optimised they are most of the work, and there is one unit.
 //! 3. Verilator's runtime ([`runtime_files`]) does not depend on the RTL: it is compiled once per compiler, Verilator and flags.
 //!
 //! No `make` is involved: the file list is known here, and a Makefile would compile file by file.
@@ -195,30 +196,33 @@ pub fn verilator_arguments(
     arguments
 }
 
-/// The translation units of a machine, as text.
+/// A translation unit of a machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Units {
-    /// What runs in every cycle, and the harness: compiled as the flags say.
-    pub fast: String,
-    /// What runs once (construction, first evaluation) or only for waves: compiled with [`SLOW_OPTIMISATION`].
-    pub slow: String,
+pub struct Unit {
+    /// Its file is `NAME.cpp`.
+    pub name: &'static str,
+    /// What is in it.
+    pub text: String,
+    /// The `-O` of the C++ compiler.
+    pub optimisation: &'static str,
 }
 
-/// The optimisation of what seldom runs. It is half of the text, and with waves two thirds of the compiler's time at `-O2`.
-pub const SLOW_OPTIMISATION: &str = "-O0";
-/// File names of the two units.
-pub const UNIT_FILES: [&str; 2] = ["fast.cpp", "slow.cpp"];
+/// The optimisation of what runs once (construction, first evaluation) or only for waves. It is half of the text, and with waves two
+/// thirds of the compiler's time at `-O2`.
+const SLOW_OPTIMISATION: &str = "-O0";
 
-/// Gathers the generated files of `output_dir` into two translation units.
+/// Gathers the generated files of `output_dir` into translation units, in the order in which they are to be linked: of functions that
+/// are in several, the linker takes the first, and that is an optimised one.
 ///
 /// # Errors
 /// If the directory cannot be read.
-pub fn units(output_dir: &Path) -> std::io::Result<Units> {
+pub fn units(output_dir: &Path, flags: Flags) -> std::io::Result<Vec<Unit>> {
     let mut generated = Vec::new();
     for entry in std::fs::read_dir(output_dir)? {
-        let name = entry?.file_name().to_string_lossy().into_owned();
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
         if name.starts_with(PREFIX) && name.ends_with(".cpp") {
-            generated.push(name);
+            generated.push((name, entry.metadata()?.len()));
         }
     }
     // The order of a directory is no order: the same input shall give the same library.
@@ -228,19 +232,40 @@ pub fn units(output_dir: &Path) -> std::io::Result<Units> {
             .iter()
             .any(|part| name.contains(part))
     };
-    let unit = |slow: bool| {
-        let mut text = String::from("// Generated (src/cosim/verilate.rs).\n#include <cstdint>\n");
-        text.push_str("void twinwalk_parameter(uint32_t index, uint64_t value);\n");
-        for name in generated.iter().filter(|name| is_slow(name) == slow) {
-            let _ = writeln!(text, "#include \"{name}\"");
-        }
-        text
-    };
-    let fast = unit(false) + "#include \"harness.cpp\"\n";
-    Ok(Units {
-        fast,
-        slow: unit(true),
-    })
+    let mut texts = [const { String::new() }; 3];
+    let mut sizes = [0; 2];
+    for (name, size_bytes) in generated {
+        let place = if flags.optimisation == Optimisation::None {
+            0
+        } else if is_slow(&name) {
+            2
+        } else {
+            // To the smaller of the two that are optimised: the compiler takes longest over these.
+            let place = usize::from(sizes[1] < sizes[0]);
+            sizes[place] += size_bytes;
+            place
+        };
+        let _ = writeln!(texts[place], "#include \"{name}\"");
+    }
+    let fast = flags.optimisation_flag();
+    texts[0].push_str("#include \"harness.cpp\"\n");
+    let kinds = [
+        ("fast", fast),
+        ("fast_more", fast),
+        ("slow", SLOW_OPTIMISATION),
+    ];
+    let units = kinds.into_iter().zip(texts);
+    Ok(units
+        .filter(|(_, text)| !text.is_empty())
+        .map(|((name, optimisation), text)| Unit {
+            name,
+            text: format!(
+                "// Generated (src/cosim/verilate.rs).\n#include <cstdint>\n\
+                 void twinwalk_parameter(uint32_t index, uint64_t value);\n{text}"
+            ),
+            optimisation,
+        })
+        .collect())
 }
 
 /// The `-D` of the harness, as (name, value).

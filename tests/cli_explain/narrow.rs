@@ -2,7 +2,7 @@
 //!
 //! Contract: 1.5, 8.3, 8.4. SDM vol. 3A, 4.3. Counterpart: none.
 
-use crate::{explain, object, text};
+use super::{explain, object, text};
 
 #[test]
 fn a_narrow_address_is_split_by_ten_ten_and_twelve_bits() {

@@ -4,8 +4,8 @@
 
 use proptest::prelude::*;
 
+use super::{LACKEY, SHIPPED, explain};
 use crate::cli_support::{assert_one_answer, command, text};
-use crate::{LACKEY, SHIPPED, explain};
 
 #[test]
 fn a_page_that_the_trace_does_not_touch_is_refused_with_the_nearest() {

@@ -2,7 +2,7 @@
 //!
 //! Contract: 12. SDM vol. 3A, 4.5 to 4.8. Counterpart: none.
 
-use crate::{explain, object, text};
+use super::{explain, object, text};
 
 /// Situations that a student meets.
 const SITUATIONS: [&[&str]; 16] = [

@@ -2,17 +2,14 @@
 //!
 //! Contract: 10 (monitor), 13.1. SDM: none. Counterpart: none.
 
-use std::path::Path;
-
 use serde_json::{Value as Json, json};
 use twinwalk::arch::{Access, AccessKind};
 use twinwalk::cli::run::requests;
 use twinwalk::config::Config;
-use twinwalk::cosim::library::{Provider, Recipe};
+use twinwalk::cosim::library::Recipe;
 use twinwalk::cosim::rtl::{InitialRegisters, Rtl};
 use twinwalk::cosim::ticked::Ticked;
 use twinwalk::cosim::twin::Twin;
-use twinwalk::cosim::verilate::{Flags, Optimisation};
 use twinwalk::explain::map::MapSpec;
 use twinwalk::explain::situation::Controls;
 use twinwalk::explain::split::mode_of;
@@ -21,28 +18,16 @@ use twinwalk::model::{FrontEnd, Memory, Mmu, Operation, Request};
 
 use super::Row;
 use super::work::{ADDRESS, Rule, Work};
+use crate::machines_support::{QUICK, provider};
 
 /// The port of data.
 const DATA_PORT: usize = 1;
 
 /// The RTL of machines, built where they are not built yet.
 pub fn rtl(config: &Config) -> Rtl {
-    // The default machine may be linked in; another is compiled quickly, as it runs for moments.
-    let flags = if config.rtl_parameters() == Config::default().rtl_parameters() {
-        Flags::DEFAULT
-    } else {
-        Flags {
-            optimisation: Optimisation::None,
-            ..Flags::DEFAULT
-        }
-    };
-    let library = Provider::open(
-        &Path::new(env!("CARGO_TARGET_TMPDIR")).join("knobs"),
-        1 << 30,
-    )
-    .expect("the cache directory can be used")
-    .library(&Recipe::new(config, flags), &mut |_| {})
-    .expect("the machine can be built");
+    let library = provider()
+        .library(&Recipe::new(config, QUICK), &mut |_| {})
+        .expect("the machine can be built");
     Rtl::new(config, &library, InitialRegisters::Random(1)).expect("it starts")
 }
 

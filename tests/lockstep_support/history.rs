@@ -20,9 +20,6 @@ use twinwalk::model::Mmu;
 
 use super::{QUICK, library, rtl, run_stimulus};
 
-#[path = "../seeded_support/mod.rs"]
-mod seeded_support;
-
 /// The name of the bug that the RTL of this run has, if any.
 pub const SEEDED: &str = "TWINWALK_SEEDED_RTL";
 
@@ -41,7 +38,7 @@ pub struct History {
 fn recipe(config: &Config, seeded: Option<&str>) -> Recipe {
     let mut recipe = Recipe::new(config, QUICK);
     if let Some(name) = seeded {
-        let bugs = seeded_support::bugs();
+        let bugs = crate::seeded_support::bugs();
         let bug = bugs.iter().find(|bug| bug.name == name);
         for edit in &bug.expect("a bug has that name").edit {
             let file = edit.file.strip_prefix("rtl/").expect("a bug of the RTL");
@@ -143,15 +140,16 @@ pub fn last_request(trace: &str) -> &str {
     after(trace, " request ")
 }
 
-/// Runs a test of this binary on RTL with a bug, for each pair of a bug and a test: the tests that do not fail, with what they say.
+/// Runs a test of a module of this binary on RTL with a bug, for each pair of a bug and a test: the tests that do not fail, with what they
+/// say.
 ///
 /// A test that fails for want of that RTL (no such bug, its passage is gone, it does not compile) is among them.
-pub fn that_pass_with_a_bug(pairs: &[(&str, &str)]) -> Vec<String> {
+pub fn that_pass_with_a_bug(module: &str, pairs: &[(&str, &str)]) -> Vec<String> {
     let binary = std::env::current_exe().expect("the test has a name");
     let mut passing = Vec::new();
     for (bug, test) in pairs {
         let run = Command::new(&binary)
-            .args(["--exact", test])
+            .args(["--exact", &format!("{module}::{test}")])
             .env(SEEDED, bug)
             .output()
             .expect("the test runs");

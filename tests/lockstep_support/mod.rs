@@ -7,23 +7,18 @@
 pub mod history;
 
 use std::ops::ControlFlow;
-use std::path::PathBuf;
 
 use twinwalk::config::Config;
 use twinwalk::config::load::{Source, load};
 use twinwalk::cosim::generator::RandomStream;
-use twinwalk::cosim::library::{Provider, Recipe};
+use twinwalk::cosim::library::Recipe;
 use twinwalk::cosim::lockstep::{Lockstep, Options, Report};
 use twinwalk::cosim::rtl::{InitialRegisters, Library, Rtl};
 use twinwalk::cosim::stimulus::Stimulus;
-use twinwalk::cosim::verilate::{Flags, Optimisation};
 use twinwalk::model::Mmu;
 
-/// Machines of tests run few cycles: the shortest build.
-pub const QUICK: Flags = Flags {
-    optimisation: Optimisation::None,
-    ..Flags::DEFAULT
-};
+use crate::machines_support::provider;
+pub use crate::machines_support::{BUSY, QUICK};
 
 pub fn preset(name: &str) -> Config {
     load(&Source::Preset(name.to_owned()), &[])
@@ -31,11 +26,9 @@ pub fn preset(name: &str) -> Config {
         .config
 }
 
-/// The machine of a recipe, from a cache beside the build's other output.
+/// The machine of a recipe.
 pub fn library(recipe: &Recipe) -> Library {
-    let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("machines");
-    let provider = Provider::open(&directory, 1 << 29).expect("the cache directory can be used");
-    provider
+    provider()
         .library(recipe, &mut |_| {})
         .expect("Verilator and g++ are there, and take the RTL")
 }

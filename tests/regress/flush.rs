@@ -2,7 +2,7 @@
 //!
 //! Contract: 7.5, 9.3. SDM vol. 3A, 4.10.4. Counterpart: `../sdm_caching.rs`, the sentences of the manual.
 
-use super::lockstep_support::history::{after, answers, last_request, lines, run, walks};
+use crate::lockstep_support::history::{after, answers, last_request, lines, run, walks};
 
 /// Row 5.
 #[test]

@@ -20,8 +20,8 @@ use twinwalk::model::mmu_pkg::{Inputs, Outputs};
 use twinwalk::trace::lackey::LackeyReader;
 use twinwalk::trace::{Input, MemoryReference, ReferenceKind};
 
-use super::lockstep_support::history::{after, answers, lines, run};
-use super::lockstep_support::{QUICK, library, preset, rtl};
+use crate::lockstep_support::history::{after, answers, lines, run};
+use crate::lockstep_support::{QUICK, library, preset, rtl};
 
 /// Row 22: the port takes nothing that crosses; the requester's parts walk and report a page each.
 #[test]

@@ -3,7 +3,7 @@
 //!
 //! Contract: none. SDM: none. Counterpart: `../seeded`, the bugs.
 
-use super::lockstep_support::history::that_pass_with_a_bug;
+use crate::lockstep_support::history::that_pass_with_a_bug;
 
 /// A bug, and the test whose assertions it breaks.
 const CAUGHT: &[(&str, &str)] = &[
@@ -81,12 +81,12 @@ const CAUGHT: &[(&str, &str)] = &[
 #[test]
 #[ignore = "builds the RTL for each bug, which takes minutes: just must-fail"]
 fn each_history_fails_on_rtl_that_has_its_bug() {
-    let missed = that_pass_with_a_bug(CAUGHT);
+    let missed = that_pass_with_a_bug("regress", CAUGHT);
     assert!(missed.is_empty(), "{}", missed.join("\n"));
 }
 
 #[test]
 fn a_history_that_fails_without_the_bug_in_its_rtl_is_no_proof() {
-    let missed = that_pass_with_a_bug(&[("no-such-bug", CAUGHT[0].1)]);
+    let missed = that_pass_with_a_bug("regress", &[("no-such-bug", CAUGHT[0].1)]);
     assert_eq!(missed.len(), 1, "it counts as one that was caught");
 }

@@ -4,7 +4,7 @@
 
 use twinwalk::cosim::lockstep::Report;
 
-use super::lockstep_support::history::{self, lines};
+use crate::lockstep_support::history::{self, lines};
 
 /// Two pages in one table, one in another, and a 2 MiB page.
 const TABLES: &str = "\

@@ -2,7 +2,7 @@
 //!
 //! Contract: 6, 11. SDM vol. 3A, 4.6, 4.7, 4.10.2.2. Counterpart: `walk.rs`, the faults that the entries give.
 
-use super::lockstep_support::history::{answers, lines, responses, run, walks};
+use crate::lockstep_support::history::{answers, lines, responses, run, walks};
 
 /// A page, the mode, an access that it denies, one that it allows and that caches it, and the error code.
 struct Denial {

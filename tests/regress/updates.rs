@@ -2,7 +2,7 @@
 //!
 //! Contract: 8.3, 8.4. SDM vol. 3A, 4.8. Counterpart: `rights.rs`, what makes a walk fault.
 
-use super::lockstep_support::history::{after, answers, last_request, lines, run, walks};
+use crate::lockstep_support::history::{after, answers, last_request, lines, run, walks};
 
 /// Row 17: nothing of the entry that maps the page is touched by a walk that ends in a fault.
 #[test]

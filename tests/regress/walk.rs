@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use super::lockstep_support::history::{after, answers, lines, responses, run, walks};
+use crate::lockstep_support::history::{after, answers, lines, responses, run, walks};
 
 /// Row 9: every low bit of both sizes faults, and bit 12 is PAT.
 #[test]

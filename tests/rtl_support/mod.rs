@@ -5,18 +5,13 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::collections::{BTreeMap, VecDeque};
-use std::path::PathBuf;
 
 use twinwalk::config::{Config, TlbSpec};
-use twinwalk::cosim::library::{Provider, Recipe};
+use twinwalk::cosim::library::Recipe;
 use twinwalk::cosim::rtl::{InitialRegisters, Library, Rtl};
-use twinwalk::cosim::verilate::{Flags, Optimisation};
 use twinwalk::model::mmu_pkg::*;
 
-pub const QUICK: Flags = Flags {
-    optimisation: Optimisation::None,
-    ..Flags::DEFAULT
-};
+use crate::machines_support::{QUICK, provider};
 
 /// Tables: PML4 at 0x1000, PDPT at 0x2000, PD at 0x3000, PTs at 0x4000 and 0x5000. Page n of the first 1024 has frame 0x100 + n.
 pub const ROOT: u64 = 0x1000;
@@ -61,10 +56,7 @@ pub fn library(recipe: &Recipe) -> Library {
 }
 
 pub fn try_library(recipe: &Recipe) -> Result<Library, impl std::error::Error + use<>> {
-    let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("rtl-overlap");
-    Provider::open(&directory, 1 << 29)
-        .expect("the cache directory can be used")
-        .loaded_library(recipe, &mut |_| {})
+    provider().loaded_library(recipe, &mut |_| {})
 }
 
 #[derive(Clone, Copy)]

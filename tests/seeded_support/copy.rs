@@ -4,12 +4,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 use super::{Edit, root};
 
-/// What the copy consists of; the rest of the checkout is not needed to build the binary.
-const PARTS: [&str; 10] = [
+/// What the copy consists of; the rest of the checkout is not needed to build the binary or the tests of the library.
+const PARTS: [&str; 11] = [
     "Cargo.toml",
     "Cargo.lock",
     "README.md",
@@ -20,6 +20,7 @@ const PARTS: [&str; 10] = [
     "presets",
     "docs",
     "benches",
+    "traces",
 ];
 
 /// The private copy, with the places beside it that its builds and runs use.
@@ -82,8 +83,8 @@ impl Copy {
         &self.cache
     }
 
-    /// The binary with these edits, under a name of its own.
-    pub fn build(&self, name: &str, edits: &[Edit]) -> Result<PathBuf, String> {
+    /// Makes these edits, and no others.
+    fn edit(&self, edits: &[Edit]) -> Result<(), String> {
         self.restore();
         for edit in edits {
             let path = self.sources.join(&edit.file);
@@ -98,17 +99,21 @@ impl Copy {
             fs::write(&path, text.replacen(&edit.find, &edit.replace, 1))
                 .map_err(|error| error.to_string())?;
         }
-        let output = Command::new(env!("CARGO"))
-            .args([
-                "build",
-                "--quiet",
-                "--locked",
-                "--bin",
-                "twinwalk",
-                "--no-default-features",
-                "--features",
-                "rtl",
-            ])
+        Ok(())
+    }
+
+    /// What cargo does with the copy.
+    fn cargo(&self, command: &str, arguments: &[&str]) -> Result<Output, String> {
+        let features = [
+            "--quiet",
+            "--locked",
+            "--no-default-features",
+            "--features",
+            "rtl",
+        ];
+        Command::new(env!("CARGO"))
+            .arg(command)
+            .args(features)
             // The shortest way from one bug to the next: nothing optimised, one crate compiled incrementally.
             .args([
                 "--config",
@@ -119,9 +124,31 @@ impl Copy {
             .args(["--config", "profile.dev.incremental=true"])
             .arg("--target-dir")
             .arg(&self.target)
+            .args(arguments)
             .current_dir(&self.sources)
             .output()
-            .map_err(|error| error.to_string())?;
+            .map_err(|error| error.to_string())
+    }
+
+    /// What the unit test `test` says with these edits, and whether it ran and failed.
+    pub fn fails(&self, edits: &[Edit], test: &str) -> Result<(bool, String), String> {
+        self.edit(edits)?;
+        let output = self.cargo("test", &["--lib", "--", "--exact", test])?;
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let failed = said.contains("test result: FAILED. 0 passed; 1 failed");
+        let ran = failed || said.contains("test result: ok. 1 passed");
+        if ran {
+            Ok((failed, said))
+        } else {
+            let error = String::from_utf8_lossy(&output.stderr);
+            Err(format!("{test} did not run: {said}{error}"))
+        }
+    }
+
+    /// The binary with these edits, under a name of its own.
+    pub fn build(&self, name: &str, edits: &[Edit]) -> Result<PathBuf, String> {
+        self.edit(edits)?;
+        let output = self.cargo("build", &["--bin", "twinwalk"])?;
         if !output.status.success() {
             return Err(format!(
                 "does not build: {}",

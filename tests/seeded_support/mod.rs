@@ -165,6 +165,34 @@ pub fn chosen_misreadings() -> Vec<Misreading> {
     misreadings().into_iter().filter(is_chosen).collect()
 }
 
+/// A bug in what is told of a run: rows, lines of events. No checker of the machine sees it, but the unit test that is named for it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OutputBug {
+    /// The file's name without its ending.
+    #[serde(skip)]
+    pub name: String,
+    pub what: String,
+    pub topic: String,
+    /// The path of the test in the library.
+    pub test: String,
+    pub edit: Vec<Edit>,
+}
+
+/// Every bug in what is told of a run (`tests/seeded_outputs`), by name.
+pub fn output_bugs() -> Vec<OutputBug> {
+    toml_files("tests/seeded_outputs", |name, text| {
+        let bug: OutputBug = toml::from_str(text).unwrap_or_else(|error| panic!("{name}: {error}"));
+        OutputBug { name, ..bug }
+    })
+}
+
+/// Those of [`output_bugs`] that `TWINWALK_SEEDED` names part of, if it is set.
+pub fn chosen_output_bugs() -> Vec<OutputBug> {
+    let is_chosen = |bug: &OutputBug| is_wanted(&bug.name);
+    output_bugs().into_iter().filter(is_chosen).collect()
+}
+
 /// A line of the table that a run prints.
 pub fn line(bug: &Bug, outcome: &str, seconds: f64) -> String {
     format!(

@@ -16,7 +16,7 @@ use self::report::{Failed, Verdict};
 use super::Outcome;
 use super::config::ConfigArgs;
 use super::error::CliError;
-use super::machine::Machines;
+use super::machine::{Machines, Stretch};
 use super::output::Context;
 use super::trace::FormatArgs;
 use crate::config::Config;
@@ -173,7 +173,7 @@ pub fn run(args: Args, context: &mut Context) -> Result<Outcome, CliError> {
         ));
     }
     let library = match args.on {
-        On::Both => Some(Machines::open()?.library(&loaded.config, context)?),
+        On::Both => Some(Machines::open()?.library(&loaded.config, Stretch::Minutes, context)?),
         On::Model => None,
     };
     let minutes = args

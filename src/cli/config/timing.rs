@@ -5,7 +5,7 @@
 use serde_json::{Value as Json, json};
 
 use crate::cli::error::CliError;
-use crate::cli::machine::Machines;
+use crate::cli::machine::{Machines, Stretch};
 use crate::cli::output::{Context, table};
 use crate::config::Config;
 use crate::explain::timing::{Row, Timing, add_rtl, of_model};
@@ -32,7 +32,11 @@ pub fn measure(config: &Config, on: On, context: &mut Context) -> Result<Timing,
     let mut timing = of_model(config)?;
     if on == On::Both {
         let machines = Machines::open()?;
-        add(&mut timing, config, &machines.library(config, context)?)?;
+        add(
+            &mut timing,
+            config,
+            &machines.library(config, Stretch::Moments, context)?,
+        )?;
     }
     Ok(timing)
 }

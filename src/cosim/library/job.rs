@@ -8,7 +8,7 @@ use std::process::Command;
 
 use super::{LibraryError, MACHINE_FILE, Recipe, Step, Toolchain, embedded};
 use crate::cosim::cache::{Cache, Key, KeyBuilder};
-use crate::cosim::verilate::{self, Trace};
+use crate::cosim::verilate::{self, Trace, Unit};
 
 const RUNTIME_FILE: &str = "runtime.o";
 /// Lines of a tool's output that an error message quotes.
@@ -110,36 +110,16 @@ impl Job<'_> {
         report(Step::Verilate);
         let generated = work.join("verilated");
         self.verilate(work, &generated)?;
-        let units = verilate::units(&generated).map_err(|source| LibraryError::Write {
+        let flags = self.recipe.flags;
+        let units = verilate::units(&generated, flags).map_err(|source| LibraryError::Write {
             path: generated.clone(),
             source,
         })?;
         report(Step::Compile);
-        let optimisation = self.recipe.flags.optimisation_flag();
-        let fast = || {
-            self.compile_unit(
-                key,
-                work,
-                verilate::UNIT_FILES[0],
-                &units.fast,
-                optimisation,
-            )
-        };
-        let slow = || {
-            self.compile_unit(
-                key,
-                work,
-                verilate::UNIT_FILES[1],
-                &units.slow,
-                verilate::SLOW_OPTIMISATION,
-            )
-        };
-        let (fast, slow) = side_by_side(fast, slow);
+        let objects = side_by_side(&units, |unit| self.compile_unit(key, work, unit))?;
         let mut command = self.compiler(work);
-        // The fast unit first: of functions that are in both, the linker takes the first, and that is the optimised one.
         command
-            .arg(fast?)
-            .arg(slow?)
+            .args(objects)
             .arg(work.join(RUNTIME_FILE))
             .args(LINK_ARGUMENTS);
         if self.recipe.flags.trace == Trace::Fst {
@@ -153,21 +133,15 @@ impl Job<'_> {
         remove_file(&work.join(RUNTIME_FILE))
     }
 
-    fn compile_unit(
-        &self,
-        key: Key,
-        work: &Path,
-        name: &str,
-        text: &str,
-        optimisation: &str,
-    ) -> Result<PathBuf, LibraryError> {
+    fn compile_unit(&self, key: Key, work: &Path, unit: &Unit) -> Result<PathBuf, LibraryError> {
         let generated = work.join("verilated");
-        let source = generated.join(name);
+        let name = format!("{}.cpp", unit.name);
+        let source = generated.join(&name);
         let object = generated.join(format!("{name}.o"));
-        write(&source, text)?;
+        write(&source, &unit.text)?;
         let mut command = self.compiler(work);
         command
-            .arg(optimisation)
+            .arg(unit.optimisation)
             .arg("-I")
             .arg(&generated)
             .arg("-I")
@@ -179,7 +153,7 @@ impl Job<'_> {
             command.arg(format!("-D{name}={value}"));
         }
         command.arg("-c").arg(source).arg("-o").arg(&object);
-        self.run_compiler(&mut command, name, work)?;
+        self.run_compiler(&mut command, &name, work)?;
         Ok(object)
     }
 
@@ -242,18 +216,8 @@ impl Job<'_> {
         let shim = work.join("shim");
         write_shim(&shim)?;
         let files = verilate::runtime_files(self.recipe.flags);
-        // The files are independent of each other, and this is all that the user waits for: side by side.
-        let results: Vec<Result<PathBuf, LibraryError>> = std::thread::scope(|scope| {
-            let handles: Vec<_> = files
-                .iter()
-                .map(|file| scope.spawn(|| self.compile_runtime_file(file, &shim, work)))
-                .collect();
-            handles
-                .into_iter()
-                .filter_map(|handle| handle.join().ok())
-                .collect()
-        });
-        let objects = results.into_iter().collect::<Result<Vec<_>, _>>()?;
+        // The files are independent of each other, and this is all that the user waits for.
+        let objects = side_by_side(&files, |file| self.compile_runtime_file(file, &shim, work))?;
         // One relocatable object instead of an archive: the C++ compiler makes it without a further tool.
         let mut command = self.compiler(work);
         command
@@ -324,18 +288,26 @@ impl Job<'_> {
     }
 }
 
-/// Runs both, the second on a thread of its own.
-fn side_by_side<T: Send>(first: impl FnOnce() -> T, second: impl FnOnce() -> T + Send) -> (T, T) {
+/// Runs `make` with all of `inputs` at the same time; the results are in their order.
+fn side_by_side<I: Sync, T: Send>(
+    inputs: &[I],
+    make: impl Fn(&I) -> Result<T, LibraryError> + Sync,
+) -> Result<Vec<T>, LibraryError> {
     std::thread::scope(|scope| {
-        let second = scope.spawn(second);
-        let first = first();
-        // A panic goes on as one.
-        (
-            first,
-            second
-                .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
-        )
+        let make = &make;
+        let threads: Vec<_> = inputs
+            .iter()
+            .map(|input| scope.spawn(move || make(input)))
+            .collect();
+        threads
+            .into_iter()
+            // A panic goes on as one.
+            .map(|thread| {
+                thread
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            })
+            .collect()
     })
 }
 

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use super::{LibraryError, embedded};
 use crate::config::Config;
 use crate::cosim::rtl::{Library, RtlError};
-use crate::cosim::verilate::{self, Flags, Optimisation, Trace};
+use crate::cosim::verilate::{self, Flags, Trace};
 
 /// One SystemVerilog file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,12 +94,10 @@ impl Recipe {
         self.flags
     }
 
-    /// Whether the machine that the feature `rtl-static` links in is this one.
+    /// Whether the machine that the feature `rtl-static` links in is this one. It is fully optimised, and so does for any optimisation.
     pub(super) fn is_linked(&self, library: &Library) -> Result<bool, RtlError> {
-        let flags_fit = self.flags.assertions
-            && !self.flags.coverage
-            && self.flags.trace != Trace::Fst
-            && self.flags.optimisation == Optimisation::Full;
+        let flags_fit =
+            self.flags.assertions && !self.flags.coverage && self.flags.trace != Trace::Fst;
         let echoed = library.parameters()?;
         let echoed = echoed.iter().map(|(name, value)| (name.as_str(), *value));
         Ok(flags_fit && !self.patched && echoed.eq(self.parameters.iter().copied()))

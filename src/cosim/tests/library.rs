@@ -5,17 +5,24 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{LibraryError, Provider, Recipe, SourceFile, Step};
-use crate::config::Config;
+use crate::config::{Config, Source, load};
 use crate::cosim::rtl::Library;
-use crate::cosim::verilate::{Flags, Optimisation, PARAMETERS, Trace, source_order};
+use crate::cosim::verilate::{Flags, Optimisation, PARAMETERS, Trace, Unit, source_order, units};
 
 const QUICK: Flags = Flags {
     optimisation: Optimisation::None,
     ..Flags::DEFAULT
 };
 
+/// The smallest machine: it is built again and again.
+fn tiny() -> Config {
+    load(&Source::Preset("tiny".to_owned()), &[])
+        .expect("a preset is valid")
+        .config
+}
+
 fn recipe() -> Recipe {
-    Recipe::new(&Config::default(), QUICK)
+    Recipe::new(&tiny(), QUICK)
 }
 
 /// An executable script, in the place of a tool.
@@ -61,6 +68,39 @@ fn packages_come_first() {
     let mut names = ["walker.sv", "mmu_pkg.sv", "mmu.sv"];
     names.sort_by_key(|name| source_order(name));
     assert_eq!(names, ["mmu_pkg.sv", "mmu.sv", "walker.sv"]);
+}
+
+#[test]
+fn each_generated_file_is_in_one_unit_and_what_seldom_runs_is_not_optimised() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let names = [
+        "Vmmu.cpp",
+        "Vmmu__0.cpp",
+        "Vmmu__0__Slow.cpp",
+        "Vmmu__Syms.cpp",
+    ];
+    for (name, size_bytes) in names.into_iter().zip([10, 500, 700, 20]) {
+        let text = " ".repeat(size_bytes);
+        fs::write(directory.path().join(name), text).expect("writable");
+    }
+    fs::write(directory.path().join("Vmmu.h"), "").expect("writable");
+    let included = |unit: &Unit| -> Vec<String> {
+        let lines = unit.text.lines();
+        lines
+            .filter_map(|line| line.strip_prefix("#include \"")?.strip_suffix('"'))
+            .map(str::to_owned)
+            .collect()
+    };
+    let full = units(directory.path(), Flags::DEFAULT).expect("readable");
+    let levels: Vec<&str> = full.iter().map(|unit| unit.optimisation).collect();
+    assert_eq!(levels, ["-O2", "-O2", "-O0"]);
+    assert_eq!(included(&full[0]), ["Vmmu.cpp", "harness.cpp"]);
+    assert_eq!(included(&full[1]), ["Vmmu__0.cpp"]);
+    assert_eq!(included(&full[2]), names[2..]);
+    let quick = units(directory.path(), QUICK).expect("readable");
+    assert_eq!(quick.len(), 1);
+    assert_eq!(quick[0].optimisation, "-O0");
+    assert_eq!(included(&quick[0]), [&names[..], &["harness.cpp"]].concat());
 }
 
 #[test]
@@ -170,8 +210,8 @@ fn a_compiler_that_claims_success_without_a_library_is_found_out() {
 fn one_runtime_serves_every_machine_of_the_same_flags() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let provider = fresh(directory.path(), Path::new("verilator"), Path::new("g++"));
-    let mut other = Config::default();
-    other.ports.queue_entries = 2;
+    let mut other = tiny();
+    other.ports.queue_entries = 3;
     let (first, first_steps) = build(&provider, &recipe());
     let (second, second_steps) = build(&provider, &Recipe::new(&other, QUICK));
     let (third, third_steps) = build(&provider, &recipe());
@@ -229,7 +269,7 @@ fn a_key_covers_text_parameters_flags_and_tools() {
     };
     let same = |_: &mut super::Toolchain| {};
     note(&recipe(), &same);
-    let mut config = Config::default();
+    let mut config = tiny();
     config.ports.queue_entries += 1;
     note(&Recipe::new(&config, QUICK), &same);
     let changed = [
@@ -252,7 +292,7 @@ fn a_key_covers_text_parameters_flags_and_tools() {
     ];
     changed
         .into_iter()
-        .for_each(|flags| note(&Recipe::new(&Config::default(), flags), &same));
+        .for_each(|flags| note(&Recipe::new(&tiny(), flags), &same));
     let mut sources = recipe().sources().to_vec();
     sources[0].text.to_mut().push('\n');
     note(&recipe().with_sources(sources), &same);

@@ -2,8 +2,6 @@
 //!
 //! Contract: 12. SDM vol. 3A, 4.5 to 4.8. Counterpart: none. What is explained is tested beside its code.
 
-#[path = "../cli_support/mod.rs"]
-mod cli_support;
 mod narrow;
 mod refused;
 mod situations;
@@ -13,7 +11,7 @@ use std::process::Output;
 
 use serde_json::Value as Json;
 
-use cli_support::{command, object_of, text};
+use crate::cli_support::{command, object_of, text};
 
 const SHIPPED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/traces/gcc10m.twt.zst");
 /// Two instructions; a load; a store from the load's page into the next; a load and a store to the first page.

@@ -7,9 +7,6 @@
 
 #![cfg(feature = "rtl")]
 
-#[path = "../lockstep_support/mod.rs"]
-mod lockstep_support;
-
 mod flush;
 mod modes;
 mod must_fail;

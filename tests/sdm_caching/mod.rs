@@ -9,20 +9,17 @@
 
 #![cfg(feature = "rtl")]
 
-#[path = "../lockstep_support/mod.rs"]
-mod lockstep_support;
-
 mod cached;
 mod invalidated;
 mod software;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cached::CACHED;
-use invalidated::INVALIDATED;
-use lockstep_support::history::{
+use crate::lockstep_support::history::{
     SEEDED, after, lines, responses, run, that_pass_with_a_bug, walks,
 };
+use cached::CACHED;
+use invalidated::INVALIDATED;
 use software::SOFTWARE;
 
 /// What a trace must show.
@@ -221,6 +218,6 @@ const CAUGHT: [&str; 20] = [
 #[ignore = "builds the RTL for each bug, which takes minutes: just must-fail"]
 fn a_bug_in_what_a_sentence_is_about_breaks_a_row() {
     let test = "each_sentence_of_the_manual_on_caching_holds_on_both_twins";
-    let missed = that_pass_with_a_bug(&CAUGHT.map(|bug| (bug, test)));
+    let missed = that_pass_with_a_bug("sdm_caching", &CAUGHT.map(|bug| (bug, test)));
     assert!(missed.is_empty(), "{}", missed.join("\n"));
 }

@@ -1,0 +1,17 @@
+//! Seeded bugs, the list of binaries, and the vectors of an independent implementation.
+//!
+//! One binary, because linking the crate takes longer than most of these tests.
+//!
+//! Contract: as each module says. SDM: as each module says. Counterpart: none.
+
+mod machines_support;
+mod oracle_support;
+mod seeded_support;
+
+mod every_file;
+mod must_fail_oracle;
+mod must_fail_outputs;
+mod must_fail_rtl;
+mod must_fail_rust;
+mod oracle;
+mod reference_vectors;
