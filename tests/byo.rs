@@ -1,0 +1,572 @@
+//! A user's own RTL in the loop: the project's RTL given as such, behind a wrapper that errs on request, and designs that are refused.
+//!
+//! Contract: sections 1.2, 1.3 (what is held against any design), 3 (the ports of its top). SDM: none. Counterpart: `docs/byo.md`.
+
+#![cfg(feature = "rtl")]
+
+use std::fmt::Write as _;
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value as Json;
+use twinwalk::arch::{Access, AccessKind};
+use twinwalk::config::Config;
+use twinwalk::config::load::{Source, load};
+use twinwalk::cosim::comparators::Comparator;
+use twinwalk::cosim::design::Design;
+use twinwalk::cosim::generator::{Generator, RandomStream};
+use twinwalk::cosim::groups::Groups;
+use twinwalk::cosim::guest::Guest;
+use twinwalk::cosim::judged::Judged;
+use twinwalk::cosim::library::Provider;
+use twinwalk::cosim::lockstep::{Lockstep, Options, Report};
+use twinwalk::cosim::ports::{PORTS, Port, Shape};
+use twinwalk::cosim::rtl::{InitialRegisters, Library, Rtl};
+use twinwalk::cosim::stimulus::{Action, Operation, OperationSource, Request};
+use twinwalk::cosim::verilate::{Flags, Optimisation};
+use twinwalk::model::Mmu;
+
+/// Few cycles are run: the shortest build.
+const QUICK: Flags = Flags {
+    optimisation: Optimisation::None,
+    ..Flags::DEFAULT
+};
+const CACHE_LIMIT_BYTES: u64 = 1 << 30;
+
+/// A small machine.
+fn small() -> Config {
+    load(&Source::Preset("tiny".to_owned()), &[])
+        .expect("a preset")
+        .config
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The project's sources, packages first.
+fn own_files() -> Vec<PathBuf> {
+    let entries = fs::read_dir(root().join("rtl")).expect("the RTL");
+    let mut files: Vec<PathBuf> = entries
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|ending| ending == "sv"))
+        .collect();
+    files.sort_by_key(|path| (!path.ends_with("mmu_pkg.sv"), path.clone()));
+    files
+}
+
+/// A DESIGN.toml of the project's RTL with these files behind it, and some text.
+fn own_design(top: &str, more: &[&str], text: &str) -> String {
+    let files = own_files().into_iter();
+    let files = files.chain(more.iter().map(PathBuf::from));
+    let files: Vec<String> = files
+        .map(|path| format!("{:?}", path.display().to_string()))
+        .collect();
+    let parameters = small().rtl_parameters().into_iter();
+    let parameters: String = parameters
+        .map(|(name, value)| format!("{name} = {value}\n"))
+        .collect();
+    format!(
+        "[design]\nname = \"own\"\ntop = \"{top}\"\nfiles = [{}]\n[machine]\nconfig = \"preset:tiny\"\n[bounds]\nhang_cycles = 3000\n\
+         [design.parameters]\n{parameters}{text}",
+        files.join(", ")
+    )
+}
+
+/// What the wrapper does wrong, once an access says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+enum Mode {
+    Nothing,
+    /// Each response comes 5 cycles later, and the next is not looked at before.
+    Late,
+    /// Bit 12 of one translation is wrong.
+    FlippedFrame,
+    /// No answer from some time on.
+    Silent,
+    /// One id that nobody asked with.
+    WrongId,
+    /// `req_ready` looks at `req_valid` in the same cycle.
+    Combinational,
+    /// A memory request is withdrawn and comes again.
+    Withdrawn,
+    /// Marks set a bit of software's, too.
+    WrongMark,
+    /// Marks are read and not made.
+    NoMark,
+}
+
+/// PKRU of the access that sets the mode, without the mode. No user-mode access looks at it with paging off.
+const MAGIC: u32 = 0xb0b0_1230;
+
+/// The machine `mmu` without a monitor, behind a wrapper that errs as an access before all others says.
+fn wrapper() -> String {
+    let config = small();
+    let parameters = config.rtl_parameters();
+    let required: Vec<&Port> = PORTS.iter().filter(|port| port.group.is_none()).collect();
+    let mut text = String::from("module wrapper #(\n");
+    for (name, value) in &parameters {
+        let _ = writeln!(text, "  parameter int unsigned {name} = {value},");
+    }
+    text.push_str("  localparam int unsigned PORTS = 1 + DATA_PORTS\n) (\n");
+    let declare = |port: &Port, name: &str| {
+        let array = if port.shape == Shape::Ports {
+            " [PORTS]"
+        } else {
+            ""
+        };
+        format!("logic [{}:0] {name}{array}", port.bits - 1)
+    };
+    let list: Vec<String> = required
+        .iter()
+        .map(|port| {
+            let direction = if port.is_input() { "input" } else { "output" };
+            format!("  {direction} {}", declare(port, port.name))
+        })
+        .collect();
+    let _ = writeln!(text, "{}\n);", list.join(",\n"));
+    // Where the wrapper steps in, the machine has a signal of its own.
+    let own = [
+        "req_ready_o",
+        "resp_valid_o",
+        "resp_ready_i",
+        "resp_id_o",
+        "resp_pa_o",
+        "mem_req_valid_o",
+        "mem_req_ready_i",
+        "mem_req_op_o",
+        "mem_req_wdata_o",
+    ];
+    for port in required.iter().filter(|port| own.contains(&port.name)) {
+        let _ = writeln!(text, "  {};", declare(port, &format!("m_{}", port.name)));
+    }
+    let pins: Vec<String> = required
+        .iter()
+        .map(|port| match own.contains(&port.name) {
+            true => format!(".{}(m_{})", port.name, port.name),
+            false => format!(".{}", port.name),
+        })
+        .collect();
+    let names: Vec<String> = parameters
+        .iter()
+        .map(|(name, _)| format!(".{name}({name})"))
+        .collect();
+    let _ = writeln!(
+        text,
+        "  mmu #({}) u_mmu ({});",
+        names.join(", "),
+        pins.join(", ")
+    );
+    let _ = writeln!(
+        text,
+        "{}\nendmodule",
+        WRAPPER.replace("MAGIC", &format!("28'h{:x}", MAGIC >> 4))
+    );
+    text
+}
+
+const WRAPPER: &str = "
+  logic [3:0] mode_q;
+  logic [15:0] answers_q;
+  logic [2:0] wait_q [PORTS];
+  logic done_q, even_q;
+  logic taken [PORTS];
+  always_ff @(posedge clk_i) begin
+    even_q <= rst_ni && !even_q;
+    if (!rst_ni) begin
+      mode_q <= '0;
+      answers_q <= '0;
+      done_q <= '0;
+      wait_q <= '{default: '0};
+    end else begin
+      for (int p = 0; p < PORTS; p++) begin
+        if (req_valid_i[p] && req_ready_o[p] && req_pkru_i[p][31:4] == MAGIC) mode_q <= req_pkru_i[p][3:0];
+        if (taken[p]) wait_q[p] <= '0;
+        else if (m_resp_valid_o[p] && wait_q[p] < 3'd5) wait_q[p] <= wait_q[p] + 3'd1;
+      end
+      if (taken[1]) begin
+        answers_q <= answers_q + 16'd1;
+        if (answers_q >= 16'd20 && resp_status_o[1] == '0) done_q <= '1;
+      end
+    end
+  end
+  for (genvar p = 0; p < PORTS; p++) begin : gen_port
+    wire errs = p == 1 && answers_q >= 16'd20 && !done_q;
+    wire shows = !(mode_q == 1 && wait_q[p] < 3'd5) && !(mode_q == 3 && answers_q >= 16'd20);
+    assign taken[p] = resp_valid_o[p] && resp_ready_i[p];
+    assign resp_valid_o[p] = m_resp_valid_o[p] && shows;
+    assign m_resp_ready_i[p] = resp_ready_i[p] && shows;
+    assign resp_id_o[p] = m_resp_id_o[p] ^ (mode_q == 4 && errs ? 8'h80 : 8'h00);
+    assign resp_pa_o[p] = m_resp_pa_o[p] ^ (mode_q == 2 && errs && resp_status_o[p] == '0 ? 52'h1000 : 52'h0);
+    assign req_ready_o[p] = m_req_ready_o[p] && (mode_q != 5 || req_valid_i[p]);
+  end
+  wire offers = mode_q != 6 || even_q;
+  assign mem_req_valid_o = m_mem_req_valid_o && offers;
+  assign m_mem_req_ready_i = mem_req_ready_i && offers;
+  assign mem_req_op_o = mode_q == 8 ? 2'd0 : m_mem_req_op_o;
+  assign mem_req_wdata_o = mode_q == 8 ? '0 : m_mem_req_wdata_o | (mode_q == 7 && m_mem_req_op_o == 2'd2 ? 64'h200 : 64'h0);
+";
+
+/// A design in a directory of its own.
+struct Place {
+    directory: tempfile::TempDir,
+}
+
+impl Place {
+    fn new(design: &str, files: &[(&str, &str)]) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        for (name, text) in files.iter().chain([&("DESIGN.toml", design)]) {
+            fs::write(directory.path().join(name), text).expect("a file");
+        }
+        Self { directory }
+    }
+
+    fn design(&self) -> PathBuf {
+        self.directory.path().join("DESIGN.toml")
+    }
+}
+
+fn build(design: &Design) -> Library {
+    let provider = Provider::open(&cache(), CACHE_LIMIT_BYTES).expect("the cache can be used");
+    provider
+        .loaded_library(&design.recipe(QUICK), &mut |_| {})
+        .unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// The cache of the tests that build machines.
+fn cache() -> PathBuf {
+    PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("machines")
+}
+
+/// The generator's operations behind the access that sets the wrapper's mode.
+struct Set {
+    first: Option<Operation>,
+    rest: Generator,
+}
+
+impl Set {
+    fn new(mode: Mode, rest: Generator) -> Self {
+        let access = Access {
+            pkru: MAGIC | mode as u32,
+            ..Access::new(AccessKind::Read, 0)
+        };
+        let request = Request {
+            port: 1,
+            va: 0,
+            access,
+            size_bytes: 8,
+        };
+        Self {
+            first: Some(Operation::now(Action::Request(request))),
+            rest,
+        }
+    }
+}
+
+impl OperationSource for Set {
+    fn next_operation(&mut self) -> Option<Operation> {
+        self.first.take().or_else(|| self.rest.next_operation())
+    }
+}
+
+/// How a run compares.
+#[derive(Debug, Clone, Copy)]
+enum Compare {
+    Exact,
+    Bounded(u64),
+    Untimed,
+}
+
+fn run(
+    design: &Design,
+    library: &Library,
+    mode: Mode,
+    compare: Compare,
+    operations: u64,
+) -> Report {
+    let RandomStream {
+        config,
+        setup,
+        generator,
+    } = RandomStream::new(design.config(), 3, 0, operations);
+    let initial = InitialRegisters::Random(setup.seed);
+    let rtl = Rtl::with_parameters(&design.spec.parameters, library, initial);
+    let twin = Guest::new(rtl.expect("the machine can be made"));
+    let source = Set::new(mode, generator);
+    let options = Options {
+        groups: library.groups(),
+        hang_bound_cycles: Some(design.spec.hang_cycles),
+        ..Options::default()
+    };
+    let mut go_on = |_| ControlFlow::Continue(());
+    let judged = |twin, source| Judged::new(&config, &setup, source, twin, options);
+    match compare {
+        Compare::Exact => Lockstep::pair(&config, &setup, source, Mmu::new(&config), twin, options)
+            .with_reference(&config, &setup)
+            .run(&mut go_on),
+        Compare::Bounded(cycles) => {
+            let mut run = judged(twin, source).bounded(&config, &setup, cycles);
+            run.run(&mut go_on)
+        }
+        Compare::Untimed => judged(twin, source).run(&mut go_on),
+    }
+}
+
+fn assert_holds(report: &Report) {
+    if let Some(finding) = &report.finding {
+        panic!("{}", finding.report());
+    }
+    assert_eq!(report.counters.unjudged, 0);
+    assert!(report.counters.responses_compared > 500, "{report:?}");
+}
+
+/// Who found it, and at which signal.
+fn finder(report: &Report) -> (Comparator, &str) {
+    let finding = report.finding.as_ref().expect("it is wrong");
+    (finding.comparator, &finding.signal)
+}
+
+#[test]
+fn the_own_rtl_given_as_a_design_holds_in_every_comparison() {
+    let place = Place::new(&own_design("mmu", &[], ""), &[]);
+    let design = Design::load(&place.design()).expect("a design");
+    let library = build(&design);
+    assert_eq!(library.groups(), Groups::ALL);
+    for compare in [Compare::Exact, Compare::Bounded(0), Compare::Untimed] {
+        let report = run(&design, &library, Mode::Nothing, compare, 3_000);
+        assert_holds(&report);
+        let difference = report.latency_difference_cycles;
+        assert_eq!(
+            difference,
+            matches!(compare, Compare::Bounded(_)).then_some(0)
+        );
+        assert!(report.counters.walks > 0 && report.counters.l1_hits > 0);
+        assert!(report.counters.stale_observed > 0 && report.counters.single_outcome > 500);
+    }
+}
+
+/// One machine for all that the wrapper can do: which of it is said by an access.
+#[test]
+fn a_wrapper_without_a_monitor_is_held_and_what_it_does_wrong_is_found() {
+    let place = Place::new(
+        &own_design("wrapper", &["wrapper.sv"], ""),
+        &[("wrapper.sv", &wrapper())],
+    );
+    let design = Design::load(&place.design()).expect("a design");
+    let library = build(&design);
+    assert_eq!(library.groups(), Groups::NONE);
+    let run = |mode, compare| run(&design, &library, mode, compare, 3_000);
+    for compare in [Compare::Exact, Compare::Bounded(0), Compare::Untimed] {
+        let report = run(Mode::Nothing, compare);
+        assert_holds(&report);
+    }
+    let shown = run(Mode::Nothing, Compare::Untimed).counters;
+    assert_eq!(
+        (shown.walks, shown.l1_hits, shown.fills_compared),
+        (0, 0, 0)
+    );
+
+    // Late: legal by itself, and found by both that look at cycles.
+    assert_holds(&run(Mode::Late, Compare::Untimed));
+    assert_eq!(
+        finder(&run(Mode::Late, Compare::Exact)),
+        (Comparator::Responses, "resp_valid_o[1]")
+    );
+    let late = run(Mode::Late, Compare::Bounded(2));
+    let finding = late.finding.as_ref().expect("5 are more than 2");
+    assert_eq!(finding.comparator, Comparator::Latency);
+    assert_eq!(finding.signal, "latency of request 0 of port 1, read 0x0");
+    assert!(
+        finding
+            .model
+            .starts_with("2 cycles from the accept in cycle "),
+        "{}",
+        finding.model
+    );
+    assert!(
+        finding
+            .rtl
+            .starts_with("7 cycles from the accept in cycle "),
+        "{}",
+        finding.rtl
+    );
+    let wide = run(Mode::Late, Compare::Bounded(100_000));
+    assert_holds(&wide);
+    let greatest = wide.latency_difference_cycles.expect("they are compared");
+    assert!(greatest >= 5, "{greatest}");
+    assert_holds(&run(Mode::Late, Compare::Bounded(greatest)));
+    assert_eq!(
+        finder(&run(Mode::Late, Compare::Bounded(greatest - 1))).0,
+        Comparator::Latency
+    );
+
+    let wrong = [
+        (
+            Mode::FlippedFrame,
+            Comparator::Staleness,
+            "rule translation",
+        ),
+        (
+            Mode::Silent,
+            Comparator::Hangs,
+            "no progress for 3000 cycles",
+        ),
+        (Mode::WrongId, Comparator::Staleness, "rule response-id"),
+        (
+            Mode::Combinational,
+            Comparator::Assertions,
+            "req_ready_o[0] is",
+        ),
+        (
+            Mode::Withdrawn,
+            Comparator::Protocol,
+            "mem_req_valid_o: an offer does not stay",
+        ),
+        (Mode::WrongMark, Comparator::Staleness, "rule entry-update"),
+        (Mode::NoMark, Comparator::Staleness, "rule translation"),
+    ];
+    for (mode, comparator, signal) in wrong {
+        for compare in [Compare::Untimed, Compare::Bounded(100_000)] {
+            let report = run(mode, compare);
+            let found = finder(&report);
+            assert!(
+                found.0 == comparator && found.1.contains(signal),
+                "{mode:?}: {found:?}"
+            );
+        }
+        let exact = run(mode, Compare::Exact);
+        assert!(exact.finding.is_some(), "{mode:?}");
+    }
+}
+
+fn twinwalk(arguments: &[&str], directory: &Path) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_twinwalk"))
+        .args(arguments)
+        .current_dir(directory)
+        .output()
+        .expect("the binary runs")
+}
+
+/// What `check --rtl DESIGN.toml` says of a design that is refused, in its directory.
+fn refusal(design: &str, files: &[(&str, &str)]) -> String {
+    let place = Place::new(design, files);
+    let output = twinwalk(
+        &["check", "--rtl", "DESIGN.toml", "--ops", "10"],
+        place.directory.path(),
+    );
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(output.stdout.is_empty());
+    said
+}
+
+#[test]
+fn a_design_that_is_refused_ends_with_2_and_says_why() {
+    let design = |more: &str| {
+        format!("[design]\nname = \"x\"\ntop = \"bare\"\nfiles = [\"bare.sv\"]\n{more}")
+    };
+    let bare =
+        |text: &str| format!("module bare (\n  input logic clk_i, rst_ni{text}\n);\nendmodule\n");
+    let refused = |more: &str, text: &str| refusal(&design(more), &[("bare.sv", &bare(text))]);
+
+    let missing = refusal(&design(""), &[]);
+    assert!(
+        missing.contains("error: DESIGN.toml, line 4: design.files.0 = \"bare.sv\" is refused: `bare.sv` cannot be read"),
+        "{missing}"
+    );
+    let unknown = refused("colour = 3\n", "");
+    assert!(
+        unknown.contains("error: DESIGN.toml, line 5: there is no key design.colour"),
+        "{unknown}"
+    );
+    assert!(
+        unknown.contains("remedy: the keys here are defines, files, include_dirs"),
+        "{unknown}"
+    );
+
+    let ports = refused(
+        "",
+        ",\n  output logic [39:0] resp_pa_o [2], input logic scan_i",
+    );
+    for line in [
+        "the top `bare` has no port `req_valid_i` (input, 1 bit, an unpacked array of 2, contract 3): add it to the adapter",
+        "port `resp_pa_o` of the top `bare` is output, 40 bits, an unpacked array of 2; contract 3 has output, 52 bits, an unpacked array of 2",
+        "the top `bare` has an input `scan_i`",
+        "remedy: mend the adapter; docs/byo.md",
+    ] {
+        assert!(ports.contains(line), "{line}: {ports}");
+    }
+    let syntax = refused("", "; oops");
+    assert!(
+        syntax.contains("Verilator refused the design:\n%Error: bare.sv:2:"),
+        "{syntax}"
+    );
+    let parameter = refused("[design.parameters]\nENTRIES = 4\n", "");
+    assert!(
+        parameter.contains("error: the top `bare` has no parameter ENTRIES (design.parameters)"),
+        "{parameter}"
+    );
+    let clock = refusal(
+        &design(""),
+        &[("bare.sv", "module bare (input logic rst_ni); endmodule\n")],
+    );
+    assert!(
+        clock.contains("error: the top `bare` has no port `clk_i` (input, 1 bit, contract 3): add it to the adapter\n"),
+        "{clock}"
+    );
+    let top = refusal(
+        &design("").replace("\"bare\"", "\"other\""),
+        &[("bare.sv", &bare(""))],
+    );
+    assert!(
+        top.contains("error: there is no module `other` in design.files (design.top)"),
+        "{top}"
+    );
+    let outside = Place::new("", &[("hidden.svh", "// nothing")]);
+    let hidden = outside.directory.path().join("hidden.svh");
+    let outside = refusal(
+        &design(""),
+        &[(
+            "bare.sv",
+            &format!("`include \"{}\"\n{}", hidden.display(), bare("")),
+        )],
+    );
+    assert!(
+        outside.contains("which is neither in design.files nor"),
+        "{outside}"
+    );
+}
+
+#[test]
+fn options_that_do_not_fit_a_design_are_refused() {
+    for (arguments, part) in [
+        (
+            &["check", "--rtl", "d.toml", "--config", "preset:tiny"] as &[&str],
+            "stands in its DESIGN.toml",
+        ),
+        (
+            &["check", "--rtl", "d.toml", "--trace", "t"],
+            "--trace is refused beside --rtl",
+        ),
+        (
+            &["check", "--rtl", "d.toml", "--on", "model"],
+            "cannot be used with",
+        ),
+        (
+            &["check", "--rtl", "d.toml", "--compare", "bounded"],
+            "bounded:N with N from 0 to 1000000",
+        ),
+        (
+            &["check", "--compare", "exact"],
+            "name it with --rtl DESIGN.toml",
+        ),
+        (&["check", "--rtl", "d.toml"], "d.toml: cannot be read"),
+    ] {
+        let output = twinwalk(arguments, root());
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {said}");
+        assert!(said.contains(part), "{arguments:?}: {said}");
+    }
+}
