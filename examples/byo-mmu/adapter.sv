@@ -1,6 +1,4 @@
 // Purpose: the glue: maps the ports of the blocking MMU to the port of an adapter. Every output is a function of registers alone.
-// The size of an access has no effect, and of memory there is one answer, of one beat, at a time:
-// verilator lint_off UNUSEDSIGNAL
 module adapter import bmmu_pkg::*; #(
   parameter int unsigned PORTS = 2, MAXPHYADDR = 46, PAGE_1G = 1, FIVE_LEVEL = 1, ENTRIES = 16
 ) (
@@ -28,9 +26,11 @@ module adapter import bmmu_pkg::*; #(
   logic sent_q;                                                            // the cell's request is with memory
   logic [51:0] cell_addr; logic [63:0] cell_old, cell_new, mask;
   access_t access; answer_t answer; regs_t r;
+  logic [PORTS:0] unused;                                                  // sizes have no effect; memory answers one beat at a time
 
   bmmu #(.MaxPhyAddr(MAXPHYADDR), .Page1G(PAGE_1G != 0), .FiveLevel(FIVE_LEVEL != 0), .Entries(ENTRIES)) u_mmu (
-    .clk_i, .rst_ni, .idle_o(idle), .access_req_i(req_valid_i[turn_q]), .access_i(access), .done_o(done), .answer_o(answer),
+    .clk_i, .rst_ni, .idle_o(idle), .access_req_i(req_valid_i[turn_q]), .access_i(access),
+    .access_va_i(req_va_i[turn_q]), .done_o(done), .answer_o(answer),
     .done_ack_i(resp_ready_i[turn_q]), .write_req_i(ctl_q == CtlBusy && op_q < 3'd4), .write_reg_i(reg_e'(op_q[1:0])),
     .inval_req_i(ctl_q == CtlBusy && op_q >= 3'd4), .inval_page_i(op_q == 3'd4), .inval_type_i(type_q), .op_data_i(data_q),
     .op_va_i(op_q == 3'd4 ? data_q : addr_q), .op_ack_o(op_ack), .op_gp_o(op_gp), .regs_o(r),
@@ -40,7 +40,7 @@ module adapter import bmmu_pkg::*; #(
 
   // Requests: the port whose turn it is may ask. The turn passes on when it does not ask, or has taken its answer.
   assign access = '{write: req_kind_i[turn_q] == 2'd1, fetch: req_kind_i[turn_q] == 2'd2, implied: req_implicit_supervisor_i[turn_q],
-      user: req_cpl_i[turn_q] == 2'd3 && !req_implicit_supervisor_i[turn_q], ac: req_ac_i[turn_q], pkru: req_pkru_i[turn_q], va: req_va_i[turn_q]};
+      user: req_cpl_i[turn_q] == 2'd3 && !req_implicit_supervisor_i[turn_q], ac: req_ac_i[turn_q], pkru: req_pkru_i[turn_q]};
   always_ff @(posedge clk_i) begin
     if (!rst_ni) turn_q <= '0;
     else if ((idle && !req_valid_i[turn_q]) || (done && resp_ready_i[turn_q])) turn_q <= turn_q == W'(PORTS - 1) ? '0 : turn_q + 1'b1;
@@ -52,6 +52,7 @@ module adapter import bmmu_pkg::*; #(
     assign {resp_id_o[p], resp_status_o[p], resp_pa_o[p], resp_page_size_o[p]} = {id_q, answer.outcome, answer.pa, answer.size};
     assign {resp_pwt_o[p], resp_pcd_o[p], resp_pat_o[p]} = {answer.pwt, answer.pcd, answer.pat};
     assign {resp_error_code_o[p], resp_va_o[p]} = {10'h0, answer.code, answer.va};
+    assign unused[p] = ^req_size_bytes_i[p];
   end
 
   // Control: one operation is kept until the MMU has acknowledged it, then its answer until that is taken.
@@ -67,9 +68,10 @@ module adapter import bmmu_pkg::*; #(
   assign cr0_o = 64'({r.pg, 14'h0, r.wp, 15'h0, r.pe});
   assign cr3_o = 64'(r.cr3);
   assign cr4_o = 64'({r.pke, r.smap, r.smep, 2'h0, r.pcide, 4'h0, r.la57, 4'h0, r.pge, 1'b0, r.pae, r.pse, 4'h0});
-  assign efer_o = 64'({r.nxe, long_mode(r), 1'b0, r.lme, 8'h0});
+  assign efer_o = 64'({r.nxe, r.pg && r.lme, 1'b0, r.lme, 8'h0});
 
   // Memory: a cell is the whole or a half of 8 bytes. Its request stands until its answer, of which memory sees one transfer.
+  assign unused[PORTS] = ^{mem_resp_id_i, mem_resp_last_i, cell_addr[1:0]};
   assign upper = cell_short && cell_addr[2];
   assign mem_req_be_o = !cell_short ? 8'hff : upper ? 8'hf0 : 8'h0f;
   assign mask = {{32{mem_req_be_o[7]}}, {32{mem_req_be_o[0]}}};

@@ -1,5 +1,6 @@
-// Purpose: a blocking MMU: one access or one operation at a time; a look-up in the TLB, and on a miss a walk. The sequencer and its parts.
-// Manual: SDM vol. 3A, chapter "Paging". Its ports are its own; adapter.sv maps them to those of the harness.
+// Purpose: a blocking MMU: one access or one operation at a time; a look-up in the TLB, and on a
+// miss a walk. The sequencer, and its parts.
+// Manual: SDM vol. 3A, chapter "Paging". The ports are its own; adapter.sv maps them.
 
 module bmmu
   import bmmu_pkg::*;
@@ -11,23 +12,24 @@ module bmmu
 ) (
   input  logic        clk_i,
   input  logic        rst_ni,
-  // accesses: taken in a cycle with idle_o and access_req_i; the answer stands with done_o until done_ack_i
+  // accesses: taken in a cycle with idle_o and access_req_i; the answer stands until done_ack_i
   output logic        idle_o,
   input  logic        access_req_i,
   input  access_t     access_i,
+  input  logic [63:0] access_va_i,
   output logic        done_o,
   output answer_t     answer_o,
   input  logic        done_ack_i,
-  // registers and invalidations: the request stands until the acknowledge, which comes when no access is under way
+  // registers and invalidations: requested until acknowledged, when no access is under way
   input  logic        write_req_i,
   input  reg_e        write_reg_i,
   input  logic        inval_req_i,
-  input  logic        inval_page_i,   // 1: INVLPG of op_va_i; 0: INVPCID
+  input  logic        inval_page_i,  // 1: INVLPG of op_va_i; 0: INVPCID
   input  logic [63:0] inval_type_i,
-  input  logic [63:0] op_data_i,      // value of the register, or first quadword of the descriptor
+  input  logic [63:0] op_data_i,     // the register's value, or the descriptor's first quadword
   input  logic [63:0] op_va_i,
   output logic        op_ack_o,
-  output logic        op_gp_o,        // with the acknowledge: #GP, and nothing has changed
+  output logic        op_gp_o,       // with the acknowledge: #GP, and nothing has changed
   output regs_t       regs_o,
   // cells of paging structures, as the walker has them
   output logic        cell_req_o,
@@ -49,30 +51,33 @@ module bmmu
     Done
   } state_e;
 
-  state_e  state_q;
-  access_t access_q;
-  answer_t answer_q;
-  regs_t   regs;
+  state_e      state_q;
+  access_t     access_q;
+  logic [63:0] va_q;
+  answer_t     answer_q, answer_d;
+  regs_t       regs;
+  context_t    ctx;
 
   // The look-up, and the walk.
-  logic       hit, served, walk_start, walk_done;
-  xlate_t     held, found;
+  logic       off, bad_va, hit, served, walk_start, walk_done;
+  tag_t       found_tag;
+  body_t      held, found;
   outcome_e   walk_outcome;
   logic [5:0] walk_code;
 
-  assign regs_o   = regs;
+  // Operations.
+  logic   op_req, write_gp, inval_gp, purge;
+  purge_t purge_which;
+
   assign done_o   = state_q == Done;
   assign answer_o = answer_q;
+  assign regs_o   = regs;
 
   // An operation goes before accesses, and waits only for the one that is under way.
-  logic op_req;
   assign op_req   = write_req_i || inval_req_i;
   assign idle_o   = state_q == Idle && !op_req;
   assign op_ack_o = state_q == Idle && op_req;
-
-  logic   write_gp, inval_gp, op_purge;
-  purge_t op_purge_which;
-  assign op_gp_o = write_req_i ? write_gp : inval_gp;
+  assign op_gp_o  = write_req_i ? write_gp : inval_gp;
 
   bmmu_regs #(
     .MaxPhyAddr(MaxPhyAddr),
@@ -88,39 +93,40 @@ module bmmu
     .inval_page_i,
     .inval_type_i,
     .inval_pcid_i (op_data_i),
-    .inval_va_i   (op_va_i),
+    .inval_va_i   (op_va_i[63:12]),
     .inval_gp_o   (inval_gp),
-    .purge_o      (op_purge),
-    .purge_which_o(op_purge_which),
-    .regs_o       (regs)
+    .purge_o      (purge),
+    .purge_which_o(purge_which),
+    .regs_o       (regs),
+    .context_o    (ctx)
   );
 
-  // What holds for the access: addresses have 32 bits unless in long mode.
-  logic [63:0] va;
-  assign va = long_mode(regs) ? access_i.va : {32'h0, access_i.va[31:0]};
+  logic unused_va;
+  assign unused_va = ^op_va_i[11:0];
 
-  logic off, bad_va;
-  assign off    = !regs.pg;
-  assign bad_va = long_mode(regs) && !canonical(access_q.va, regs.la57);
-
-  assign served     = hit && serves(access_q, held, regs);
+  // A write needs an entry that is dirty. Whatever does not serve is dropped before the walk: so the
+  // walk's translation stands alone, and a page fault leaves none behind.
+  assign off        = !regs.pg;
+  assign bad_va     = ctx.rules.long_mode && !canonical(va_q[63:47], ctx.la57);
+  assign served     = hit && judge(access_q, held.perm, ctx.rules) == '0 &&
+      (held.dirty || !access_q.write);
   assign walk_start = state_q == Lookup && !off && !bad_va && !served;
 
-  // Whatever does not serve is dropped before the walk: so the walk's translation stands alone, and a page fault leaves none behind.
   bmmu_tlb #(
     .Entries(Entries)
   ) u_tlb (
     .clk_i,
     .rst_ni,
-    .vpn_i        (access_q.va[56:12]),
-    .pcid_i       (current_pcid(regs)),
+    .vpn_i        (va_q[56:12]),
+    .pcid_i       (ctx.pcid),
     .hit_o        (hit),
-    .xlate_o      (held),
-    .fill_i       (walk_done && walk_outcome == ResOk),
-    .fill_xlate_i (found),
+    .body_o       (held),
     .drop_i       (walk_start),
-    .purge_i      (op_purge),
-    .purge_which_i(op_purge_which)
+    .purge_i      (purge),
+    .purge_which_i(purge_which),
+    .fill_i       (walk_done && walk_outcome == ResOk),
+    .fill_tag_i   (found_tag),
+    .fill_body_i  (found)
   );
 
   bmmu_walker #(
@@ -130,12 +136,14 @@ module bmmu
     .clk_i,
     .rst_ni,
     .start_i  (walk_start),
+    .va_i     (va_q[56:12]),
     .access_i (access_q),
-    .regs_i   (regs),
+    .context_i(ctx),
     .done_o   (walk_done),
     .outcome_o(walk_outcome),
     .code_o   (walk_code),
-    .xlate_o  (found),
+    .tag_o    (found_tag),
+    .body_o   (found),
     .cell_req_o,
     .cell_swap_o,
     .cell_addr_o,
@@ -149,19 +157,18 @@ module bmmu
   );
 
   // The answer, from the look-up or from the walk.
-  answer_t answer_d;
   always_comb begin
     answer_d = '0;
     if (state_q == Lookup) begin
-      if (off) answer_d.pa = {20'h0, access_q.va[31:0]};
+      if (off) answer_d.pa = {20'h0, va_q[31:0]};
       else if (bad_va) answer_d.outcome = ResNonCanon;
-      else answer_d = translated(access_q.va[29:0], held);
+      else answer_d = translated(va_q[29:0], held.page);
     end else if (walk_outcome == ResOk) begin
-      answer_d = translated(access_q.va[29:0], found);
+      answer_d = translated(va_q[29:0], found.page);
     end else begin
       answer_d.outcome = walk_outcome;
       answer_d.code    = walk_code;
-      answer_d.va      = (walk_outcome == ResFault) ? access_q.va : '0;
+      answer_d.va      = (walk_outcome == ResFault) ? va_q : '0;
     end
   end
 
@@ -169,13 +176,14 @@ module bmmu
     if (!rst_ni) begin
       state_q  <= Idle;
       access_q <= '0;
+      va_q     <= '0;
       answer_q <= '0;
     end else begin
       unique case (state_q)
         Idle: if (idle_o && access_req_i) begin
-          access_q    <= access_i;
-          access_q.va <= va;
-          state_q     <= Lookup;
+          access_q <= access_i;
+          va_q     <= {ctx.rules.long_mode ? access_va_i[63:32] : 32'h0, access_va_i[31:0]};
+          state_q  <= Lookup;
         end
         Lookup: begin
           answer_q <= answer_d;
@@ -191,12 +199,13 @@ module bmmu
   end
 
   an_answer_stands_until_it_is_taken :
-  assert property (@(posedge clk_i) disable iff (!rst_ni) done_o && !done_ack_i |=> done_o && $stable(answer_o));
+  assert property (@(posedge clk_i) disable iff (!rst_ni)
+      done_o && !done_ack_i |=> done_o && $stable(answer_o));
 
   a_walk_belongs_to_an_access :
   assert property (@(posedge clk_i) disable iff (!rst_ni) cell_req_o |-> state_q == Walk);
 
   nothing_is_purged_under_a_walk :
-  assert property (@(posedge clk_i) disable iff (!rst_ni) state_q == Walk |-> !op_purge);
+  assert property (@(posedge clk_i) disable iff (!rst_ni) state_q == Walk |-> !purge);
 
 endmodule

@@ -1,5 +1,6 @@
-// Purpose: the control registers of paging, and what INVLPG and INVPCID ask for: each checked for #GP, and turned into a purge of the TLB.
-// Manual: SDM vol. 3A, 2.5 (registers), 4.10.4.1 (what each removes); vol. 2 (INVLPG, INVPCID, MOV to control registers).
+// Purpose: the registers of paging, and what INVLPG and INVPCID ask for: each is checked for #GP,
+// and turned into a purge of the TLB.
+// Manual: SDM vol. 3A, 2.5 (registers), 4.10.4.1 (what each removes); vol. 2, INVLPG and INVPCID.
 
 module bmmu_regs
   import bmmu_pkg::*;
@@ -7,36 +8,55 @@ module bmmu_regs
   parameter int unsigned MaxPhyAddr = 46,
   parameter bit          FiveLevel  = 1'b1
 ) (
-  input  logic        clk_i,
-  input  logic        rst_ni,
-  // a register is written: takes effect with the edge, if there is no #GP
-  input  logic        write_i,
-  input  reg_e        write_reg_i,
-  input  logic [63:0] write_data_i,
-  output logic        write_gp_o,
-  // INVLPG, or INVPCID with its type, and both quadwords of its descriptor
-  input  logic        inval_i,
-  input  logic        inval_page_i,
-  input  logic [63:0] inval_type_i,
-  input  logic [63:0] inval_pcid_i,
-  input  logic [63:0] inval_va_i,
-  output logic        inval_gp_o,
+  input  logic         clk_i,
+  input  logic         rst_ni,
+  // a register is written; it takes effect with the edge, if there is no #GP
+  input  logic         write_i,
+  input  reg_e         write_reg_i,
+  input  logic [63:0]  write_data_i,
+  output logic         write_gp_o,
+  // INVLPG of an address, or INVPCID with its type and both quadwords of its descriptor
+  input  logic         inval_i,
+  input  logic         inval_page_i,
+  input  logic [63:0]  inval_type_i,
+  input  logic [63:0]  inval_pcid_i,
+  input  logic [63:12] inval_va_i,
+  output logic         inval_gp_o,
   // what goes from the TLB with the same edge
-  output logic        purge_o,
-  output purge_t      purge_which_o,
-  output regs_t       regs_o
+  output logic         purge_o,
+  output purge_t       purge_which_o,
+  // the registers, as they are written and as accesses need them
+  output regs_t        regs_o,
+  output context_t     context_o
 );
 
   localparam logic [51:0] PhysMask = 52'((64'h1 << MaxPhyAddr) - 64'h1);
-  localparam purge_t PurgeAll = '{one_page: 1'b0, vpn: '0, one_pcid: 1'b0, pcid: '0, globals: 1'b1};
+  localparam purge_t PurgeAll =
+      '{one_page: 1'b0, vpn: '0, one_pcid: 1'b0, pcid: '0, globals: 1'b1};
 
   regs_t regs_q, regs_d;
   assign regs_o = regs_q;
 
-  logic [63:0] data;
-  assign data = write_data_i;
+  assign context_o.rules = '{
+    long_mode: regs_q.pg && regs_q.lme,
+    wp:        regs_q.wp,
+    smep:      regs_q.smep,
+    smap:      regs_q.smap,
+    pke:       regs_q.pke
+  };
+  assign context_o.la57 = regs_q.la57;
+  assign context_o.pse  = regs_q.pse;
+  assign context_o.pge  = regs_q.pge;
+  assign context_o.nxe  = regs_q.nxe;
+  assign context_o.pcid = regs_q.pcide ? regs_q.cr3[11:0] : 12'h0;
+  assign context_o.root = regs_q.cr3[51:12];
 
-  // Bits 31:0 of the register, or bits 62:0 of CR3, as written. Bits that do not exist are ignored, those above 31 must be 0.
+  logic        long_mode;
+  logic [63:0] data;
+  assign long_mode = context_o.rules.long_mode;
+  assign data      = write_data_i;
+
+  // Bits that do not exist are ignored, but those for which there is a #GP below.
   always_comb begin
     regs_d = regs_q;
     unique case (write_reg_i)
@@ -69,18 +89,21 @@ module bmmu_regs
     unique case (write_reg_i)
       RegCr0:
       write_gp_o = data[63:32] != '0 || (regs_d.pg && !regs_d.pe) ||
-          (regs_d.pg && !regs_q.pg && regs_q.lme != regs_q.pae) || (!regs_d.pg && regs_q.pg && regs_q.pcide);
-      RegCr3: write_gp_o = (data[62:0] >> MaxPhyAddr) != '0 || (data[63] && !regs_q.pcide);
+          (regs_d.pg && !regs_q.pg && regs_q.lme != regs_q.pae) ||
+          (!regs_d.pg && regs_q.pg && regs_q.pcide);
+      RegCr3:
+      write_gp_o = (data[62:0] >> MaxPhyAddr) != '0 || (data[63] && !regs_q.pcide);
       RegCr4:
       write_gp_o = data[63:32] != '0 || (regs_d.la57 && !FiveLevel) ||
-          (regs_d.la57 != regs_q.la57 && long_mode(regs_q)) || (regs_d.pae != regs_q.pae && regs_q.pg) ||
-          (regs_d.pcide && !regs_q.pcide && (!long_mode(regs_q) || regs_q.cr3[11:0] != '0));
+          (regs_d.la57 != regs_q.la57 && long_mode) ||
+          (regs_d.pae != regs_q.pae && regs_q.pg) ||
+          (regs_d.pcide && !regs_q.pcide && (!long_mode || regs_q.cr3[11:0] != '0));
       RegEfer: write_gp_o = data[63:32] != '0 || (regs_d.lme != regs_q.lme && regs_q.pg);
       default: write_gp_o = 1'b0;
     endcase
   end
 
-  // What a register write removes: more than the manual asks for wherever that is simpler.
+  // What a register write removes: more than the manual asks for, wherever that is simpler.
   logic   write_purges;
   purge_t write_purge;
   always_comb begin
@@ -95,45 +118,42 @@ module bmmu_regs
         write_purge.pcid     = regs_q.pcide ? data[11:0] : '0;
       end
       RegCr4:
-      write_purges = regs_d.pge != regs_q.pge || regs_d.pcide != regs_q.pcide || regs_d.pse != regs_q.pse ||
-          (regs_d.smep && !regs_q.smep);
+      write_purges = regs_d.pge != regs_q.pge || regs_d.pcide != regs_q.pcide ||
+          regs_d.pse != regs_q.pse || (regs_d.smep && !regs_q.smep);
       RegEfer: write_purges = regs_d.nxe != regs_q.nxe;
       default: ;
     endcase
   end
 
-  // INVLPG and INVPCID. With paging on, and not in long mode, addresses have 32 bits.
-  logic        addresses_32, inval_canonical;
-  logic [44:0] inval_vpn;
+  // INVLPG and INVPCID. In 32-bit paging an address has 32 bits.
+  logic        va_is_32, inval_canonical;
   logic        inval_purges;
   purge_t      inval_purge;
-  assign addresses_32    = regs_q.pg && !regs_q.lme;
-  assign inval_canonical = canonical(inval_va_i, regs_q.la57);
-  assign inval_vpn       = addresses_32 ? {25'h0, inval_va_i[31:12]} : inval_va_i[56:12];
+  assign va_is_32        = regs_q.pg && !regs_q.lme;
+  assign inval_canonical = canonical(inval_va_i[63:47], regs_q.la57);
   assign inval_gp_o = !inval_page_i &&
       (inval_type_i > 64'd3 || inval_pcid_i[63:12] != '0 ||
        (inval_type_i <= 64'd1 && !regs_q.pcide && inval_pcid_i[11:0] != '0) ||
        (inval_type_i == 64'd0 && !inval_canonical));
 
   always_comb begin
-    inval_purges = 1'b1;
-    inval_purge  = PurgeAll;
+    inval_purges         = 1'b1;
+    inval_purge.one_page = inval_page_i || inval_type_i[1:0] == 2'd0;
+    inval_purge.vpn      = va_is_32 ? {25'h0, inval_va_i[31:12]} : inval_va_i[56:12];
     if (inval_page_i) begin
-      inval_purges         = addresses_32 || inval_canonical;
-      inval_purge.one_page = 1'b1;
-      inval_purge.vpn      = inval_vpn;
+      inval_purges         = va_is_32 || inval_canonical;
       inval_purge.one_pcid = 1'b1;
-      inval_purge.pcid     = current_pcid(regs_q);
+      inval_purge.pcid     = context_o.pcid;
+      inval_purge.globals  = 1'b1;
     end else begin
-      inval_purge.one_page = inval_type_i[1:0] == 2'd0;
-      inval_purge.vpn      = inval_vpn;
       inval_purge.one_pcid = !inval_type_i[1];
       inval_purge.pcid     = inval_pcid_i[11:0];
       inval_purge.globals  = inval_type_i[1:0] == 2'd2;
     end
   end
 
-  assign purge_o       = (write_i && !write_gp_o && write_purges) || (inval_i && !inval_gp_o && inval_purges);
+  assign purge_o = (write_i && !write_gp_o && write_purges) ||
+      (inval_i && !inval_gp_o && inval_purges);
   assign purge_which_o = write_i ? write_purge : inval_purge;
 
   always_ff @(posedge clk_i) begin
@@ -145,9 +165,10 @@ module bmmu_regs
   assert property (@(posedge clk_i) disable iff (!rst_ni) !(write_i && inval_i));
 
   pae_paging_is_never_on :
-  assert property (@(posedge clk_i) disable iff (!rst_ni) regs_q.pg |-> regs_q.pe && regs_q.lme == regs_q.pae);
+  assert property (@(posedge clk_i) disable iff (!rst_ni)
+      regs_q.pg |-> regs_q.pe && regs_q.lme == regs_q.pae);
 
-  contexts_only_in_long_mode :
-  assert property (@(posedge clk_i) disable iff (!rst_ni) regs_q.pcide |-> long_mode(regs_q));
+  there_are_pcids_only_in_long_mode :
+  assert property (@(posedge clk_i) disable iff (!rst_ni) regs_q.pcide |-> long_mode);
 
 endmodule

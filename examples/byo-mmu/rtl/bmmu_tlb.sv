@@ -1,4 +1,5 @@
-// Purpose: the unified TLB: fully associative, all page sizes, replaced in turn; found, filled and purged in one cycle each.
+// Purpose: the unified TLB: fully associative, all page sizes, replaced in turn; looked up, filled
+// and purged in one cycle each.
 // Manual: SDM vol. 3A, 4.10.2 (what an entry may serve), 4.10.4 (what an invalidation removes).
 
 module bmmu_tlb
@@ -12,20 +13,22 @@ module bmmu_tlb
   input  logic [44:0] vpn_i,
   input  logic [11:0] pcid_i,
   output logic        hit_o,
-  output xlate_t      xlate_o,
+  output body_t       body_o,
+  // what matches the look-up is dropped
+  input  logic        drop_i,
+  // what an operation names is purged
+  input  logic        purge_i,
+  input  purge_t      purge_which_i,
   // fill; never in a cycle with a drop or a purge
   input  logic        fill_i,
-  input  xlate_t      fill_xlate_i,
-  // whatever matches the look-up is dropped
-  input  logic        drop_i,
-  // what an operation asks for is purged
-  input  logic        purge_i,
-  input  purge_t      purge_which_i
+  input  tag_t        fill_tag_i,
+  input  body_t       fill_body_i
 );
 
   localparam int unsigned IndexBits = (Entries > 1) ? $clog2(Entries) : 1;
 
-  xlate_t               entry_q [Entries];
+  tag_t                 tag_q  [Entries];
+  body_t                body_q [Entries];
   logic [Entries-1:0]   valid_q;
   logic [IndexBits-1:0] next_q;  // what is filled next if no entry is free
 
@@ -36,14 +39,16 @@ module bmmu_tlb
     return ((held ^ vpn) & ~inside_page(size)) == 45'h0;
   endfunction
 
-  // An address may match two entries of different sizes after software changed the size of its page: either may serve.
+  // An address may match entries of different sizes, after software changed the size of its page:
+  // any of them may serve.
   always_comb begin
-    match   = '0;
-    xlate_o = '0;
+    match  = '0;
+    body_o = '0;
     for (int i = Entries - 1; i >= 0; i--) begin
-      if (valid_q[i] && same_page(entry_q[i].vpn, entry_q[i].size, vpn_i) && (entry_q[i].global_page || entry_q[i].pcid == pcid_i)) begin
+      if (valid_q[i] && same_page(tag_q[i].vpn, body_q[i].page.size, vpn_i) &&
+          (tag_q[i].global_page || tag_q[i].pcid == pcid_i)) begin
         match[i] = 1'b1;
-        xlate_o  = entry_q[i];
+        body_o   = body_q[i];
       end
     end
   end
@@ -51,11 +56,15 @@ module bmmu_tlb
   assign hit_o = |match;
 
   always_comb begin
+    gone = drop_i ? match : '0;
     for (int i = 0; i < Entries; i++) begin
-      gone[i] = (drop_i && match[i]) || (purge_i &&
-          (!purge_which_i.one_page || same_page(entry_q[i].vpn, entry_q[i].size, purge_which_i.vpn)) &&
-          (entry_q[i].global_page ? purge_which_i.globals
-                                  : !purge_which_i.one_pcid || entry_q[i].pcid == purge_which_i.pcid));
+      if (purge_i &&
+          (!purge_which_i.one_page ||
+           same_page(tag_q[i].vpn, body_q[i].page.size, purge_which_i.vpn)) &&
+          (tag_q[i].global_page ? purge_which_i.globals :
+           !purge_which_i.one_pcid || tag_q[i].pcid == purge_which_i.pcid)) begin
+        gone[i] = 1'b1;
+      end
     end
   end
 
@@ -76,7 +85,10 @@ module bmmu_tlb
     end else begin
       valid_q <= valid_q & ~gone;
     end
-    if (fill_i) entry_q[target] <= fill_xlate_i;
+    if (fill_i) begin
+      tag_q[target]  <= fill_tag_i;
+      body_q[target] <= fill_body_i;
+    end
   end
 
   fills_drops_and_purges_exclude_each_other :
@@ -88,6 +100,6 @@ module bmmu_tlb
 
   a_frame_is_aligned_to_its_page :
   assert property (@(posedge clk_i) disable iff (!rst_ni)
-      fill_i |-> (fill_xlate_i.pfn & 40'(inside_page(fill_xlate_i.size))) == 40'h0);
+      fill_i |-> (fill_body_i.page.frame & 40'(inside_page(fill_body_i.page.size))) == 40'h0);
 
 endmodule
