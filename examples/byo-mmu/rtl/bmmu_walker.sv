@@ -23,7 +23,8 @@ module bmmu_walker
   output logic [5:0]   code_o,
   output tag_t         tag_o,
   output body_t        body_o,
-  // cells: entries of 8 or 4 bytes at their own address; cell_req_o stands until cell_ack_i
+  // cells: entries at their own address, of 8 bytes, or of 4 with the high half of the data 0;
+  // cell_req_o stands until cell_ack_i
   output logic         cell_req_o,
   output logic         cell_swap_o,     // 0: read. 1: write cell_new_o if it holds cell_old_o
   output logic [51:0]  cell_addr_o,
@@ -99,8 +100,8 @@ module bmmu_walker
     end
     perm.rw  = above_q.rw && entry[1];
     perm.us  = above_q.us && entry[2];
-    perm.xd  = above_q.xd || (long && entry[63]);
-    perm.key = long ? entry[62:59] : 4'h0;
+    perm.xd  = above_q.xd || entry[63];
+    perm.key = entry[62:59];
     unique case (level_q)
       3'd3:    size = Size1G;
       3'd2:    size = long ? Size2M : Size4M;
