@@ -5,36 +5,14 @@
 
 #![cfg(feature = "rtl")]
 
+mod byo_support;
 mod seeded_support;
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
-use seeded_support::{Bug, SeededIn, bugs_of, root};
-
-const EXAMPLE: &str = "examples/byo-mmu";
-/// Packages first: the order of `DESIGN.toml`, which a test holds against this one.
-const FILES: [&str; 6] = [
-    "rtl/bmmu_pkg.sv",
-    "rtl/bmmu_tlb.sv",
-    "rtl/bmmu_regs.sv",
-    "rtl/bmmu_walker.sv",
-    "rtl/bmmu.sv",
-    "adapter.sv",
-];
-
-fn example() -> PathBuf {
-    root().join(EXAMPLE)
-}
-
-fn read(path: &Path) -> String {
-    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
-fn bugs() -> Vec<Bug> {
-    bugs_of(&format!("{EXAMPLE}/bugs"))
-}
+use byo_support::{DESIGN, EXAMPLE, FILES, bugs, example, read, seeded};
+use seeded_support::{Bug, Edit, SeededIn};
 
 /// What Verilator says of the design in a directory, all its warnings on.
 fn lint(directory: &Path, parameters: &[&str]) -> Result<(), String> {
@@ -57,34 +35,16 @@ fn lint(directory: &Path, parameters: &[&str]) -> Result<(), String> {
     Err(String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
-/// The design with a bug's edits, in a directory of its own.
-fn seeded(bug: &Bug) -> tempfile::TempDir {
-    let directory = tempfile::tempdir().expect("a directory can be made");
-    fs::create_dir(directory.path().join("rtl")).expect("a directory can be made");
-    for file in FILES {
-        let mut text = read(&example().join(file));
-        for edit in &bug.edit {
-            if edit.file == format!("{EXAMPLE}/{file}") {
-                let name = &bug.name;
-                assert_eq!(text.matches(&edit.find).count(), 1, "{name}: {}", edit.find);
-                text = text.replacen(&edit.find, &edit.replace, 1);
-            }
-        }
-        fs::write(directory.path().join(file), text).expect("a file can be written");
-    }
-    directory
-}
-
 #[test]
 fn the_glue_is_less_than_100_lines() {
     let lines = |file: &str| read(&example().join(file)).lines().count();
-    let glue = lines("adapter.sv") + lines("DESIGN.toml");
+    let glue = lines("adapter.sv") + lines(DESIGN);
     assert!(glue < 100, "{glue} lines");
 }
 
 #[test]
 fn the_design_file_names_every_source_and_the_machine_that_its_parameters_say() {
-    let design: toml::Table = read(&example().join("DESIGN.toml")).parse().expect("TOML");
+    let design: toml::Table = read(&example().join(DESIGN)).parse().expect("TOML");
     let files: Vec<_> = design["design"]["files"]
         .as_array()
         .expect("a list")
@@ -123,7 +83,7 @@ fn it_lints_without_a_warning_and_without_a_waiver_for_any_parameters() {
 #[test]
 fn a_width_warning_fails_the_lint() {
     let bug = Bug {
-        edit: vec![seeded_support::Edit {
+        edit: vec![Edit {
             file: format!("{EXAMPLE}/rtl/bmmu_walker.sv"),
             find: "assign root = top + 3'd1;".into(),
             replace: "assign root = top + 4'd1;".into(),
