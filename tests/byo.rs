@@ -449,6 +449,134 @@ fn twinwalk(arguments: &[&str], directory: &Path) -> Output {
         .expect("the binary runs")
 }
 
+fn json(output: &Output) -> Json {
+    let said = String::from_utf8_lossy(&output.stderr);
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {said}"))
+}
+
+/// `examples/byo-mmu` with bit 9, which is software's, set in every entry that it marks.
+fn second_design_with_a_bug() -> Place {
+    let example = root().join("examples/byo-mmu");
+    let read = |name: &str| fs::read_to_string(example.join(name)).expect("the example");
+    let adapter = read("adapter.sv");
+    let (sound, wrong) = ("{cell_old, cell_new};", "{cell_old, cell_new | 64'h200};");
+    assert_eq!(adapter.matches(sound).count(), 1);
+    let place = Place::new(
+        &read("DESIGN.toml"),
+        &[("adapter.sv", &adapter.replace(sound, wrong))],
+    );
+    let rtl = place.directory.path().join("rtl");
+    fs::create_dir(&rtl).expect("a directory");
+    for entry in fs::read_dir(example.join("rtl")).expect("the example") {
+        let path = entry.expect("an entry").path();
+        fs::copy(&path, rtl.join(path.file_name().expect("it has one"))).expect("a copy");
+    }
+    place
+}
+
+#[test]
+fn a_finding_is_replayed_on_the_design_that_the_file_names_or_another_and_cut_down() {
+    let place = second_design_with_a_bug();
+    let directory = place.directory.path();
+    let check = |jobs: &str| {
+        let arguments = [
+            "check",
+            "--rtl",
+            "DESIGN.toml",
+            "--ops",
+            "3000",
+            "--json",
+            "--jobs",
+            jobs,
+        ];
+        let output = twinwalk(&arguments, directory);
+        assert_eq!(output.status.code(), Some(1));
+        output
+    };
+    let output = check("1");
+    assert_eq!(check("3").stdout, output.stdout);
+    let found = json(&output);
+    let rtl = &found["rtl"];
+    assert_eq!(
+        (&rtl["name"], &rtl["top"]),
+        (&Json::from("blocking-mmu"), &Json::from("adapter"))
+    );
+    assert_eq!(
+        (&rtl["compare"], &rtl["groups"]),
+        (&Json::from("untimed"), &Json::Array(Vec::new()))
+    );
+    assert_eq!(found["implementations"], Json::from(vec!["rtl"]));
+    for key in [
+        "walks",
+        "l1_hits",
+        "stlb_hits",
+        "fills_compared",
+        "miss_queue_full",
+        "latency_difference_cycles",
+    ] {
+        assert_eq!(found.get(key), Some(&Json::Null), "{key}");
+    }
+    assert!(found["memory_reads"].as_u64() > Some(0));
+    let first = &found["first_divergence"];
+    assert_eq!(first["signal"], "rule entry-update");
+    let file = first["replay"].as_str().expect("a replay file");
+
+    let replay =
+        |arguments: &[&str]| twinwalk(&[&["replay"], arguments, &["--json"]].concat(), directory);
+    let again = replay(&[file, "--shrink"]);
+    assert_eq!(
+        again.status.code(),
+        Some(1),
+        "{}",
+        String::from_utf8_lossy(&again.stderr)
+    );
+    let again = json(&again);
+    for key in ["cycle", "signal", "rtl", "model"] {
+        assert_eq!(again["first_divergence"][key], first[key], "{key}");
+    }
+    let smaller = again["shrunk"].as_str().expect("a smaller file");
+    let operations = |file: &str| {
+        let text = fs::read_to_string(directory.join(file)).expect("a file");
+        text.lines()
+            .filter(|line| {
+                line.starts_with("+") || line.starts_with("read") || line.starts_with("write")
+            })
+            .count()
+    };
+    assert!(
+        operations(smaller) < operations(file).min(20),
+        "{}",
+        operations(smaller)
+    );
+    let text = twinwalk(&["replay", smaller], directory);
+    let text = String::from_utf8_lossy(&text.stdout).into_owned();
+    assert!(
+        text.contains(
+            "rtl: blocking-mmu (yours, top adapter), compared: untimed, judged by the reference"
+        ),
+        "{text}"
+    );
+    assert!(text.contains("(found by: staleness)\n  allowed "), "{text}");
+
+    // The sound design, of another hash, holds; where the design is gone, another is asked for.
+    let example = root().join("examples/byo-mmu/DESIGN.toml");
+    let sound = replay(&[smaller, "--rtl", example.to_str().expect("text")]);
+    assert_eq!(sound.status.code(), Some(0));
+    assert!(String::from_utf8_lossy(&sound.stderr).contains("has changed since"));
+    fs::rename(place.design(), directory.join("MOVED.toml")).expect("it moves");
+    let gone = replay(&[smaller]);
+    assert_eq!(gone.status.code(), Some(2));
+    assert!(
+        json(&gone)["remedy"]
+            .as_str()
+            .is_some_and(|remedy| remedy.contains("--rtl"))
+    );
+    assert_eq!(
+        replay(&[smaller, "--rtl", "MOVED.toml"]).status.code(),
+        Some(1)
+    );
+}
+
 /// What `check --rtl DESIGN.toml` says of a design that is refused, in its directory.
 fn refusal(design: &str, files: &[(&str, &str)]) -> String {
     let place = Place::new(design, files);

@@ -77,6 +77,9 @@ fn stays<T: PartialEq + std::fmt::Debug>(
 mod tests {
     use super::*;
 
+    /// Offers something on a link, with that payload.
+    type Offer = fn(&mut Outputs, u8);
+
     fn after(first: &Outputs, taken: u8, second: &Outputs) -> Option<String> {
         let mut links = Links::default();
         let mut inputs = Inputs::default();
@@ -95,7 +98,7 @@ mod tests {
     #[test]
     fn an_offer_that_is_not_taken_stays_as_it_is() {
         let zero = Outputs::default();
-        let set: [(fn(&mut Outputs, u8), &str); 3] = [
+        let set: [(Offer, &str); 3] = [
             (
                 |outputs, id| (outputs.ports[1].resp_valid, outputs.ports[1].resp_id) = (1, id),
                 "resp_valid_o[1]",
