@@ -104,11 +104,17 @@ mod linked {
         let probe = output.join(verilate::PROBE_FILE);
         write(
             &probe,
-            &verilate::probe_module(&verilate::PARAMETERS, flags.trace),
+            &verilate::probe_module(verilate::TOP_MODULE, &verilate::PARAMETERS, flags.trace),
         )?;
         let files: Vec<PathBuf> = rtl.iter().cloned().chain([probe]).collect();
         let result = std::process::Command::new(&verilator.program)
-            .args(verilate::verilator_arguments(flags, &[], &files, &output))
+            .args(verilate::verilator_arguments::<&str>(
+                verilate::TOP_MODULE,
+                flags,
+                &[],
+                &files,
+                &output,
+            ))
             .output()
             .map_err(|error| format!("verilator: {error}"))?;
         if !result.status.success() {

@@ -73,7 +73,7 @@ oracle *ARGS: build
 
 # Seeded bugs (tests/seeded): each must be caught first by the checker that is named for it; prints which, in some minutes. Needs QEMU
 must-fail:
-    cargo test {{twin}} --test seeds --test twins -- must_fail oracle:: regress:: sdm_caching:: --include-ignored --nocapture
+    cargo test {{twin}} --test seeds --test twins -- must_fail oracle:: regress:: sdm_caching:: byo_check:: --include-ignored --nocapture
 
 # Every parameter changes a named figure, in both twins: verilates some sixty small machines once, in minutes
 knobs:

@@ -1,5 +1,8 @@
 // Drives one verilated machine: the order of a cycle, sampling, waves, failed assertions, the echo of the parameters.
 //
+// The machine is the project's own, or a user's behind an adapter (docs/byo.md): then groups of the monitor may be absent, which is
+// found out here, when the harness is compiled, and told by the table (twinwalk.h, `groups`).
+//
 // Contract sections 1 (cycles), 3 (ports), 10 (monitor) and 13 (the harness). Counterpart: src/cosim/rtl.rs.
 // Compiled as part of one translation unit (src/cosim/verilate.rs) behind the verilated model, of which it uses the
 // class Vmmu. Defined on the command line: TWINWALK_BUILD_KEY, TWINWALK_FEATURES, TWINWALK_PARAMETER_COUNT and
@@ -11,6 +14,8 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <type_traits>
+#include <utility>
 
 #include "Vmmu.h"
 #include "twinwalk.h"
@@ -157,18 +162,61 @@ void sample_ports(const Vmmu& m, Outputs& out) {
     memory.req_expected = m.mem_req_expected_o;
 }
 
-void sample_monitor(const Vmmu& m, Monitor& monitor) {
+// ---- the groups of outputs that a machine may lack ------------------------------------------------------------------
+
+// Whether the machine has what the expression in `Uses` uses. Where it has not, the function that uses it is never instantiated.
+template <template <typename> class Uses, typename Machine, typename = void>
+struct Has : std::false_type {};
+template <template <typename> class Uses, typename Machine>
+struct Has<Uses, Machine, std::void_t<Uses<Machine>>> : std::true_type {};
+
+#define TWINWALK_PORT(name) decltype(std::declval<const M&>().name)
+template <typename M>
+using UsesLookup = std::void_t<TWINWALK_PORT(mon_lookup_o), TWINWALK_PORT(mon_lookup_entry_o), TWINWALK_PORT(mon_lookup_retry_o)>;
+template <typename M>
+using UsesStlb = std::void_t<TWINWALK_PORT(mon_stlb_lookup_o), TWINWALK_PORT(mon_stlb_port_o), TWINWALK_PORT(mon_stlb_entry_o)>;
+template <typename M>
+using UsesWalk = std::void_t<TWINWALK_PORT(mon_walk_op_o), TWINWALK_PORT(mon_walk_port_o), TWINWALK_PORT(mon_walk_entry_o),
+                             TWINWALK_PORT(mon_walk_psc_level_o), TWINWALK_PORT(mon_walk_filled_o)>;
+template <typename M>
+using UsesTlb = std::void_t<TWINWALK_PORT(mon_tlb_op_o), TWINWALK_PORT(mon_tlb_set_o), TWINWALK_PORT(mon_tlb_way_o),
+                            TWINWALK_PORT(mon_tlb_removed_o), TWINWALK_PORT(mon_tlb_tag_o), TWINWALK_PORT(mon_tlb_data_o),
+                            TWINWALK_PORT(mon_tlb_victim_tag_o), TWINWALK_PORT(mon_tlb_victim_data_o)>;
+template <typename M>
+using UsesPsc = std::void_t<TWINWALK_PORT(mon_psc_op_o), TWINWALK_PORT(mon_psc_set_o), TWINWALK_PORT(mon_psc_way_o),
+                            TWINWALK_PORT(mon_psc_removed_o), TWINWALK_PORT(mon_psc_tag_o), TWINWALK_PORT(mon_psc_data_o),
+                            TWINWALK_PORT(mon_psc_victim_tag_o), TWINWALK_PORT(mon_psc_victim_data_o)>;
+template <typename M>
+using UsesQueues = std::void_t<TWINWALK_PORT(mon_miss_o), TWINWALK_PORT(mon_walker_o), TWINWALK_PORT(mon_prefetch_o)>;
+template <typename M>
+using UsesPerf = std::void_t<TWINWALK_PORT(perf_o)>;
+#undef TWINWALK_PORT
+
+constexpr uint32_t GROUPS = (Has<UsesLookup, Vmmu>::value ? GROUP_LOOKUP : 0) | (Has<UsesStlb, Vmmu>::value ? GROUP_STLB : 0) |
+                            (Has<UsesWalk, Vmmu>::value ? GROUP_WALK : 0) | (Has<UsesTlb, Vmmu>::value ? GROUP_TLB : 0) |
+                            (Has<UsesPsc, Vmmu>::value ? GROUP_PSC : 0) | (Has<UsesQueues, Vmmu>::value ? GROUP_QUEUES : 0) |
+                            (Has<UsesPerf, Vmmu>::value ? GROUP_PERF : 0);
+
+template <typename M>
+void sample_lookup(const M& m, Monitor& monitor) {
     for (int p = 0; p < elements(m.mon_lookup_o); ++p) {
         monitor.lookup[p] = m.mon_lookup_o[p];
         if (!monitor.lookup[p]) continue;
         monitor.lookup_entry[p] = m.mon_lookup_entry_o[p];
         monitor.lookup_retry[p] = m.mon_lookup_retry_o[p];
     }
+}
+
+template <typename M>
+void sample_stlb(const M& m, Monitor& monitor) {
     monitor.stlb_lookup = m.mon_stlb_lookup_o;
-    if (monitor.stlb_lookup) {
-        monitor.stlb_port = m.mon_stlb_port_o;
-        monitor.stlb_entry = m.mon_stlb_entry_o;
-    }
+    if (!monitor.stlb_lookup) return;
+    monitor.stlb_port = m.mon_stlb_port_o;
+    monitor.stlb_entry = m.mon_stlb_entry_o;
+}
+
+template <typename M>
+void sample_walk(const M& m, Monitor& monitor) {
     static_assert(sizeof(m.mon_walk_op_o) / sizeof(m.mon_walk_op_o[0]) <= MAX_WALKERS,
                   "more walkers than the structures have room for");
     for (int w = 0; w < elements(m.mon_walk_op_o); ++w) {
@@ -180,6 +228,10 @@ void sample_monitor(const Vmmu& m, Monitor& monitor) {
         walk.psc_level = m.mon_walk_psc_level_o[w];
         walk.filled = m.mon_walk_filled_o[w];
     }
+}
+
+template <typename M>
+void sample_tlb(const M& m, Monitor& monitor) {
     static_assert(sizeof(m.mon_tlb_op_o) / sizeof(m.mon_tlb_op_o[0]) == TLB_ARRAYS, "the monitor shows every TLB array");
     for (int a = 0; a < TLB_ARRAYS; ++a) {
         ArrayEvent& event = monitor.tlb[a];
@@ -193,6 +245,10 @@ void sample_monitor(const Vmmu& m, Monitor& monitor) {
         event.victim_tag = m.mon_tlb_victim_tag_o[a];
         event.victim_data = m.mon_tlb_victim_data_o[a];
     }
+}
+
+template <typename M>
+void sample_psc(const M& m, Monitor& monitor) {
     static_assert(sizeof(m.mon_psc_op_o) / sizeof(m.mon_psc_op_o[0]) == PSC_LEVELS, "the monitor shows every PSC");
     for (int c = 0; c < PSC_LEVELS; ++c) {
         ArrayEvent& event = monitor.psc[c];
@@ -208,7 +264,8 @@ void sample_monitor(const Vmmu& m, Monitor& monitor) {
     }
 }
 
-void sample_queues(const Vmmu& m, Queues& queues) {
+template <typename M>
+void sample_queues(const M& m, Queues& queues) {
     static_assert(sizeof(m.mon_miss_o) / sizeof(m.mon_miss_o[0]) <= MAX_MISS_QUEUE_ENTRIES,
                   "more entries of the miss queue than the structures have room for");
     for (int e = 0; e < elements(m.mon_miss_o); ++e) queues.miss[e] = m.mon_miss_o[e];
@@ -216,9 +273,22 @@ void sample_queues(const Vmmu& m, Queues& queues) {
     queues.prefetch = m.mon_prefetch_o;
 }
 
-void sample_perf(const Vmmu& m, uint64_t (&perf)[PERF_COUNTERS]) {
+template <typename M>
+void sample_perf(const M& m, uint64_t (&perf)[PERF_COUNTERS]) {
     static_assert(sizeof(m.perf_o) == sizeof perf && sizeof(m.perf_o[0]) == sizeof perf[0], "the structures show every performance counter");
     std::memcpy(perf, &m.perf_o[0], sizeof perf);
+}
+
+// Of a group that the machine lacks everything stays 0.
+template <typename M>
+void sample_groups(const M& m, Outputs& out) {
+    if constexpr ((GROUPS & GROUP_LOOKUP) != 0) sample_lookup(m, out.monitor);
+    if constexpr ((GROUPS & GROUP_STLB) != 0) sample_stlb(m, out.monitor);
+    if constexpr ((GROUPS & GROUP_WALK) != 0) sample_walk(m, out.monitor);
+    if constexpr ((GROUPS & GROUP_TLB) != 0) sample_tlb(m, out.monitor);
+    if constexpr ((GROUPS & GROUP_PSC) != 0) sample_psc(m, out.monitor);
+    if constexpr ((GROUPS & GROUP_QUEUES) != 0) sample_queues(m, out.queues);
+    if constexpr ((GROUPS & GROUP_PERF) != 0) sample_perf(m, out.perf);
 }
 
 // Payloads stay 0 where their `valid` or `op` is 0: outside a transfer they mean nothing, and a comparison of whole
@@ -226,9 +296,7 @@ void sample_perf(const Vmmu& m, uint64_t (&perf)[PERF_COUNTERS]) {
 void sample(const Vmmu& m, Outputs& out) {
     std::memset(&out, 0, sizeof out);
     sample_ports(m, out);
-    sample_monitor(m, out.monitor);
-    sample_queues(m, out.queues);
-    sample_perf(m, out.perf);
+    sample_groups(m, out);
 }
 
 // ---- the functions of the table ---------------------------------------------------------------------------------------
@@ -390,14 +458,14 @@ int32_t coverage_write(void* handle, const char* path) {
 
 }  // namespace
 
-// Called by the module that is bound into the machine (verilate.rs, `probe_module`), once a parameter, from its initial block.
+// Called by the module that is bound into the top (verilate.rs, `probe_module`), once a parameter, from its initial block.
 void twinwalk_parameter(uint32_t index, uint64_t value) {
     if (current != nullptr && index < TWINWALK_PARAMETER_COUNT) current->parameters[index] = value;
 }
 
 extern "C" const twinwalk::Api* twinwalk_api() {
     static const twinwalk::Api api = {
-        twinwalk::ABI_VERSION, TWINWALK_FEATURES, sizeof(twinwalk::Inputs), sizeof(twinwalk::Outputs),
+        twinwalk::ABI_VERSION, TWINWALK_FEATURES, sizeof(twinwalk::Inputs), sizeof(twinwalk::Outputs), GROUPS, 0,
         TWINWALK_BUILD_KEY, Verilated::productVersion(), TWINWALK_PARAMETER_NAMES,
         create, destroy, tick, probe, parameter, messages, wave_open, wave_close, coverage_write,
     };

@@ -13,13 +13,22 @@
 namespace twinwalk {
 
 // Changes whenever this table or its meaning does; compared when a library is loaded.
-constexpr uint32_t ABI_VERSION = 2;
+constexpr uint32_t ABI_VERSION = 3;
 
 // Bits of Api::features.
 constexpr uint32_t FEATURE_ASSERTIONS = 1;
 constexpr uint32_t FEATURE_VCD = 2;
 constexpr uint32_t FEATURE_FST = 4;
 constexpr uint32_t FEATURE_COVERAGE = 8;
+
+// Bits of Api::groups: outputs that a machine may lack, each group whole or not at all (src/cosim/groups.rs).
+constexpr uint32_t GROUP_LOOKUP = 1;
+constexpr uint32_t GROUP_STLB = 2;
+constexpr uint32_t GROUP_WALK = 4;
+constexpr uint32_t GROUP_TLB = 8;
+constexpr uint32_t GROUP_PSC = 16;
+constexpr uint32_t GROUP_QUEUES = 32;
+constexpr uint32_t GROUP_PERF = 64;
 
 // What registers hold before reset.
 enum InitialRegisters : int32_t { INITIAL_ZEROS = 0, INITIAL_ONES = 1, INITIAL_RANDOM = 2 };
@@ -29,6 +38,9 @@ struct Api {
     uint32_t features;
     uint32_t inputs_bytes;
     uint32_t outputs_bytes;
+    // The groups of outputs that the machine has.
+    uint32_t groups;
+    uint32_t reserved;
     // Key of the build (src/cosim/library.rs), "linked" for the linked one; and the runtime's version text.
     const char* build_key;
     const char* verilator_version;

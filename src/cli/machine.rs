@@ -68,8 +68,9 @@ mod with_rtl {
 
     use super::{CliError, Config, Context, Stretch};
     use crate::cosim::cache::Cache;
+    use crate::cosim::design::Design;
     use crate::cosim::library::{LibraryError, Provider, Recipe, Step};
-    use crate::cosim::rtl::{InitialRegisters, Library, Rtl};
+    use crate::cosim::rtl::{InitialRegisters, Library, Rtl, RtlError};
     use crate::cosim::verilate::{Flags, Optimisation, Trace};
 
     /// RTL machines for any configuration.
@@ -191,6 +192,54 @@ mod with_rtl {
                 .map_err(|error| CliError::new(&error, remedy(&error)))
         }
 
+        /// The machine of a user's design: from the cache, or built now.
+        ///
+        /// # Errors
+        /// As [`Machines::library`]; the design is refused.
+        pub fn guest_library(
+            &self,
+            design: &Design,
+            trace: Trace,
+            context: &mut Context,
+        ) -> Result<Library, CliError> {
+            let recipe = design.recipe(Flags {
+                trace,
+                ..flags(Stretch::Minutes)
+            });
+            let mut say = |step: Step| match step {
+                Step::Cache(_) => {}
+                Step::Runtime => context.note("compiling Verilator's runtime, once"),
+                Step::Verilate => context.note("verilating the design"),
+                Step::Compile => context.note("compiling it"),
+            };
+            self.provider
+                .loaded_library(&recipe, &mut say)
+                .map_err(|error| CliError::new(&error, remedy(&error)))
+        }
+
+        /// A machine of a user's design, in reset; registers begin at random values drawn from `seed`.
+        ///
+        /// # Errors
+        /// It cannot be made, or a parameter of its top is too narrow for its value.
+        pub fn guest(design: &Design, library: &Library, seed: u64) -> Result<Rtl, CliError> {
+            let parameters = &design.spec.parameters;
+            Rtl::with_parameters(parameters, library, InitialRegisters::Random(seed)).map_err(
+                |error| match &error {
+                    RtlError::Parameter { name, rtl, config } => CliError::new(
+                        format_args!(
+                            "{}: design.parameters.{name} = {config} is refused: the design is elaborated with {rtl}",
+                            design.spec.path.display()
+                        ),
+                        format_args!("give {name} a value that its type in `{}` holds", design.spec.top),
+                    ),
+                    _ => CliError::new(
+                        &error,
+                        "remove the cache of machines (twinwalk in XDG_CACHE_HOME) and try again",
+                    ),
+                },
+            )
+        }
+
         /// A machine of `library`, in reset; registers begin at random values drawn from `seed`.
         ///
         /// # Errors
@@ -226,8 +275,12 @@ mod with_rtl {
     }
 
     /// What to do where a machine could not be built.
-    fn remedy(error: &LibraryError) -> &'static str {
-        match error {
+    fn remedy(error: &LibraryError) -> String {
+        let remedy = match error {
+            LibraryError::GuestPorts { remedy, .. } => remedy,
+            LibraryError::Guest { .. } => {
+                "mend what Verilator names; if it names a file of none of yours, see docs/byo.md"
+            }
             LibraryError::Tool(_) => {
                 "this command runs the RTL: install Verilator 5.006 or later and g++ (on Debian: apt-get install verilator g++)"
             }
@@ -243,7 +296,8 @@ mod with_rtl {
             LibraryError::Load(_) => {
                 "remove the cache of machines (twinwalk in XDG_CACHE_HOME) and try again"
             }
-        }
+        };
+        remedy.to_owned()
     }
 
     fn cache_directory() -> Result<PathBuf, CliError> {

@@ -8,8 +8,12 @@ use std::path::{Path, PathBuf};
 use clap::Args as ClapArgs;
 use serde_json::{Value as Json, json};
 
-use super::check::report::{counters_json, counters_table};
-use super::check::{FOUND, JudgingArgs, Library, On, found_line};
+#[cfg(feature = "rtl")]
+use super::check::compare::Compare;
+#[cfg(feature = "rtl")]
+use super::check::design::Guested;
+use super::check::report::{GuestReport, counters_json, counters_table, unjudged};
+use super::check::{FOUND, GuestArgs, JudgingArgs, Library, On, compare_without_rtl, found_line};
 use super::error::CliError;
 use super::machine::{Machines, Stretch, rtl_none};
 use super::output::Context;
@@ -29,7 +33,9 @@ use crate::model::Mmu;
 #[command(after_help = "\
 Examples: twinwalk replay replay-a4461d01-1-0.stim
           twinwalk replay replay-a4461d01-1-0.stim --shrink
-          twinwalk replay replay-a4461d01-1-0.min.stim --wave failing.fst")]
+          twinwalk replay replay-a4461d01-1-0.min.stim --wave failing.fst
+
+A file that `check --rtl` wrote names the design and runs on it; --rtl names another place of it.")]
 pub struct Args {
     /// The file
     file: PathBuf,
@@ -42,6 +48,8 @@ pub struct Args {
     /// Which twins run; `model` holds the model alone against the reference
     #[arg(long, value_enum, default_value_t = On::Both)]
     on: On,
+    #[command(flatten)]
+    guest: GuestArgs,
     #[command(flatten)]
     judging: JudgingArgs,
 }
@@ -58,36 +66,33 @@ pub fn run(args: Args, context: &mut Context) -> Result<Outcome, CliError> {
             "leave out --on model",
         ));
     }
-    let library = match args.on {
-        On::Both => Some(Machines::open()?.library(&config, Stretch::Minutes, context)?),
-        On::Model => None,
-    };
+    let rig = Rig::open(&args, &stimulus, &config, context)?;
     let options = args.judging.options();
-    let report = lockstep(&stimulus, &config, library.as_ref(), options)?;
+    let report = rig.run(&stimulus, &config, options)?;
     let divergence = report
         .finding
         .as_ref()
         .map(|finding| FirstDivergence::new(finding, Some(args.file.clone())));
     if let Some(wave) = &args.wave {
-        write_wave(wave, &stimulus, &config, &report, options, context)?;
+        write_wave(wave, &rig, &stimulus, &config, &report, options, context)?;
     }
     let shrunk = match (args.shrink, &report.finding) {
         (true, Some(_)) => Some(shrink_file(
-            &args,
-            &stimulus,
-            &config,
-            library.as_ref(),
-            &report,
-            context,
+            &args, &stimulus, &config, &rig, &report, context,
         )?),
         _ => None,
     };
-    let mut object = counters_json(&report.counters);
+    let guest = rig.report(&report);
+    let mut object = match &guest {
+        None => counters_json(&report.counters),
+        Some(guest) => guest.counters.clone(),
+    };
     if let Json::Object(map) = &mut object {
         map.insert("file".to_owned(), json!(args.file));
         map.insert("seed".to_owned(), json!(stimulus.setup.seed));
         map.insert("config_hash".to_owned(), json!(config.hash()));
-        map.insert("rtl".to_owned(), json!(config.rtl()));
+        let rtl = guest.as_ref().map(|guest| guest.rtl.clone());
+        map.insert("rtl".to_owned(), rtl.unwrap_or_else(|| json!(config.rtl())));
         map.insert("first_divergence".to_owned(), json!(divergence));
         map.insert(
             "shrunk".to_owned(),
@@ -95,8 +100,16 @@ pub fn run(args: Args, context: &mut Context) -> Result<Outcome, CliError> {
         );
     }
     context.object(&object)?;
-    context.text(&text(&args, &stimulus, &config, &report, shrunk.as_ref()))?;
-    Ok(if report.finding.is_none() {
+    context.text(&text(
+        &args,
+        &stimulus,
+        &config,
+        &report,
+        guest.as_ref(),
+        shrunk.as_ref(),
+    ))?;
+    let unjudged = unjudged(guest.as_ref(), &report.counters);
+    Ok(if report.finding.is_none() && unjudged.is_none() {
         Outcome::Held
     } else {
         Outcome::Difference
@@ -108,6 +121,7 @@ fn text(
     stimulus: &Stimulus,
     config: &Config,
     report: &Report,
+    guest: Option<&GuestReport>,
     shrunk: Option<&(PathBuf, Shrunk)>,
 ) -> String {
     let mut text = format!(
@@ -119,7 +133,13 @@ fn text(
     if let Some(line) = rtl_none(config) {
         text.push_str(&format!("{line}\n"));
     }
-    text.push_str(&counters_table(&report.counters));
+    match guest {
+        None => text.push_str(&counters_table(&report.counters)),
+        Some(guest) => text.push_str(&format!("{}\n{}", guest.line, guest.table)),
+    }
+    if let Some(line) = unjudged(guest, &report.counters) {
+        text.push_str(&format!("{line}\n"));
+    }
     match &report.finding {
         None => text.push_str("no difference\n"),
         Some(finding) => text.push_str(&finding.report()),
@@ -146,35 +166,131 @@ fn text(
     text
 }
 
-/// One run of a stimulus on both twins, or on the model alone.
-fn lockstep(
-    stimulus: &Stimulus,
-    config: &Config,
-    library: Option<&Library>,
-    options: Options,
-) -> Result<Report, CliError> {
-    let setup = &stimulus.setup;
-    let operations = stimulus.operations.clone().into_iter();
-    let model = Mmu::new(config);
-    let mut go_on = |_| ControlFlow::Continue(());
-    match library {
-        None => Ok(Lockstep::alone(config, setup, operations, model, options)
-            .with_reference(config, setup)
-            .run(&mut go_on)),
-        Some(library) => {
-            let rtl = Machines::instance(config, library, setup.seed)?;
-            let mut run = Lockstep::pair(config, setup, operations, model, rtl, options)
-                .with_reference(config, setup);
-            Ok(run.run(&mut go_on))
+/// What a stimulus runs on.
+enum Rig {
+    /// The model alone.
+    Model,
+    /// Both twins.
+    Both(Library),
+    /// A user's design.
+    #[cfg(feature = "rtl")]
+    Guest(Box<Guested>),
+}
+
+impl Rig {
+    fn open(
+        args: &Args,
+        stimulus: &Stimulus,
+        config: &Config,
+        context: &mut Context,
+    ) -> Result<Self, CliError> {
+        if args.on == On::Model {
+            return match args.guest.compare {
+                Some(_) => Err(compare_without_rtl()),
+                None => Ok(Self::Model),
+            };
+        }
+        #[cfg(feature = "rtl")]
+        if let Some(guest) = open_guest(args, stimulus, config, context)? {
+            return Ok(Self::Guest(Box::new(guest)));
+        }
+        #[cfg(not(feature = "rtl"))]
+        let _ = stimulus;
+        if args.guest.compare.is_some() {
+            return Err(compare_without_rtl());
+        }
+        Ok(Self::Both(Machines::open()?.library(
+            config,
+            Stretch::Minutes,
+            context,
+        )?))
+    }
+
+    /// One run of a stimulus.
+    fn run(
+        &self,
+        stimulus: &Stimulus,
+        config: &Config,
+        options: Options,
+    ) -> Result<Report, CliError> {
+        let setup = &stimulus.setup;
+        let operations = stimulus.operations.clone().into_iter();
+        let model = Mmu::new(config);
+        let mut go_on = |_| ControlFlow::Continue(());
+        match self {
+            Self::Model => Ok(Lockstep::alone(config, setup, operations, model, options)
+                .with_reference(config, setup)
+                .run(&mut go_on)),
+            Self::Both(library) => {
+                let rtl = Machines::instance(config, library, setup.seed)?;
+                let mut run = Lockstep::pair(config, setup, operations, model, rtl, options)
+                    .with_reference(config, setup);
+                Ok(run.run(&mut go_on))
+            }
+            #[cfg(feature = "rtl")]
+            Self::Guest(guest) => guest.run(config, setup, operations, options, &mut go_on),
         }
     }
+
+    /// What there is to say of a user's design.
+    fn report(&self, report: &Report) -> Option<GuestReport> {
+        match self {
+            Self::Model | Self::Both(_) => {
+                let _ = report;
+                None
+            }
+            #[cfg(feature = "rtl")]
+            Self::Guest(guest) => {
+                Some(guest.report(&report.counters, report.latency_difference_cycles))
+            }
+        }
+    }
+}
+
+/// The design of `--rtl`, else the one that the file names.
+#[cfg(feature = "rtl")]
+fn open_guest(
+    args: &Args,
+    stimulus: &Stimulus,
+    config: &Config,
+    context: &mut Context,
+) -> Result<Option<Guested>, CliError> {
+    let named = Guested::named_in(&stimulus.setup.about)?;
+    let (path, hash, compare) = match (&args.guest.rtl, named) {
+        (None, None) => return Ok(None),
+        (Some(path), None) => (path.clone(), None, Compare::Untimed),
+        (Some(path), Some((_, hash, compare))) => (path.clone(), Some(hash), compare),
+        (None, Some((path, hash, compare))) => (path, Some(hash), compare),
+    };
+    let compare = args.guest.compare.unwrap_or(compare);
+    let guest = Guested::open(&path, compare, context)?;
+    if hash.is_some_and(|hash| hash != guest.design().hash()) {
+        context.note(&format!(
+            "{}: the design, or its machine, has changed since {} was written",
+            path.display(),
+            args.file.display()
+        ));
+    }
+    let ports = guest.design().config().ports();
+    if ports != config.ports() {
+        return Err(CliError::new(
+            format_args!(
+                "{} is of a machine with {} ports, and the design {} has {ports}",
+                args.file.display(),
+                config.ports(),
+                path.display()
+            ),
+            "give a file of a machine with as many ports, or set ports.data_ports in it",
+        ));
+    }
+    Ok(Some(guest))
 }
 
 fn shrink_file(
     args: &Args,
     stimulus: &Stimulus,
     config: &Config,
-    library: Option<&Library>,
+    rig: &Rig,
     report: &Report,
     context: &mut Context,
 ) -> Result<(PathBuf, Shrunk), CliError> {
@@ -184,7 +300,7 @@ fn shrink_file(
     let progress = context.progress(DEFAULT_TRIALS, "runs");
     let shrunk = shrink(stimulus, DEFAULT_TRIALS, &mut |candidate| {
         progress.add(1);
-        match lockstep(candidate, config, library, options) {
+        match rig.run(candidate, config, options) {
             Ok(report) if report.finding.as_ref().map(|finding| finding.comparator) == wanted => {
                 Trial::Fails {
                     operations: report.operations,
@@ -207,7 +323,7 @@ fn shrink_file(
     // The smaller file parts in another cycle, and maybe at another signal, than the one that it was cut from.
     let mut setup = shrunk.stimulus.setup.clone();
     setup.about.retain(|line| !line.starts_with(FOUND));
-    let smaller = lockstep(&shrunk.stimulus, config, library, options)?;
+    let smaller = rig.run(&shrunk.stimulus, config, options)?;
     setup.about.extend(smaller.finding.as_ref().map(found_line));
     write_replay(&path, &setup, &mut operations.into_iter(), count)
         .map_err(|error| CliError::new(error, "make the directory of the file writable"))?;
@@ -224,6 +340,7 @@ fn smaller_path(file: &Path) -> PathBuf {
 #[cfg(feature = "rtl")]
 fn write_wave(
     path: &Path,
+    rig: &Rig,
     stimulus: &Stimulus,
     config: &Config,
     report: &Report,
@@ -232,26 +349,33 @@ fn write_wave(
 ) -> Result<(), CliError> {
     use crate::cosim::wave::{WINDOW_CYCLES, WithWave};
 
-    let library = Machines::open()?.library_with_waves(config, context)?;
-    let rtl = Machines::instance(config, &library, stimulus.setup.seed)?;
+    let setup = &stimulus.setup;
+    let rtl = match rig {
+        Rig::Guest(guest) => guest.with_waves(setup.seed, context)?,
+        Rig::Model | Rig::Both(_) => {
+            let library = Machines::open()?.library_with_waves(config, context)?;
+            Machines::instance(config, &library, setup.seed)?
+        }
+    };
     let first_cycle = report
         .finding
         .as_ref()
         .map_or(0, |finding| finding.cycle.saturating_sub(WINDOW_CYCLES));
     let mut trouble = None;
-    let setup = &stimulus.setup;
     let operations = stimulus.operations.clone().into_iter();
     let with_wave = WithWave::new(rtl, path.to_owned(), first_cycle, &mut trouble);
-    Lockstep::pair(
-        config,
-        setup,
-        operations,
-        Mmu::new(config),
-        with_wave,
-        options,
-    )
-    .with_reference(config, setup)
-    .run(&mut |_| ControlFlow::Continue(()));
+    let mut go_on = |_| ControlFlow::Continue(());
+    match rig {
+        Rig::Guest(guest) => {
+            guest.run_with(config, setup, operations, with_wave, options, &mut go_on);
+        }
+        Rig::Model | Rig::Both(_) => {
+            let model = Mmu::new(config);
+            Lockstep::pair(config, setup, operations, model, with_wave, options)
+                .with_reference(config, setup)
+                .run(&mut go_on);
+        }
+    }
     match trouble {
         None => Ok(()),
         Some(error) => Err(CliError::new(
@@ -264,6 +388,7 @@ fn write_wave(
 #[cfg(not(feature = "rtl"))]
 fn write_wave(
     _path: &Path,
+    _rig: &Rig,
     _stimulus: &Stimulus,
     _config: &Config,
     _report: &Report,

@@ -157,6 +157,36 @@ pub enum Problem {
         /// Type and range.
         allowed: String,
     },
+    /// A DESIGN.toml that cannot be read.
+    #[error("{}: cannot be read: {error}", path.display())]
+    NoDesign {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// A value of a DESIGN.toml that what is outside of the file does not bear out.
+    #[error("{place}: {key} = {} is refused: {reason}", excerpt(value))]
+    Outside {
+        /// File and line.
+        place: Origin,
+        /// Dotted path.
+        key: String,
+        /// The value as it was written.
+        value: String,
+        /// What is wrong.
+        reason: String,
+        /// What to do about it.
+        remedy: String,
+    },
+    /// The machine of a DESIGN.toml is refused.
+    #[error("{place}: the machine is refused: {error}")]
+    Machine {
+        /// File and line of the section.
+        place: Origin,
+        /// Why.
+        error: ConfigError,
+    },
     /// A value that is in range, and that another value contradicts.
     #[error(
         "{place}: {key} = {} is refused: {reason}; allowed: {allowed}",
@@ -202,6 +232,11 @@ impl Problem {
             Self::Refused { key, allowed, .. } => {
                 format!("give {key} a value that is allowed: {allowed}")
             }
+            Self::NoDesign { .. } => {
+                "name the DESIGN.toml of your design with --rtl (docs/byo.md)".to_owned()
+            }
+            Self::Outside { remedy, .. } => remedy.clone(),
+            Self::Machine { error, .. } => error.remedy(),
             Self::Contradiction { key, allowed, .. } => {
                 format!("change {key}, or what it contradicts: {allowed}")
             }

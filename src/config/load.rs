@@ -319,7 +319,7 @@ fn preset_tree(name: &str) -> Result<Node, ConfigError> {
     })
 }
 
-fn read(path: &Path) -> Result<String, ConfigError> {
+pub(super) fn read(path: &Path) -> Result<String, ConfigError> {
     let unreadable = |error| -> ConfigError {
         Problem::Unreadable {
             path: path.to_owned(),

@@ -9,6 +9,7 @@
 //!
 //! | module | does |
 //! | --- | --- |
+//! | [`design`] | DESIGN.toml: a user's own RTL, and the machine that it is held against |
 //! | [`mod@load`] | layers: default, file or preset, `key=value`; the origin of each value |
 //! | [`presets`] | the named configurations that every binary carries |
 //! | `provenance` | where the figures of a described processor come from |
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use crate::arch::{self, MaxPhyAddr, PageSize};
 use crate::trace::MappingSpec;
 
+pub mod design;
 mod error;
 pub mod load;
 mod parameter_names;

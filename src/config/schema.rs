@@ -5,6 +5,7 @@
 //! The schema is made from the types in `sections.rs`, so a parameter that is added there is at once in the schema, in the validation
 //! and in the error messages.
 
+use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value as Json, json};
 
@@ -137,7 +138,7 @@ fn join_words(words: impl Iterator<Item = String>) -> String {
 /// The JSON Schema (draft 2020-12) of a configuration file. Every key but those of a list's element may be left out: the default machine
 /// gives it.
 pub fn json_schema() -> Json {
-    let mut schema = type_schema();
+    let mut schema = type_schema::<Config>();
     let defaults = Config::default().canonical_json();
     loosen(&mut schema, Some(&defaults));
     if let Some(root) = schema.as_object_mut() {
@@ -157,7 +158,12 @@ pub fn json_schema() -> Json {
 
 /// The rule of a whole configuration.
 pub fn rule() -> Rule {
-    rule_of(&type_schema())
+    rule_of(&type_schema::<Config>())
+}
+
+/// The rule of another file whose keys are those of a type.
+pub(super) fn rule_for<T: JsonSchema>() -> Rule {
+    rule_of(&type_schema::<T>())
 }
 
 /// Every parameter, in alphabetical order of its path.
@@ -188,12 +194,12 @@ fn collect_keys(rule: &Rule, path: &str, keys: &mut Vec<Key>) {
 }
 
 /// The schema as the types give it, without references.
-fn type_schema() -> Json {
+fn type_schema<T: JsonSchema>() -> Json {
     let mut settings = SchemaSettings::draft2020_12();
     settings.inline_subschemas = true;
     let mut schema = settings
         .into_generator()
-        .into_root_schema_for::<Config>()
+        .into_root_schema_for::<T>()
         .to_value();
     join_lines(&mut schema);
     schema

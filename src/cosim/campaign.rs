@@ -100,6 +100,8 @@ pub struct Summary {
     pub failures: Vec<Failure>,
     /// Whether time was up before the plan's end.
     pub timed_out: bool,
+    /// The greatest difference in the latency of one request, where latencies are compared.
+    pub latency_difference_cycles: Option<u64>,
 }
 
 /// Runs one stream, and asks at every pulse whether to go on.
@@ -177,6 +179,9 @@ pub fn run<E: Send>(
         }
         summary.counters.add(&report.counters);
         summary.streams += 1;
+        summary.latency_difference_cycles = summary
+            .latency_difference_cycles
+            .max(report.latency_difference_cycles);
         if report.finding.is_some() {
             summary.failures.push(Failure { job, report });
         }
@@ -249,6 +254,7 @@ mod tests {
             signal: String::new(),
             model: String::new(),
             rtl: String::new(),
+            labels: crate::cosim::divergence::TWINS,
             details: Vec::new(),
             context: Vec::new(),
         };
@@ -260,6 +266,7 @@ mod tests {
             finding: fails.then_some(finding),
             operations,
             stopped: false,
+            latency_difference_cycles: None,
         }
     }
 

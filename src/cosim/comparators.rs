@@ -43,11 +43,13 @@ pub enum Comparator {
     Provenance,
     /// Each outcome is one that the manual allows.
     Staleness,
+    /// The cycles from accept to response, of a user's design beside the model.
+    Latency,
 }
 
 impl Comparator {
     /// Every comparator, in the order in which a cycle is judged.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Responses,
         Self::Control,
         Self::Bus,
@@ -62,6 +64,7 @@ impl Comparator {
         Self::Hangs,
         Self::Provenance,
         Self::Staleness,
+        Self::Latency,
     ];
 
     /// The name that options and reports use.
@@ -81,6 +84,7 @@ impl Comparator {
             Self::Hangs => "hangs",
             Self::Provenance => "provenance",
             Self::Staleness => "staleness",
+            Self::Latency => "latency",
         }
     }
 

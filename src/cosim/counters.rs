@@ -18,10 +18,10 @@ use crate::model::liveness::MissWord;
 use crate::model::mmu_pkg::{
     ARRAY_FILL, ARRAY_INVALIDATE, ArrayEvent, ControlOut, Inputs, LOOKUP_DENIED,
     LOOKUP_DIRTY_CLEAR, LOOKUP_HIT_1G, LOOKUP_HIT_4K, LOOKUP_MERGED, LOOKUP_MISS, MAX_PORTS,
-    MEM_COMPARE_AND_SET, MISS_FREE, MISS_WALK_WAIT, MISS_WALKING, Outputs, PREFETCH_ENTRY, PortOut,
-    Queues, STATUS_BUS_ERROR, STATUS_GENERAL_PROTECTION, STATUS_PAGE_FAULT, STATUS_TRANSLATED,
-    TLB_ARRAYS, WALK_BUS_ERROR, WALK_PAGE_FAULT, WALK_RESTART, WALK_START, WALK_STOPPED,
-    WALK_TRANSLATED, byte_mask, miss_state,
+    MEM_COMPARE_AND_SET, MEM_READ, MISS_FREE, MISS_WALK_WAIT, MISS_WALKING, Outputs,
+    PREFETCH_ENTRY, PortOut, Queues, STATUS_BUS_ERROR, STATUS_GENERAL_PROTECTION,
+    STATUS_PAGE_FAULT, STATUS_TRANSLATED, TLB_ARRAYS, WALK_BUS_ERROR, WALK_PAGE_FAULT,
+    WALK_RESTART, WALK_START, WALK_STOPPED, WALK_TRANSLATED, byte_mask, miss_state,
 };
 use crate::reference::finding::InvalidationKind;
 
@@ -143,6 +143,8 @@ counters! {
     removals_compared,
     /// Valid entries that a fill pushed out.
     evictions,
+    /// Reads of memory accepted.
+    memory_reads,
     /// Requests accepted.
     requests,
     /// General-protection responses.
@@ -421,6 +423,7 @@ impl Counter {
         }
         if shown.req_valid & pins.req_ready != 0 {
             self.counters.bus_compared += 1;
+            self.counters.memory_reads += u64::from(shown.req_op == MEM_READ);
             if shown.req_op == MEM_COMPARE_AND_SET {
                 self.counters.compare_and_sets += 1;
                 let mask = byte_mask(shown.req_be);

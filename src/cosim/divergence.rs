@@ -19,6 +19,11 @@ use crate::model::mmu_pkg::{Inputs, Outputs};
 /// Cycles before the divergent one that a report shows.
 pub const CONTEXT_CYCLES: usize = 20;
 
+/// What the two values of a finding are, where two twins are compared.
+pub const TWINS: [&str; 2] = ["model", "rtl"];
+/// The same where one machine is judged.
+pub const JUDGED: [&str; 2] = ["allowed", "seen"];
+
 /// What was found wrong first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
@@ -32,6 +37,8 @@ pub struct Finding {
     pub model: String,
     /// The RTL's value, or what is allowed.
     pub rtl: String,
+    /// What the two values are: [`TWINS`] or [`JUDGED`].
+    pub labels: [&'static str; 2],
     /// More lines that help: other signals that differ in the cycle, who waits for whom.
     pub details: Vec<String>,
     /// Events of the cycles before, and of the cycle itself: the sides by name.
@@ -41,8 +48,10 @@ pub struct Finding {
 impl Finding {
     /// The report for a person.
     pub fn report(&self) -> String {
+        let [model, rtl] = self.labels;
+        let width = model.len().max(rtl.len());
         let mut text = format!(
-            "first difference: cycle {}, {} (found by: {})\n  model {}\n  rtl   {}\n",
+            "first difference: cycle {}, {} (found by: {})\n  {model:width$} {}\n  {rtl:width$} {}\n",
             self.cycle, self.signal, self.comparator, self.model, self.rtl
         );
         for line in &self.details {

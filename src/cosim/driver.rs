@@ -255,7 +255,9 @@ impl Driver {
                 Action::Request(what) => {
                     // A port that the machine does not have was refused when the stimulus was checked against the configuration.
                     let port = usize::from(what.port).min(self.ports - 1);
-                    if self.requests[port].is_some() {
+                    if self.requests[port].is_some()
+                        || self.outstanding[port].len() >= usize::from(u8::MAX)
+                    {
                         return;
                     }
                     self.requests[port] = Some(Offer {
@@ -372,13 +374,17 @@ impl Driver {
             && let Some(offer) = self.requests[port].take()
         {
             let id = pins.req_id;
-            self.next_id[port] = id.wrapping_add(1);
             self.outstanding[port].push_back(Outstanding {
                 id,
                 request: offer.what,
                 accepted: cycle,
                 number: offer.number,
             });
+            // Ids of outstanding requests differ, also on a machine that lets 255 requests overtake one.
+            let waiting = &self.outstanding[port];
+            let mut ids = (1..=u8::MAX).map(|more| id.wrapping_add(more));
+            let is_free = |id: &u8| waiting.iter().all(|request| request.id != *id);
+            self.next_id[port] = ids.find(is_free).unwrap_or_else(|| id.wrapping_add(1));
             if let Some(front_end) = &mut self.front_end {
                 front_end.gap_over = cycle + 1 + front_end.gap_cycles;
             }

@@ -148,6 +148,56 @@ const FLOORS: &[Floor] = floors! {
     "stale entries removed by a page fault", 1_500, Tlb, |c| c.stale_removed.by(InvalidationKind::PageFault);
 };
 
+/// What can be seen of a design without a monitor. What a design does inside is its own affair, and so is how fast it is; so a part
+/// ([`POORER`]) of each is asked.
+const OUTSIDE_FLOORS: &[Floor] = floors! {
+    "responses", 500_000, Nothing, |c| c.responses_compared;
+    "memory reads", 300_000, Nothing, |c| c.memory_reads;
+    "page faults, not present", 20_000, Nothing, |c| c.faults.without(PageFaultCode::P);
+    "page faults, reserved bit", 10_000, Nothing, |c| c.faults.with(PageFaultCode::RSVD);
+    "page faults, rights", 30_000, Nothing, |c| c.faults.with(PageFaultCode::P) - c.faults.with(PageFaultCode::RSVD);
+    "page faults, protection key", 3_000, Nothing, |c| c.faults.with(PageFaultCode::PK);
+    "page faults of writes", 30_000, Nothing, |c| c.faults.with(PageFaultCode::W);
+    "page faults of fetches", 20_000, Nothing, |c| c.faults.with(PageFaultCode::I);
+    "page faults in user mode", 50_000, Nothing, |c| c.faults.with(PageFaultCode::U);
+    "general protections", 400, Nothing, |c| c.general_protections;
+    "bus errors", 500, MemoryEnd, |c| c.bus_errors;
+    "compare-and-sets", 12_000, Nothing, |c| c.compare_and_sets;
+    "control operations", 50_000, Nothing, |c| c.control_operations;
+    "control operations refused", 1_500, Nothing, |c| c.control_refused;
+    "stores by another agent", 20_000, Nothing, |c| c.stores;
+    "responses with one legal outcome", 300_000, Nothing, |c| c.single_outcome;
+    "stale outcomes seen", 1_000, Tlb, |c| c.stale_observed;
+    "stale translations that MOV CR3 covers", 2_000, Nothing, |c| c.stale_removed.by(InvalidationKind::MovCr3);
+    "stale translations that INVLPG covers", 500, Nothing, |c| c.stale_removed.by(InvalidationKind::Invlpg);
+    "stale translations that INVPCID covers", 500, Nothing, |c| invpcid(c);
+};
+
+fn invpcid(counters: &Counters) -> u64 {
+    [
+        InvalidationKind::InvpcidAddress,
+        InvalidationKind::InvpcidContext,
+        InvalidationKind::InvpcidAll,
+        InvalidationKind::InvpcidAllButGlobals,
+    ]
+    .into_iter()
+    .map(|kind| counters.stale_removed.by(kind))
+    .sum()
+}
+
+/// The floors that a run of a user's design has missed, of which nothing is known but what its required ports show.
+pub fn missed_from_outside(config: &Config, counters: &Counters) -> Vec<Missed> {
+    if counters.ops < FEWEST_OPERATIONS {
+        return Vec::new();
+    }
+    missed_of(
+        OUTSIDE_FLOORS.iter().map(|floor| (floor, false)),
+        config,
+        counters,
+        POORER,
+    )
+}
+
 /// The floors that a run of `counters.ops` random operations on `config` has missed.
 pub fn missed(config: &Config, counters: &Counters) -> Vec<Missed> {
     if counters.ops < FEWEST_OPERATIONS {
@@ -158,6 +208,18 @@ pub fn missed(config: &Config, counters: &Counters) -> Vec<Missed> {
         loaded.is_ok_and(|loaded| loaded.config == *config)
     });
     let part = if is_preset { 1 } else { POORER };
+    let even = FLOORS.iter().map(|floor| (floor, false));
+    let uneven = UNEVEN_FLOORS.iter().map(|floor| (floor, true));
+    missed_of(even.chain(uneven), config, counters, part)
+}
+
+/// Of these floors, each of which is uneven or not, those that were missed.
+fn missed_of(
+    floors: impl Iterator<Item = (&'static Floor, bool)>,
+    config: &Config,
+    counters: &Counters,
+    part: u64,
+) -> Vec<Missed> {
     let exists = |size| size != PageSize::Size1G || config.capabilities.page_1g;
     let holds_some = |array: ArraySpec| {
         let mut sizes = PageSize::ARRAYS.into_iter().filter(|size| exists(*size));
@@ -202,9 +264,7 @@ pub fn missed(config: &Config, counters: &Counters) -> Vec<Missed> {
         }
         Needs::Requests => config.ports() * config.ports.queue_entries >= config.miss_queue.entries,
     };
-    let even = FLOORS.iter().map(|floor| (floor, false));
-    let uneven = UNEVEN_FLOORS.iter().map(|floor| (floor, true));
-    even.chain(uneven)
+    floors
         .filter(|(floor, _)| has(floor.needs))
         .map(|(floor, uneven)| Missed {
             name: floor.name,
@@ -280,6 +340,40 @@ mod tests {
                 "docs/stim.md must have the line: {line}"
             );
         }
+        let page = include_str!("../../docs/byo.md");
+        for floor in OUTSIDE_FLOORS {
+            let line = format!(
+                "| {} | {} |",
+                crate::cli::grouped(floor.per_million),
+                floor.name
+            );
+            assert!(
+                page.contains(&line),
+                "docs/byo.md must have the line: {line}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_design_that_shows_nothing_is_vacuous_and_one_without_caches_need_not_be_stale() {
+        let mut config = Config::default();
+        let counters = |ops| Counters {
+            ops,
+            ..Counters::default()
+        };
+        let missed = |config: &Config, ops| missed_from_outside(config, &counters(ops));
+        assert_eq!(missed(&config, 1_000_000_000).len(), OUTSIDE_FLOORS.len());
+        assert_eq!(missed(&config, FEWEST_OPERATIONS - 1), []);
+        assert_eq!(missed(&config, FEWEST_OPERATIONS)[0].floor, 2_500);
+        for level in [&mut config.itlb, &mut config.dtlb, &mut config.stlb] {
+            level.arrays.clear();
+        }
+        let left = missed(&config, 1_000_000_000);
+        assert_eq!(left.len(), OUTSIDE_FLOORS.len() - 1);
+        assert!(
+            left.iter()
+                .all(|missed| missed.name != "stale outcomes seen")
+        );
     }
 
     #[test]

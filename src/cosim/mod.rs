@@ -5,6 +5,13 @@
 //! | [`verilate`] | the command lines from SystemVerilog to a machine, shared with `build.rs` |
 //! | [`cache`] | a private directory of finished builds: locks, checks, eviction |
 //! | [`library`] | a machine for any parameter set, from the cache or newly built |
+//! | [`design`] | a user's own RTL: its files, and the recipe of its machine |
+//! | [`guest`] | that machine as a twin, held to outputs that are functions of state |
+//! | [`ports`] | the ports that its top must have |
+//! | [`groups`] | the outputs that it may lack |
+//! | [`judged`] | that machine under a driver of its own, judged by the reference alone |
+//! | [`links`] | what is offered on a link stays until it is taken |
+//! | [`latency`] | the cycles of each request on two sides that drift apart |
 //! | [`rtl`] | one verilated machine behind a safe type: the only unsafe code |
 //! | [`stimulus`] | what happens to a twin from outside: operations, and their text form |
 //! | [`driver`] | turns operations into the inputs of one twin |
@@ -35,15 +42,24 @@ pub mod campaign;
 pub mod checkers;
 pub mod comparators;
 pub mod counters;
+#[cfg(feature = "rtl")]
+pub mod design;
 pub mod divergence;
 pub mod driver;
 pub mod events;
 pub mod floors;
 pub mod generator;
+pub mod groups;
+#[cfg(feature = "rtl")]
+pub mod guest;
+pub mod judged;
+pub mod latency;
 #[cfg(feature = "rtl")]
 pub mod library;
+pub mod links;
 pub mod lockstep;
 pub mod matrix;
+pub mod ports;
 pub mod request_log;
 pub mod requester;
 #[cfg(feature = "rtl")]

@@ -82,8 +82,20 @@ impl Rtl {
         library: &Library,
         initial: InitialRegisters,
     ) -> Result<Self, RtlError> {
+        Self::with_parameters(&config.rtl_parameters(), library, initial)
+    }
+
+    /// The same of any design: `parameters` are those that it was to be elaborated with.
+    ///
+    /// # Errors
+    /// As [`Rtl::new`].
+    pub fn with_parameters<N: AsRef<str>>(
+        parameters: &[(N, u64)],
+        library: &Library,
+        initial: InitialRegisters,
+    ) -> Result<Self, RtlError> {
         let machine = Machine::new(library, initial)?;
-        compare_parameters(&config.rtl_parameters(), &machine.parameters())?;
+        compare_parameters(parameters, &machine.parameters())?;
         Ok(Self {
             wave: None,
             machine,
@@ -156,7 +168,8 @@ impl Rtl {
             )
         };
         let text = String::from_utf8_lossy(text.get(..length).unwrap_or_default()).into_owned();
-        for failure in text.lines().filter_map(|line| line.split_once("%Error: ")) {
+        let says = |line| str::split_once(line, "%Error: ").or_else(|| line.split_once("%Fatal: "));
+        for failure in text.lines().filter_map(says) {
             if self.failures.len() < FAILURES_MAX {
                 self.failures.push(AssertionFailure {
                     cycle,
@@ -174,8 +187,8 @@ impl Drop for Rtl {
     }
 }
 
-fn compare_parameters(
-    config: &[(&'static str, u64)],
+fn compare_parameters<N: AsRef<str>>(
+    config: &[(N, u64)],
     rtl: &[(String, u64)],
 ) -> Result<(), RtlError> {
     let show =
@@ -188,12 +201,12 @@ fn compare_parameters(
     let in_config = |name: &str| {
         config
             .iter()
-            .find(|(found, _)| *found == name)
-            .map(|&(_, value)| value)
+            .find(|(found, _)| found.as_ref() == name)
+            .map(|(_, value)| *value)
     };
     let names = config
         .iter()
-        .map(|&(name, _)| name)
+        .map(|(name, _)| name.as_ref())
         .chain(rtl.iter().map(|(name, _)| name.as_str()));
     for name in names {
         if in_rtl(name) != in_config(name) {

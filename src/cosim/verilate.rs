@@ -20,7 +20,7 @@ use std::process::Command;
 
 /// The version of `docs/contract.md` that the border (`shim/`) and the structures of `mmu_pkg` were written from.
 pub const CONTRACT_VERSION: u32 = 5;
-/// The top module.
+/// The top module of the project's own RTL; a user's design names its own.
 pub const TOP_MODULE: &str = "mmu";
 /// The C++ class of the top module; `shim/harness.cpp` uses it by this name.
 pub const PREFIX: &str = "Vmmu";
@@ -117,9 +117,9 @@ pub fn source_order(name: &str) -> (bool, String) {
     (!name.ends_with("_pkg.sv"), name.to_owned())
 }
 
-/// A module that is bound into the top and tells the harness each parameter as it was elaborated. With waves it also counts cycles,
+/// A module that is bound into the module `top` and tells the harness each parameter as it was elaborated. With waves it also counts cycles,
 /// from 0 in the first cycle without reset, so that a viewer shows the contract's cycle numbers.
-pub fn probe_module(parameters: &[&str], trace: Trace) -> String {
+pub fn probe_module(top: &str, parameters: &[&str], trace: Trace) -> String {
     let mut text =
         String::from("// Generated (src/cosim/verilate.rs).\nmodule twinwalk_probe #(\n");
     for (index, _) in parameters.iter().enumerate() {
@@ -138,10 +138,7 @@ pub fn probe_module(parameters: &[&str], trace: Trace) -> String {
             "    $c(\"twinwalk_parameter({index}, \", V{index}, \");\");"
         );
     }
-    let _ = write!(
-        text,
-        "  end\nendmodule\nbind {TOP_MODULE} twinwalk_probe #(\n"
-    );
+    let _ = write!(text, "  end\nendmodule\nbind {top} twinwalk_probe #(\n");
     for (index, name) in parameters.iter().enumerate() {
         let _ = writeln!(text, "  .V{index}(64'({name})),");
     }
@@ -150,10 +147,11 @@ pub fn probe_module(parameters: &[&str], trace: Trace) -> String {
 }
 
 /// Arguments of `verilator`: sources by `files` (in [`source_order`], relative to the working directory), C++ into `output`.
-/// `parameters` are those that differ from the defaults in the SystemVerilog.
-pub fn verilator_arguments(
+/// `parameters` are those of the module `top` that differ from the defaults in the SystemVerilog.
+pub fn verilator_arguments<N: AsRef<str>>(
+    top: &str,
     flags: Flags,
-    parameters: &[(&str, u64)],
+    parameters: &[(N, u64)],
     files: &[PathBuf],
     output: &Path,
 ) -> Vec<String> {
@@ -162,7 +160,7 @@ pub fn verilator_arguments(
         "--prefix",
         PREFIX,
         "--top-module",
-        TOP_MODULE,
+        top,
         "--timescale",
         "1ns/1ns",
     ]
@@ -189,7 +187,7 @@ pub fn verilator_arguments(
     arguments.extend(
         parameters
             .iter()
-            .map(|(name, value)| format!("-G{name}={value}")),
+            .map(|(name, value)| format!("-G{}={value}", name.as_ref())),
     );
     arguments.extend(["-Mdir".into(), output.display().to_string()]);
     arguments.extend(files.iter().map(|file| file.display().to_string()));

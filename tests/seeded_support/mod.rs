@@ -98,7 +98,12 @@ pub fn root() -> PathBuf {
 
 /// Every seeded bug, by name.
 pub fn bugs() -> Vec<Bug> {
-    toml_files("tests/seeded", |name, text| {
+    bugs_of("tests/seeded")
+}
+
+/// Every seeded bug of a directory, by name.
+pub fn bugs_of(directory: &str) -> Vec<Bug> {
+    toml_files(directory, |name, text| {
         let bug: Bug = toml::from_str(text).unwrap_or_else(|error| panic!("{name}: {error}"));
         Bug { name, ..bug }
     })

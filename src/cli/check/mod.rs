@@ -2,6 +2,9 @@
 //!
 //! Contract: every section. SDM: none. Counterpart: none.
 
+pub(super) mod compare;
+#[cfg(feature = "rtl")]
+pub(super) mod design;
 pub(super) mod report;
 mod traced;
 
@@ -12,6 +15,7 @@ use std::time::{Duration, Instant};
 use clap::Args as ClapArgs;
 use serde_json::json;
 
+use self::compare::Compare;
 use self::report::{Failed, Verdict};
 use super::Outcome;
 use super::config::ConfigArgs;
@@ -41,7 +45,8 @@ const BARE_SECONDS: u64 = 10;
 #[command(after_help = "\
 Examples: twinwalk check
           twinwalk check --config preset:tiny --seed 7 --ops 1000000
-          twinwalk check --seeds 1..20 --minutes 5 --keep-going")]
+          twinwalk check --seeds 1..20 --minutes 5 --keep-going
+          twinwalk check --rtl DESIGN.toml --ops 1000000")]
 pub struct Args {
     #[command(flatten)]
     machine: ConfigArgs,
@@ -71,11 +76,26 @@ pub struct Args {
     /// Which twins run; `model` holds the model alone against the reference
     #[arg(long, value_enum, default_value_t = On::Both)]
     on: On,
+    #[command(flatten)]
+    guest: GuestArgs,
     /// Where replay files are written
     #[arg(long, value_name = "DIR", default_value = ".")]
     replays: PathBuf,
     #[command(flatten)]
     judging: JudgingArgs,
+}
+
+/// A user's own RTL: shared by `check` and `replay`.
+#[derive(Debug, Clone, ClapArgs)]
+#[command(next_help_heading = "Your own RTL")]
+pub(super) struct GuestArgs {
+    /// Your own RTL in the place of the project's, behind an adapter to the documented port (docs/byo.md); the machine is in the file
+    #[arg(long, value_name = "DESIGN.toml", conflicts_with = "on")]
+    pub(super) rtl: Option<PathBuf>,
+    /// How it is compared: exact (every output of the groups that it has, in each cycle), bounded:N (the latency of each request differs
+    /// from the model's by at most N cycles), untimed (not at all). It is judged by the reference in each case [default: untimed]
+    #[arg(long, value_name = "exact|bounded:N|untimed", value_parser = Compare::parse)]
+    pub(super) compare: Option<Compare>,
 }
 
 /// Which twins run.
@@ -104,7 +124,7 @@ pub(super) struct JudgingArgs {
     #[arg(long)]
     no_skip: bool,
     /// Let a comparator keep quiet, to prove that it is the one that catches a bug: responses, control, bus, fills, walks, lookups, queues,
-    /// memory, assertions, protocol, hangs, provenance, staleness
+    /// memory, assertions, protocol, hangs, provenance, staleness, latency
     #[arg(long, value_name = "COMPARATOR", value_parser = parse_comparator)]
     silence: Vec<Comparator>,
 }
@@ -165,6 +185,12 @@ pub(super) type Library = ();
 /// # Errors
 /// The machine or the trace is refused, or there is no RTL.
 pub fn run(args: Args, context: &mut Context) -> Result<Outcome, CliError> {
+    if let Some(design) = &args.guest.rtl {
+        return run_guest(&args, design, context);
+    }
+    if args.guest.compare.is_some() {
+        return Err(compare_without_rtl());
+    }
     let loaded = args.machine.load()?;
     if args.trace.is_none() && args.format.trace_format.is_some() {
         return Err(CliError::new(
@@ -182,53 +208,120 @@ pub fn run(args: Args, context: &mut Context) -> Result<Outcome, CliError> {
     if let Some(trace) = &args.trace {
         return traced::run(&args, trace, &loaded, library.as_ref(), minutes, context);
     }
-    let (first_seed, last_seed) = args.seeds.unwrap_or((args.seed, args.seed));
-    let plan = Plan {
-        first_seed,
-        last_seed,
-        operations: args.ops,
+    let run = |job: &Job, watch: &mut dyn FnMut(Pulse) -> ControlFlow<()>| {
+        let options = args.judging.options();
+        random_stream(&loaded.config, library.as_ref(), job, options, watch)
     };
-    let bare = args
-        .ops
-        .is_none()
-        .then_some(Duration::from_secs(BARE_SECONDS));
-    let summary = campaign(
-        &args,
-        &plan,
-        minutes.or(bare),
+    let (plan, summary) = campaign(&args, context, &run)?;
+    let failed = write_replays(
+        &args.replays,
         &loaded.config,
-        library.as_ref(),
+        &summary.failures,
+        None,
         context,
-    )?;
-    if summary.counters.ops == 0 && summary.failures.is_empty() {
-        return Err(nothing_ran());
-    }
-    let failed = write_replays(&args.replays, &loaded.config, &summary.failures, context);
+    );
     // The floors speak of a run that came to its end.
     let missed = if failed.is_empty() {
         floors::missed(&loaded.config, &summary.counters)
     } else {
         Vec::new()
     };
-    let seeds = if first_seed == last_seed {
-        format!("seed {first_seed}")
-    } else {
-        format!("seeds {first_seed}..{last_seed}")
-    };
     let verdict = Verdict {
         loaded: &loaded,
-        what: format!("random operations, {seeds}, {} streams", summary.streams),
+        what: what(&plan, &summary),
         implementations: args.on.implementations(),
         counters: &summary.counters,
-        keys: vec![
-            ("seed", json!(first_seed)),
-            ("last_seed", json!(last_seed)),
-            ("streams", json!(summary.streams)),
-        ],
+        keys: keys(&plan, &summary),
         failed: &failed,
         missed: &missed,
+        guest: None,
         traced: None,
     };
+    say(&verdict, context)
+}
+
+/// Runs `twinwalk check --rtl`.
+#[cfg(feature = "rtl")]
+fn run_guest(args: &Args, path: &Path, context: &mut Context) -> Result<Outcome, CliError> {
+    if args.machine.config.is_some() || !args.machine.set.is_empty() {
+        return Err(CliError::new(
+            "--config and --set are refused beside --rtl: the machine of a design stands in its DESIGN.toml",
+            format_args!("give them in [machine] of {}", path.display()),
+        ));
+    }
+    if args.trace.is_some() || args.format.trace_format.is_some() {
+        return Err(CliError::new(
+            "--trace is refused beside --rtl, which takes random operations",
+            "leave out --trace and --trace-format",
+        ));
+    }
+    let compare = args.guest.compare.unwrap_or(Compare::Untimed);
+    let guest = design::Guested::open(path, compare, context)?;
+    let loaded = &guest.design().spec.machine;
+    let run = |job: &Job, watch: &mut dyn FnMut(Pulse) -> ControlFlow<()>| {
+        let options = args.judging.options();
+        let RandomStream {
+            config,
+            setup,
+            generator,
+        } = RandomStream::new(&loaded.config, job.seed, job.stream, job.operations);
+        guest.run(&config, &setup, generator, options, watch)
+    };
+    let (plan, summary) = campaign(args, context, &run)?;
+    let line = Some(guest.replay_line());
+    let failures = &summary.failures;
+    let failed = write_replays(&args.replays, &loaded.config, failures, line, context);
+    let missed = if failed.is_empty() {
+        guest.missed(&summary.counters)
+    } else {
+        Vec::new()
+    };
+    let verdict = Verdict {
+        loaded,
+        what: what(&plan, &summary),
+        implementations: guest.implementations(),
+        counters: &summary.counters,
+        keys: keys(&plan, &summary),
+        failed: &failed,
+        missed: &missed,
+        guest: Some(guest.report(&summary.counters, summary.latency_difference_cycles)),
+        traced: None,
+    };
+    say(&verdict, context)
+}
+
+#[cfg(not(feature = "rtl"))]
+fn run_guest(_args: &Args, _path: &Path, _context: &mut Context) -> Result<Outcome, CliError> {
+    Machines::open().map(|_| Outcome::Held)
+}
+
+/// `--compare` is of a user's design.
+pub(super) fn compare_without_rtl() -> CliError {
+    CliError::new(
+        "--compare says how a design of yours is compared, and there is none",
+        "name it with --rtl DESIGN.toml, or leave out --compare",
+    )
+}
+
+/// What a campaign ran, for the first line of the summary.
+fn what(plan: &Plan, summary: &Summary) -> String {
+    let seeds = if plan.first_seed == plan.last_seed {
+        format!("seed {}", plan.first_seed)
+    } else {
+        format!("seeds {}..{}", plan.first_seed, plan.last_seed)
+    };
+    format!("random operations, {seeds}, {} streams", summary.streams)
+}
+
+fn keys(plan: &Plan, summary: &Summary) -> Vec<(&'static str, serde_json::Value)> {
+    vec![
+        ("seed", json!(plan.first_seed)),
+        ("last_seed", json!(plan.last_seed)),
+        ("streams", json!(summary.streams)),
+    ]
+}
+
+fn say(verdict: &Verdict<'_>, context: &mut Context) -> Result<Outcome, CliError> {
     context.object(&verdict.json())?;
     context.text(&verdict.text())?;
     Ok(if verdict.holds() {
@@ -246,14 +339,23 @@ fn nothing_ran() -> CliError {
     )
 }
 
+/// The random streams that the arguments ask for, each of them by `run`.
 fn campaign(
     args: &Args,
-    plan: &Plan,
-    limit: Option<Duration>,
-    config: &Config,
-    library: Option<&Library>,
     context: &mut Context,
-) -> Result<Summary, CliError> {
+    run: &campaign::RunStream<'_, CliError>,
+) -> Result<(Plan, Summary), CliError> {
+    let (first_seed, last_seed) = args.seeds.unwrap_or((args.seed, args.seed));
+    let plan = Plan {
+        first_seed,
+        last_seed,
+        operations: args.ops,
+    };
+    let minutes = args
+        .minutes
+        .map(|minutes| Duration::from_secs_f64(60.0 * minutes));
+    let bare = Duration::from_secs(BARE_SECONDS);
+    let limit = minutes.or(args.ops.is_none().then_some(bare));
     let begin = Instant::now();
     let progress = match (plan.total_operations(), limit) {
         (Some(total), _) => context.progress(total, "operations"),
@@ -275,10 +377,11 @@ fn campaign(
             }
         },
     };
-    let options = args.judging.options();
-    campaign::run(plan, &settings, &|job, watch| {
-        random_stream(config, library, job, options, watch)
-    })
+    let summary = campaign::run(&plan, &settings, run)?;
+    if summary.counters.ops == 0 && summary.failures.is_empty() {
+        return Err(nothing_ran());
+    }
+    Ok((plan, summary))
 }
 
 /// One random stream, on both twins or on the model alone.
@@ -318,17 +421,19 @@ pub(super) const FOUND: &str = "found: ";
 
 /// The line of a replay file's header that says what was found.
 pub(super) fn found_line(finding: &Finding) -> String {
+    let [model, rtl] = finding.labels;
     format!(
-        "{FOUND}cycle {}, {}: model {}, rtl {}",
+        "{FOUND}cycle {}, {}: {model} {}, {rtl} {}",
         finding.cycle, finding.signal, finding.model, finding.rtl
     )
 }
 
-/// Writes a replay file for each failure. That one cannot be written is said, and changes nothing about the difference.
+/// Writes a replay file for each failure, with a line about a user's design in its header. That one cannot be written is said, and changes nothing about the difference.
 fn write_replays(
     directory: &Path,
     config: &Config,
     failures: &[Failure],
+    design: Option<String>,
     context: &mut Context,
 ) -> Vec<Failed> {
     let mut failed = Vec::new();
@@ -337,6 +442,7 @@ fn write_replays(
             continue;
         };
         let mut stream = RandomStream::new(config, job.seed, job.stream, job.operations);
+        stream.setup.about.extend(design.clone());
         stream.setup.about.push(found_line(finding));
         let path = directory.join(format!(
             "replay-{}-{}-{}.stim",

@@ -39,8 +39,34 @@ pub struct Verdict<'a> {
     pub failed: &'a [Failed],
     /// Floors that were missed.
     pub missed: &'a [Missed],
+    /// What there is to say of a user's design; `None` of the project's own RTL.
+    pub guest: Option<GuestReport>,
     /// What of a trace was run; `None` for random operations, which want another table.
     pub traced: Option<Traced>,
+}
+
+/// What there is to say of a user's design (`docs/byo.md`).
+pub struct GuestReport {
+    /// The value of the key `rtl`.
+    pub rtl: Json,
+    /// The counts, without what the design does not show.
+    pub counters: Json,
+    /// What it is and how it was compared, in one line.
+    pub line: String,
+    /// The counts as a table.
+    pub table: String,
+    /// The greatest difference of latencies, where they are compared.
+    pub latency_difference_cycles: Option<u64>,
+}
+
+/// What is said of responses that the check of a user's design could not judge, if there are any.
+pub fn unjudged(guest: Option<&GuestReport>, counters: &Counters) -> Option<String> {
+    (guest.is_some() && counters.unjudged > 0).then(|| {
+        format!(
+            "{} responses could not be judged, because older history had been dropped: the run proves too little",
+            grouped(counters.unjudged)
+        )
+    })
 }
 
 /// What of a trace was run (`docs/traces.md`).
@@ -55,12 +81,17 @@ pub struct Traced {
 impl Verdict<'_> {
     /// Whether all held.
     pub fn holds(&self) -> bool {
-        self.failed.is_empty() && self.missed.is_empty()
+        self.failed.is_empty()
+            && self.missed.is_empty()
+            && unjudged(self.guest.as_ref(), self.counters).is_none()
     }
 
     /// The object of `--json`.
     pub fn json(&self) -> Json {
-        let mut object = counters_json(self.counters);
+        let mut object = match &self.guest {
+            None => counters_json(self.counters),
+            Some(guest) => guest.counters.clone(),
+        };
         if let Json::Object(map) = &mut object {
             let first = self.failed.first().map(|failed| &failed.divergence);
             let common = [
@@ -77,6 +108,11 @@ impl Verdict<'_> {
                     .chain(self.keys.iter().cloned())
                     .map(|(key, value)| (key.to_owned(), value)),
             );
+            if let Some(guest) = &self.guest {
+                map.insert("rtl".to_owned(), guest.rtl.clone());
+                let difference = json!(guest.latency_difference_cycles);
+                map.insert("latency_difference_cycles".to_owned(), difference);
+            }
         }
         object
     }
@@ -93,9 +129,13 @@ impl Verdict<'_> {
         if let Some(line) = rtl_none(&self.loaded.config) {
             text.push_str(&format!("{line}\n"));
         }
-        text.push_str(&match self.traced {
-            None => counters_table(self.counters),
-            Some(traced) => trace_table(self.counters, traced, self.failed.len()),
+        if let Some(guest) = &self.guest {
+            text.push_str(&format!("{}\n", guest.line));
+        }
+        text.push_str(&match (self.traced, &self.guest) {
+            (None, Some(guest)) => guest.table.clone(),
+            (None, None) => counters_table(self.counters),
+            (Some(traced), _) => trace_table(self.counters, traced, self.failed.len()),
         });
         for failed in self.failed {
             // Writing into a string does not fail.
@@ -107,6 +147,9 @@ impl Verdict<'_> {
         for missed in self.missed {
             let Missed { name, count, floor } = missed;
             let _ = writeln!(text, "vacuous: {name}: {count}, at least {floor} are due");
+        }
+        if let Some(line) = unjudged(self.guest.as_ref(), self.counters) {
+            let _ = writeln!(text, "{line}");
         }
         let _ = match (self.failed.len(), self.missed.len()) {
             (0, 0) => writeln!(text, "no difference"),

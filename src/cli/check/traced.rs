@@ -94,6 +94,7 @@ pub fn run(
         ],
         failed: &failed,
         missed: &[],
+        guest: None,
         traced: Some(run.traced),
     };
     context.object(&verdict.json())?;

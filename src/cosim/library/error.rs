@@ -21,6 +21,20 @@ pub enum LibraryError {
         /// The first lines of what it said.
         output: String,
     },
+    /// Verilator refused a user's design.
+    #[error("Verilator refused the design:\n{output}")]
+    Guest {
+        /// What it said, from the first error on, with the user's paths.
+        output: String,
+    },
+    /// The top of a user's design does not have the ports of contract 3, or is made of files that were not named.
+    #[error("{message}")]
+    GuestPorts {
+        /// What is wrong: one line for each port.
+        message: String,
+        /// What to do about it.
+        remedy: String,
+    },
     /// The C++ compiler failed.
     #[error("`{compiler}` failed on {what}; is there space left below `{}`?\n{output}", directory.display())]
     Compile {

@@ -6,13 +6,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{LibraryError, MACHINE_FILE, Recipe, Step, Toolchain, embedded};
+use super::{LibraryError, MACHINE_FILE, Recipe, Step, Toolchain, embedded, guest};
 use crate::cosim::cache::{Cache, Key, KeyBuilder};
 use crate::cosim::verilate::{self, Trace, Unit};
 
 const RUNTIME_FILE: &str = "runtime.o";
 /// Lines of a tool's output that an error message quotes.
-const QUOTED_LINES: usize = 30;
+pub(super) const QUOTED_LINES: usize = 30;
 const LINK_ARGUMENTS: [&str; 5] = [
     "-shared",
     "-Wl,-Bsymbolic",
@@ -30,11 +30,11 @@ pub(super) struct Job<'a> {
 }
 
 impl Job<'_> {
-    fn parameter_names(&self) -> Vec<&'static str> {
+    fn parameter_names(&self) -> Vec<&str> {
         self.recipe
             .parameters
             .iter()
-            .map(|&(name, _)| name)
+            .map(|(name, _)| name.as_ref())
             .collect()
     }
 
@@ -82,19 +82,28 @@ impl Job<'_> {
     pub(super) fn machine_key(&self) -> Key {
         let recipe = self.recipe;
         let mut key = self.key_of_tools("machine");
-        for argument in
-            verilate::verilator_arguments(recipe.flags, &recipe.parameters, &[], Path::new(""))
-        {
+        for argument in verilate::verilator_arguments(
+            recipe.top(),
+            recipe.flags,
+            &recipe.parameters,
+            &[],
+            Path::new(""),
+        ) {
             key.add("verilator argument", argument.as_bytes());
         }
-        key.add(
-            "probe",
-            verilate::probe_module(&self.parameter_names(), recipe.flags.trace).as_bytes(),
-        );
+        key.add("probe", self.probe_module().as_bytes());
+        if let Some(guest) = &recipe.guest {
+            guest::add_to_key(guest, &mut key);
+        }
         for source in &recipe.sources {
             key.add(&source.name, source.text.as_bytes());
         }
         key.finish()
+    }
+
+    fn probe_module(&self) -> String {
+        let recipe = self.recipe;
+        verilate::probe_module(recipe.top(), &self.parameter_names(), recipe.flags.trace)
     }
 
     /// Leaves in `work` the library and nothing else.
@@ -167,15 +176,21 @@ impl Job<'_> {
             write(&rtl.join(&*source.name), &source.text)?;
             files.push(Path::new("rtl").join(&*source.name));
         }
-        let probe = verilate::probe_module(&self.parameter_names(), self.recipe.flags.trace);
-        write(&rtl.join(verilate::PROBE_FILE), &probe)?;
+        if let Some(guest) = &self.recipe.guest {
+            files.extend(guest.files.iter().cloned());
+        }
+        write(&rtl.join(verilate::PROBE_FILE), &self.probe_module())?;
         files.push(Path::new("rtl").join(verilate::PROBE_FILE));
-        let arguments = verilate::verilator_arguments(
+        let mut arguments = verilate::verilator_arguments(
+            self.recipe.top(),
             self.recipe.flags,
             &self.recipe.parameters,
             &files,
             Path::new("verilated"),
         );
+        if let Some(guest) = &self.recipe.guest {
+            arguments.extend(guest::verilator_arguments(guest));
+        }
         let program = &self.tools.verilator.program;
         let output = Command::new(program)
             .args(arguments)
@@ -184,6 +199,9 @@ impl Job<'_> {
             .map_err(|error| {
                 LibraryError::Tool(format!("`{}` does not run: {error}", program.display()))
             })?;
+        if let Some(guest) = &self.recipe.guest {
+            return guest::judge(guest, &output, generated, &self.tools.verilator.include_dir);
+        }
         if output.status.success() {
             return Ok(());
         }

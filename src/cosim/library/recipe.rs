@@ -3,11 +3,12 @@
 //! Contract: section 2 (parameters). Counterpart: `rtl/*.sv`, embedded.
 
 use std::borrow::Cow;
+use std::path::PathBuf;
 
 use super::{LibraryError, embedded};
 use crate::config::Config;
 use crate::cosim::rtl::{Library, RtlError};
-use crate::cosim::verilate::{self, Flags, Trace};
+use crate::cosim::verilate::{self, Flags, TOP_MODULE, Trace};
 
 /// One SystemVerilog file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,12 +19,33 @@ pub struct SourceFile {
     pub text: Cow<'static, str>,
 }
 
+/// A user's design: files that stay where they are, and what Verilator is told of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GuestSources {
+    /// The top module, which has the ports of contract 3.
+    pub top: String,
+    /// The files, absolute, in the order in which Verilator is given them.
+    pub files: Vec<PathBuf>,
+    /// Where Verilator looks for what the files include, absolute.
+    pub include_dirs: Vec<PathBuf>,
+    /// Macros, with their values if they have any.
+    pub defines: Vec<(String, Option<String>)>,
+    /// Ports of the machine: elements of the request and response arrays.
+    pub ports: u32,
+    /// Every file that the design may be made of, absolute, with the digest of its content.
+    pub contents: Vec<(PathBuf, [u8; 32])>,
+    /// The directory that messages leave out, and what they show in its place.
+    pub shown: (PathBuf, String),
+}
+
 /// What to build: sources, parameters, flags.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recipe {
     pub(super) sources: Vec<SourceFile>,
-    pub(super) parameters: Vec<(&'static str, u64)>,
+    pub(super) parameters: Vec<(Cow<'static, str>, u64)>,
     pub(super) flags: Flags,
+    /// A user's design, in the place of `sources`.
+    pub(super) guest: Option<GuestSources>,
     patched: bool,
 }
 
@@ -39,10 +61,34 @@ impl Recipe {
             .collect();
         Self {
             sources,
-            parameters: config.rtl_parameters(),
+            parameters: config
+                .rtl_parameters()
+                .into_iter()
+                .map(|(name, value)| (name.into(), value))
+                .collect(),
             flags,
+            guest: None,
             patched: false,
         }
+    }
+
+    /// A user's design with values for parameters of its top.
+    pub fn of_guest(guest: GuestSources, parameters: &[(String, u64)], flags: Flags) -> Self {
+        Self {
+            sources: Vec::new(),
+            parameters: parameters
+                .iter()
+                .map(|(name, value)| (name.clone().into(), *value))
+                .collect(),
+            flags,
+            guest: Some(guest),
+            patched: true,
+        }
+    }
+
+    /// The top module.
+    pub(super) fn top(&self) -> &str {
+        self.guest.as_ref().map_or(TOP_MODULE, |guest| &guest.top)
     }
 
     /// The same with other sources, packages first.
@@ -100,6 +146,9 @@ impl Recipe {
             self.flags.assertions && !self.flags.coverage && self.flags.trace != Trace::Fst;
         let echoed = library.parameters()?;
         let echoed = echoed.iter().map(|(name, value)| (name.as_str(), *value));
-        Ok(flags_fit && !self.patched && echoed.eq(self.parameters.iter().copied()))
+        let asked = self.parameters.iter();
+        Ok(flags_fit
+            && !self.patched
+            && echoed.eq(asked.map(|(name, value)| (name.as_ref(), *value))))
     }
 }

@@ -8,10 +8,11 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 use super::RtlError;
+use crate::cosim::groups::Groups;
 use crate::model::mmu_pkg::{Inputs, Outputs};
 
 /// Version of the table of functions; changes together with `ABI_VERSION` in `shim/twinwalk.h`.
-const ABI_VERSION: u32 = 2;
+const ABI_VERSION: u32 = 3;
 
 /// Mirror of `twinwalk::Api` (`shim/twinwalk.h`).
 #[repr(C)]
@@ -20,6 +21,8 @@ pub(super) struct Api {
     pub(super) features: u32,
     inputs_bytes: u32,
     outputs_bytes: u32,
+    groups: u32,
+    reserved: u32,
     build_key: *const c_char,
     verilator_version: *const c_char,
     parameter_names: *const c_char,
@@ -217,6 +220,11 @@ impl Library {
     /// Whether this is the linked machine.
     pub fn is_linked(&self) -> bool {
         self.0.linked
+    }
+
+    /// The groups of outputs that the machine has: all of the project's own, of a user's those that its adapter shows.
+    pub fn groups(&self) -> Groups {
+        Groups::from_bits(self.api().groups)
     }
 
     /// Version of Verilator's runtime, as the runtime says it.
