@@ -44,7 +44,6 @@ module arbiter_fair #(
   always_comb begin : properties
     assume (started_q || !rst_ni);
     if (started_q && rst_ni) begin
-      order_is_within_range : assert (32'(u_arbiter.last_q) < COUNT);
       somebody_is_chosen_exactly_when_somebody_asks : assert (valid == (open_i && wants_i != '0));
       the_one_that_is_chosen_asks : assert (!valid || (32'(index) < COUNT && wants_i[index]));
     end
@@ -58,9 +57,15 @@ module arbiter_fair #(
     always_comb begin : fairness
       if (started_q && rst_ni) begin
         assume (!waits_q[i] || wants_i[i]);
-        // The strengthening: what has gone before and what is still ahead are at most COUNT - 1 together.
-        passed_and_ahead_are_few : assert (others_q[i] + ahead < 8'(COUNT));
         at_most_count_less_one_pass : assert (32'(others_q[i]) <= COUNT - 1);
+      end
+    end
+
+    // What has gone before and what is still ahead are at most COUNT - 1 together.
+    always_comb begin : strengthening
+      if (started_q && rst_ni) begin
+        order_is_within_range : assert (32'(u_arbiter.last_q) < COUNT);
+        passed_and_ahead_are_few : assert (others_q[i] + ahead < 8'(COUNT));
         waiting_is_counted_from_its_begin : assert (waits_q[i] || others_q[i] == '0);
       end
     end
@@ -107,7 +112,6 @@ module oldest_fair #(
       assume ((waits_q & ~wants_i) == '0);
       somebody_is_chosen_exactly_when_somebody_waits : assert (valid == (open_i && wants_i != '0));
       the_one_that_is_chosen_waits : assert (!valid || (32'(index) < COUNT && wants_i[index]));
-      waiting_is_the_same : assert (u_oldest.waited_q == waits_q);
     end
   end
 
@@ -116,20 +120,25 @@ module oldest_fair #(
       if (started_q && rst_ni) begin
         nobody_is_chosen_before_its_elders :
         assert (!chosen[i] || ((waits_q[i] ? elder_q[i] : waits_q) & wants_i) == '0);
+      end
+    end
+    always_comb begin : strengthening
+      if (started_q && rst_ni) begin
+        waiting_is_the_same : assert (u_oldest.waited_q == waits_q);
         elders_wait : assert (!waits_q[i] || (elder_q[i] & ~waits_q) == '0);
         elders_are_the_same : assert (!waits_q[i] || u_oldest.before_q[i] == elder_q[i]);
         nobody_is_its_own_elder : assert (!waits_q[i] || !elder_q[i][i]);
       end
     end
     for (genvar j = 0; j < COUNT; j++) begin : gen_other
-      always_comb begin : antisymmetry
+      always_comb begin : strengthening
         if (started_q && rst_ni) begin
           no_two_are_elders_of_each_other :
           assert (!(waits_q[i] && waits_q[j] && elder_q[i][j] && elder_q[j][i]));
         end
       end
       for (genvar k = 0; k < COUNT; k++) begin : gen_third
-        always_comb begin : transitivity
+        always_comb begin : strengthening
           if (started_q && rst_ni) begin
             elders_of_elders_are_elders :
             assert (!(waits_q[i] && elder_q[i][j] && elder_q[j][k]) || elder_q[i][k]);

@@ -128,11 +128,11 @@ module tlb_formal
       end
     end
 
-    // The strengthening: no two valid ways of a set could match one address and PCID.
+    // No two valid ways of a set could match one address and PCID.
     for (genvar s = 0; s < Sets; s++) begin : gen_set
       for (genvar v = 0; v < Ways; v++) begin : gen_way
         for (genvar w = v + 1; w < Ways; w++) begin : gen_other
-          always_comb begin : pair
+          always_comb begin : strengthening
             if (running && initialised_q[s]) begin
               no_two_ways_could_match_one_address :
               assert (!(u_level.gen_array[n].gen_present.u_tlb.valid_q[s][v] &&
@@ -215,7 +215,7 @@ module psc_formal
       end
     end
     for (genvar s = 0; s < Sets; s++) begin : gen_set
-      always_comb begin : pair
+      always_comb begin : strengthening
         if (running) begin
           no_two_entries_of_a_set_have_one_tag :
           assert (u_group.gen_cache[c].gen_present.u_psc.valid_q[s] != '1 ||
