@@ -5,7 +5,7 @@
 // Blocks: rtl/miss_queue.sv, rtl/commit.sv, rtl/prefetch.sv.
 //
 // Unbounded (induction), for 3 ports, 2 entries, 2 walkers. Walkers and the results of the STLB are any that keep to these rules:
-// Assumed: a walker works for what it took, until it commits DONE (walker_formal.sv: a prefetch never faults and never drops); a result
+// Assumed: a walker works for what it took, until it commits DONE (walkers_formal.sv), a prefetch never faults and never drops (walker_formal.sv); a result
 // is one of an entry that was looked up (stlb_formal.sv); an invalidation or a register write comes only while control is busy (control_formal.sv); look-ups
 // in L1 keep to contract 6: none while control is busy, with a drop or with a back-invalidation, none of a port that is answered, no
 // hit is answered in the cycle of another answer.

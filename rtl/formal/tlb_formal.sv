@@ -5,7 +5,7 @@
 // Unbounded (induction). The TLB level has array A of pages of 4 KiB (2 sets, 3 ways), B of 2 MiB (4 MiB) and 1 GiB mixed (2 sets,
 // 2 ways), two look-ups a cycle, and keeps pieces of pages: all operations of control, of drops and of back-invalidations are in any order.
 // The PSCs have 2 sets and 2 ways each.
-// Assumed: one operation a cycle (asserted in tlb_level.sv and psc_group.sv, and proved of the sources in right_formal.sv); after a
+// Assumed: one operation a cycle (asserted in tlb_level.sv and psc_group.sv, and proved of their sources in miss_queue_formal.sv); after a
 // reset nothing but initialisation until each row had its own (proved in control_formal.sv); page sizes are those of the
 // mode, and the mode changes between two and more levels only while the arrays are empty (contract 4.4).
 // Not proved: sets that are no power of two (the division by them is too hard for the solver), and which way a fill takes.
