@@ -3,7 +3,7 @@
 //
 // Contract: sections 1.3 (links), 3 (ports, ids), 5 (queues). Block: rtl/mmu.sv and all that is in it.
 //
-// Bounded, from reset on: 1 data port, 1 place in each queue, 1 entry of the miss queue, 1 walker, each level one array of one page of 4 KiB,
+// Bounded, from the one reset on: 1 data port, 1 place in each queue, 1 entry of the miss queue, 1 walker, each level one array of one page of 4 KiB,
 // no PSC, all latencies 1. Control may do anything that is one operation at a time; memory answers anything.
 // Assumed (contract 3): requests and operations stay until they are accepted; memory answers what it accepted, each once, from the cycle after.
 // Not proved: anything that takes longer from reset on than the depth. In it fit: paging turned on, one walk of 32-bit paging and its answer.
@@ -102,7 +102,11 @@ module mmu_formal
     else pending_q <= (pending_q || (mem_req_valid && mem_req_ready_i)) && !mem_resp_valid_i;
   end
 
+  logic was_running_q = 1'b0;
+  always_ff @(posedge clk_i) was_running_q <= running;
+
   always_comb begin : obligations
+    if (was_running_q) assume (rst_ni);
     if (running) begin
       assume (!mem_resp_valid_i || pending_q);
       assume (!ctrl_valid_i || ctrl_op_i <= CtrlInvpcid);
