@@ -75,6 +75,14 @@ oracle *ARGS: build
 must-fail:
     cargo test {{twin}} --test seeds --test twins -- must_fail oracle:: regress:: sdm_caching:: byo_check:: --include-ignored --nocapture
 
+# Properties of each block of the RTL, proved with SymbiYosys, each with a seeded bug that refutes it: [BLOCK...] (docs/formal.md)
+formal *ARGS:
+    rtl/formal/run {{ARGS}}
+
+# Whether the SystemVerilog front end of Yosys accepts the whole RTL
+synth-lint:
+    rtl/formal/run --accept
+
 # Every parameter changes a named figure, in both twins: verilates some sixty small machines once, in minutes
 knobs:
     cargo test {{twin}} --test twins -- knobs:: --include-ignored

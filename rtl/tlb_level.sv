@@ -203,9 +203,11 @@ module tlb_level
       assign unused_operation =
           ^{op[CHANNELS-1], rule, sizes, kinds[CHANNELS-1], tag[CHANNELS-1], kept_data,
             invalidation_i.row, touch[n][0], two_level_i};
-      assign hit[n] = '{default: 1'b0};
-      assign hit_tag[n] = '{default: '0};
-      assign hit_data[n] = '{default: '0};
+      for (genvar c = 0; c < CHANNELS; c++) begin : gen_no_match
+        assign hit[n][c] = 1'b0;
+        assign hit_tag[n][c] = '0;
+        assign hit_data[n][c] = '0;
+      end
       assign evicts[n] = 1'b0;
       assign mon_op_o[n] = ArrayNone;
       assign mon_set_o[n] = '0;
@@ -239,8 +241,8 @@ module tlb_level
     logic [1:0] array;
     logic       denied;
     logic       unused_by_key;
-    touch = '{default: '{default: 1'b0}};
     for (int unsigned c = 0; c < CHANNELS; c++) begin
+      for (int unsigned n = 0; n < LevelArrays; n++) touch[n][c] = 1'b0;
       array = '0;
       denied = 1'b0;
       unused_by_key = 1'b0;
