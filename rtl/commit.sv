@@ -112,7 +112,8 @@ module commit
       .clk_i,
       .rst_ni,
       .request_i(asks),
-      .take_i   (commits),
+      // A result out of turn leaves the order as it is: else two walkers could go before a third for ever.
+      .take_i   (commits && !passed_over_i),
       .valid_o  (commits),
       .index_o  (chosen)
   );

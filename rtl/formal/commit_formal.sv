@@ -3,12 +3,10 @@
 //
 // Contract: sections 7.2 (passed_over), 7.4 (commit), 14 (C: how long a walker waits to commit). Block: rtl/commit.sv.
 //
-// `commit_formal` is unbounded (induction), for 3 walkers: a result waits for at most 3 walkers, and a walker for at most 3 others as long as
-// no result commits out of turn. A result that commits because a look-up was passed over moves the cyclic order to its own end, so walker 0
-// is next: what a walker waits for then depends on how often walkers ask.
-// `commit_wait_2` is bounded: 2 walkers wait for at most C = 9 cycles. `commit_wait_3` is REFUTED: with 3 walkers the last one waits for more
-// than the C = 12 cycles of contract 14, where walkers 0 and 1 in turn end walks, or begin them at CR3, and after each of these a result
-// is due that goes first.
+// `commit_formal` is unbounded (induction), for 3 walkers: a result waits for at most 3 walkers, and a walker for at most 3 others, results
+// out of turn not counted, of which there is at most one between two commits in turn.
+// `commit_wait_2` and `commit_wait_3` are bounded: 2 walkers wait for at most C = 9 cycles, 3 for at most C = 12. Did a result out of turn move the
+// cyclic order to its own end, walkers 0 and 1 could go before walker 2 again and again: the twin.
 // Assumed: a walker or a result that wants to commit goes on until it does; a walker asks again in the fourth cycle after START and in
 // the second after DONE at the earliest, START after DONE and DONE or a restart after START; `passed_over` is that of the STLB (stlb_formal.sv).
 // Of the last two also: control is never busy, and no back-invalidation performs. (While control is busy walkers go on until their next
@@ -103,9 +101,9 @@ module commit_any
       else if (is_open) waited_o[w] <= waited_o[w] + 8'd1;
     end
     for (int unsigned c = 0; c <= WALKERS; c++) begin
-      // A result out of turn begins the count anew, but for the results.
-      if (!rst_ni || commits[c] || !(c == WALKERS ? due_i : asks_o[c]) || (passed_over_q && commit.result)) others_q[c] <= '0;
-      else if (commits != '0) others_q[c] <= others_q[c] + 8'd1;
+      // A result out of turn is none of those that take turns.
+      if (!rst_ni || commits[c] || !(c == WALKERS ? due_i : asks_o[c])) others_q[c] <= '0;
+      else if (commits != '0 && !passed_over_q) others_q[c] <= others_q[c] + 8'd1;
     end
   end
 

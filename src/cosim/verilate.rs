@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The version of `docs/contract.md` that the border (`shim/`) and the structures of `mmu_pkg` were written from.
-pub const CONTRACT_VERSION: u32 = 5;
+pub const CONTRACT_VERSION: u32 = 6;
 /// The top module of the project's own RTL; a user's design names its own.
 pub const TOP_MODULE: &str = "mmu";
 /// The C++ class of the top module; `shim/harness.cpp` uses it by this name.

@@ -16,6 +16,8 @@ pub(super) enum Commit {
     Done(usize),
     /// The result of the STLB for this entry of the miss queue.
     Result(usize),
+    /// The same while `passed_over` is 1: the order stays as it is, or walkers could take turns with each other for ever.
+    ResultOutOfTurn(usize),
 }
 
 impl Mmu {
@@ -27,7 +29,7 @@ impl Mmu {
             .oldest_result()
             .filter(|number| self.miss_queue.entry(*number).result_from <= self.now);
         if self.miss_queue.passed_over {
-            return result.map(Commit::Result);
+            return result.map(Commit::ResultOutOfTurn);
         }
         let results_number = self.spec.walkers;
         let ready = u32::from(result.is_some()) << results_number | walkers.committing();
@@ -65,7 +67,7 @@ impl Mmu {
                         entry.right_to_fill && places.of_size(size).is_some();
                 }
             }
-            Some(Commit::Result(number)) => {
+            Some(Commit::Result(number) | Commit::ResultOutOfTurn(number)) => {
                 let entry = self.miss_queue.entry(number);
                 if entry.found.code >= super::mmu_pkg::LOOKUP_MISS {
                     return;
@@ -99,6 +101,7 @@ impl Mmu {
                 self.commit_order.choose(self.spec.walkers);
                 self.finish_stlb(number, sink);
             }
+            Commit::ResultOutOfTurn(number) => self.finish_stlb(number, sink),
         }
     }
 }
