@@ -507,3 +507,84 @@ fn options_that_do_not_fit_a_design_are_refused() {
         assert!(said.contains(part), "{arguments:?}: {said}");
     }
 }
+
+#[test]
+fn failures_of_several_seeds_come_in_groups_and_a_pipeline_reads_them() {
+    let place = second_design_with_a_bug();
+    let directory = place.directory.path();
+    let arguments = [
+        "check",
+        "--rtl",
+        "DESIGN.toml",
+        "--seeds",
+        "1..8",
+        "--shard",
+        "2/2",
+        "--ops",
+        "3000",
+        "--keep-going",
+        "--junit",
+        "out.xml",
+        "--annotations",
+        "github",
+        "--json",
+    ];
+    let output = twinwalk(&arguments, directory);
+    assert_eq!(output.status.code(), Some(1));
+    let found = json(&output);
+    assert_eq!(
+        (&found["seed"], &found["last_seed"]),
+        (&Json::from(5), &Json::from(8))
+    );
+    let groups = found["failure_groups"].as_array().expect("a list");
+    assert_eq!(groups[0]["signal"], "rule entry-update");
+    let failures: u64 = groups
+        .iter()
+        .filter_map(|group| group["count"].as_u64())
+        .sum();
+    assert_eq!(failures, 4, "{groups:?}");
+    let annotations = String::from_utf8_lossy(&output.stderr);
+    let annotations = annotations
+        .lines()
+        .filter(|line| line.starts_with("::error title=rule entry-update"));
+    assert!(annotations.count() >= 1);
+
+    let xml = fs::read_to_string(directory.join("out.xml")).expect("the file");
+    assert!(
+        xml.contains("tests=\"4\" skipped=\"0\" failures=\"4\""),
+        "{xml}"
+    );
+    for seed in 5..=8 {
+        assert!(xml.contains(&format!("name=\"seed {seed}\"")), "{xml}");
+        assert!(xml.contains(&format!("message=\"seed {seed}, stream 0: cycle ")));
+    }
+    let replay = groups[0]["replay"].as_str().expect("a replay file");
+    assert!(
+        xml.contains(&format!("again: twinwalk replay {replay}")),
+        "{xml}"
+    );
+    // The same bytes again, on one thread.
+    let again = twinwalk(&[&arguments[..], &["--jobs", "1"]].concat(), directory);
+    assert_eq!(again.stdout, output.stdout);
+    let second = fs::read_to_string(directory.join("out.xml")).expect("the file");
+    assert_eq!(second, xml);
+}
+
+#[test]
+fn parts_and_files_of_a_regression_that_cannot_be_are_refused() {
+    let directory = root();
+    let refused = |arguments: &[&str], says: &str| {
+        let output = twinwalk(
+            &[&["check", "--on", "model", "--ops", "10"], arguments].concat(),
+            &directory,
+        );
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains(says), "{said}");
+    };
+    refused(&["--seeds", "1..2", "--shard", "1/3"], "no seed");
+    refused(&["--seeds", "1..2", "--shard", "0/3"], "at least 1");
+    refused(&["--seeds", "1..2", "--shard", "a/3"], "as in 2/5");
+    refused(&["--shard", "1/3"], "--seeds");
+    refused(&["--junit", "/nowhere/out.xml"], "cannot be written");
+}

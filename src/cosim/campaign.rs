@@ -55,6 +55,12 @@ impl Plan {
             .map(|operations| operations.saturating_mul(self.seeds()))
     }
 
+    /// Streams of each seed, if there is an end.
+    pub fn streams_of_a_seed(&self) -> Option<u64> {
+        self.operations
+            .map(|operations| operations.div_ceil(STREAM_OPERATIONS))
+    }
+
     /// The job of that number, or `None` after the last.
     pub fn job(&self, number: u64) -> Option<Job> {
         let seeds = self.seeds();
@@ -96,6 +102,8 @@ pub struct Summary {
     pub counters: Counters,
     /// Streams that count.
     pub streams: u64,
+    /// By seed, how many of them came to an end of their own.
+    pub ended: BTreeMap<u64, u64>,
     /// The streams that were found wrong, in order: one, or all if the campaign kept going.
     pub failures: Vec<Failure>,
     /// Whether time was up before the plan's end.
@@ -179,6 +187,7 @@ pub fn run<E: Send>(
         }
         summary.counters.add(&report.counters);
         summary.streams += 1;
+        *summary.ended.entry(job.seed).or_default() += u64::from(!report.stopped);
         summary.latency_difference_cycles = summary
             .latency_difference_cycles
             .max(report.latency_difference_cycles);

@@ -5,6 +5,7 @@
 pub(super) mod compare;
 #[cfg(feature = "rtl")]
 pub(super) mod design;
+mod regression;
 pub(super) mod report;
 mod traced;
 
@@ -16,6 +17,7 @@ use clap::Args as ClapArgs;
 use serde_json::json;
 
 use self::compare::Compare;
+use self::regression::{Case, RegressionArgs};
 use self::report::{Failed, Verdict};
 use super::Outcome;
 use super::config::ConfigArgs;
@@ -30,6 +32,7 @@ use crate::cosim::divergence::{Finding, FirstDivergence, write_replay};
 use crate::cosim::floors;
 use crate::cosim::generator::RandomStream;
 use crate::cosim::lockstep::{Lockstep, Options, Pulse, Report};
+use crate::cosim::stimulus::OperationSource as _;
 use crate::model::Mmu;
 
 /// Bare `check` runs as long.
@@ -46,6 +49,7 @@ const BARE_SECONDS: u64 = 10;
 Examples: twinwalk check
           twinwalk check --config preset:tiny --seed 7 --ops 1000000
           twinwalk check --seeds 1..20 --minutes 5 --keep-going
+          twinwalk check --seeds 1..1000 --shard 2/5 --keep-going --junit part2.xml
           twinwalk check --rtl DESIGN.toml --ops 1000000")]
 pub struct Args {
     #[command(flatten)]
@@ -81,6 +85,8 @@ pub struct Args {
     /// Where replay files are written
     #[arg(long, value_name = "DIR", default_value = ".")]
     replays: PathBuf,
+    #[command(flatten)]
+    regression: RegressionArgs,
     #[command(flatten)]
     judging: JudgingArgs,
 }
@@ -185,6 +191,7 @@ pub(super) type Library = ();
 /// # Errors
 /// The machine or the trace is refused, or there is no RTL.
 pub fn run(args: Args, context: &mut Context) -> Result<Outcome, CliError> {
+    args.regression.prepare()?;
     if let Some(design) = &args.guest.rtl {
         return run_guest(&args, design, context);
     }
@@ -237,7 +244,7 @@ pub fn run(args: Args, context: &mut Context) -> Result<Outcome, CliError> {
         guest: None,
         traced: None,
     };
-    say(&verdict, context)
+    say(&args, &verdict, &cases(&plan, &summary), context)
 }
 
 /// Runs `twinwalk check --rtl`.
@@ -287,7 +294,7 @@ fn run_guest(args: &Args, path: &Path, context: &mut Context) -> Result<Outcome,
         guest: Some(guest.report(&summary.counters, summary.latency_difference_cycles)),
         traced: None,
     };
-    say(&verdict, context)
+    say(args, &verdict, &cases(&plan, &summary), context)
 }
 
 #[cfg(not(feature = "rtl"))]
@@ -321,7 +328,32 @@ fn keys(plan: &Plan, summary: &Summary) -> Vec<(&'static str, serde_json::Value)
     ]
 }
 
-fn say(verdict: &Verdict<'_>, context: &mut Context) -> Result<Outcome, CliError> {
+/// The test cases of a campaign: its seeds. Without a number of operations those that were run.
+fn cases(plan: &Plan, summary: &Summary) -> Vec<Case> {
+    let case = |seed: u64, ran| Case {
+        name: format!("seed {seed}"),
+        ran,
+        due: plan.streams_of_a_seed(),
+    };
+    if plan.operations.is_none() {
+        return summary
+            .ended
+            .iter()
+            .map(|(seed, ran)| case(*seed, *ran))
+            .collect();
+    }
+    (plan.first_seed..=plan.last_seed)
+        .map(|seed| case(seed, summary.ended.get(&seed).copied().unwrap_or_default()))
+        .collect()
+}
+
+fn say(
+    args: &Args,
+    verdict: &Verdict<'_>,
+    cases: &[Case],
+    context: &mut Context,
+) -> Result<Outcome, CliError> {
+    args.regression.tell(verdict, cases, context)?;
     context.object(&verdict.json())?;
     context.text(&verdict.text())?;
     Ok(if verdict.holds() {
@@ -345,7 +377,8 @@ fn campaign(
     context: &mut Context,
     run: &campaign::RunStream<'_, CliError>,
 ) -> Result<(Plan, Summary), CliError> {
-    let (first_seed, last_seed) = args.seeds.unwrap_or((args.seed, args.seed));
+    let seeds = args.seeds.unwrap_or((args.seed, args.seed));
+    let (first_seed, last_seed) = args.regression.seeds(seeds)?;
     let plan = Plan {
         first_seed,
         last_seed,
@@ -428,6 +461,23 @@ pub(super) fn found_line(finding: &Finding) -> String {
     )
 }
 
+/// The kind of the last of so many operations of a stream.
+fn last_operation(config: &Config, job: &Job, operations: u64) -> String {
+    let mut stream = RandomStream::new(config, job.seed, job.stream, job.operations);
+    let last = (0..operations)
+        .map_while(|_| stream.generator.next_operation())
+        .last();
+    last.map_or("none", |operation| operation.action.name())
+        .to_owned()
+}
+
+/// How to run a replay file again.
+fn again(replay: Option<&Path>) -> String {
+    replay.map_or_else(String::new, |path| {
+        format!("again: twinwalk replay {}\n", path.display())
+    })
+}
+
 /// Writes a replay file for each failure, with a line about a user's design in its header. That one cannot be written is said, and changes nothing about the difference.
 fn write_replays(
     directory: &Path,
@@ -461,9 +511,14 @@ fn write_replays(
                 "{error}\nremedy: name a writable directory with --replays"
             ));
         }
+        let replay = written.is_ok().then_some(path);
         failed.push(Failed {
             name: format!("seed {}, stream {}", job.seed, job.stream),
-            divergence: FirstDivergence::new(finding, written.is_ok().then_some(path)),
+            case: format!("seed {}", job.seed),
+            operation: last_operation(config, job, report.operations),
+            operations: report.operations,
+            again: again(replay.as_deref()),
+            divergence: FirstDivergence::new(finding, replay),
             finding: finding.clone(),
         });
     }

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value as Json, json};
 
+use super::regression::{groups, groups_table};
 use crate::cli::machine::rtl_none;
 use crate::cli::{grouped, table};
 use crate::config::Loaded;
@@ -17,6 +18,14 @@ use crate::cosim::floors::Missed;
 pub struct Failed {
     /// Which one: a seed and a stream, or a trace.
     pub name: String,
+    /// The test case that it belongs to: a seed, or a trace.
+    pub case: String,
+    /// The kind of the last operation before what was found.
+    pub operation: String,
+    /// Operations before it.
+    pub operations: u64,
+    /// How to run it again, a line for each way.
+    pub again: String,
     /// What was found.
     pub finding: Finding,
     /// The same, with the replay file, as JSON has it.
@@ -101,6 +110,7 @@ impl Verdict<'_> {
                 ("implementations", json!(self.implementations)),
                 ("floors_missed", json!(self.missed)),
                 ("first_divergence", json!(first)),
+                ("failure_groups", json!(groups(self.failed))),
             ];
             map.extend(
                 common
@@ -140,10 +150,9 @@ impl Verdict<'_> {
         for failed in self.failed {
             // Writing into a string does not fail.
             let _ = write!(text, "{}: {}", failed.name, failed.finding.report());
-            if let Some(replay) = &failed.divergence.replay {
-                let _ = writeln!(text, "again: twinwalk replay {}", replay.display());
-            }
+            text.push_str(&failed.again);
         }
+        text.push_str(&groups_table(self.failed));
         for missed in self.missed {
             let Missed { name, count, floor } = missed;
             let _ = writeln!(text, "vacuous: {name}: {count}, at least {floor} are due");

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use super::regression::Case;
 use super::report::{Failed, Traced, Verdict};
 use super::{Args, Library};
 use crate::cli::error::CliError;
@@ -65,9 +66,14 @@ pub fn run(
         None => Vec::new(),
         Some(finding) => {
             let replay = write_trace_replay(args, path, config, &setup, &run.report, context);
+            let again = super::again(replay.as_deref());
             let divergence = FirstDivergence::new(finding, replay);
             vec![Failed {
                 name: path.display().to_string(),
+                case: path.display().to_string(),
+                operation: "reference".to_owned(),
+                operations: run.report.operations,
+                again,
                 finding: finding.clone(),
                 divergence,
             }]
@@ -97,13 +103,12 @@ pub fn run(
         guest: None,
         traced: Some(run.traced),
     };
-    context.object(&verdict.json())?;
-    context.text(&verdict.text())?;
-    Ok(if verdict.holds() {
-        Outcome::Held
-    } else {
-        Outcome::Difference
-    })
+    let case = Case {
+        name: path.display().to_string(),
+        ran: 1,
+        due: None,
+    };
+    super::say(args, &verdict, &[case], context)
 }
 
 fn source(args: &Args, config: &Config, path: &Path, most: u64) -> Result<TraceSource, CliError> {

@@ -31,7 +31,7 @@ pub use lines::StimulusError;
 use std::collections::BTreeMap;
 
 use super::stall::{Link, StallRates};
-use crate::arch::{Access, Entry, EntrySlot, PagingMode, PhysicalAddress};
+use crate::arch::{Access, AccessKind, Entry, EntrySlot, PagingMode, PhysicalAddress};
 use crate::model::mmu_pkg::{
     CTRL_INVLPG, CTRL_INVPCID, CTRL_MOV_CR0, CTRL_MOV_CR3, CTRL_MOV_CR4, CTRL_WRMSR_EFER,
 };
@@ -199,6 +199,25 @@ pub enum Action {
         /// In how many cycles, the operation's own included.
         cycles: u32,
     },
+}
+
+impl Action {
+    /// The word that begins its line.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Request(request) => match request.access.kind {
+                AccessKind::Read => "read",
+                AccessKind::Write => "write",
+                AccessKind::Fetch => "fetch",
+            },
+            Self::Control(control) => control.kind.name(),
+            Self::Store(_) => "store",
+            Self::StoreHalf(_) => "store4",
+            Self::Drain => "drain",
+            Self::Idle { .. } => "idle",
+            Self::Hold { .. } => "hold",
+        }
+    }
 }
 
 /// One step of a stimulus.
