@@ -191,8 +191,7 @@ impl FrontEnd {
     }
 
     /// How many of the first references of a block are known to hit, if answers are handed out at once, behind `passed` translations that
-    /// are yet to be counted. Out of line, so that nothing else competes for registers with the loop.
-    #[inline(never)]
+    /// are yet to be counted.
     fn known_of_block<R: Copy>(
         &mut self,
         block: &[R],
@@ -200,27 +199,64 @@ impl FrontEnd {
         access: &Access,
         asked: &impl Fn(R) -> Asked,
     ) -> Known {
+        let mut known = Known::default();
         if !self.is_at_once_within(BLOCK) || block.len() < BLOCK || !self.mmu.recent.is_in(access) {
-            return Known::default();
+            return known;
         }
-        let mut hits = Tally::default();
-        let mut seconds = 0;
-        for (number, reference) in block.iter().enumerate() {
+        loop {
+            known = self.known_to_recents(block, known, asked);
+            let Some(reference) = block.get(known.references) else {
+                return known;
+            };
             let Asked { kind, va, second } = asked(*reference);
-            let known = |hits, first| Known {
+            let va = second.filter(|_| known.first).unwrap_or(va);
+            let before = passed + known.translations();
+            let Some(hit) = self.hit_ahead(before, kind, va, access) else {
+                return known;
+            };
+            known.hits.add(hit);
+            if known.first || second.is_none() {
+                known.seconds += u64::from(known.first);
+                known.references += 1;
+                known.first = false;
+            } else {
+                known.first = true;
+            }
+        }
+    }
+
+    /// What is known of a block, as far as its pages were hit last.
+    #[inline]
+    fn known_to_recents<R: Copy>(
+        &self,
+        block: &[R],
+        known: Known,
+        asked: &impl Fn(R) -> Asked,
+    ) -> Known {
+        let Known {
+            mut hits,
+            references,
+            mut seconds,
+            mut first,
+        } = known;
+        for (number, reference) in block.iter().enumerate().skip(references) {
+            let Asked { kind, va, second } = asked(*reference);
+            let level = level_of(kind);
+            let part = |hits, first| Known {
                 hits,
                 references: number,
                 seconds,
                 first,
             };
-            let before = passed + number as u64 + seconds;
-            let Some(hit) = self.known_hit(kind, va, access, before) else {
-                return known(hits, false);
-            };
-            hits.add(hit);
+            if !std::mem::take(&mut first) {
+                let Some(hit) = self.mmu.recent.tally(level, va, kind) else {
+                    return part(hits, false);
+                };
+                hits.add(hit);
+            }
             if let Some(va) = second {
-                let Some(hit) = self.known_hit(kind, va, access, before + 1) else {
-                    return known(hits, true);
+                let Some(hit) = self.mmu.recent.tally(level, va, kind) else {
+                    return part(hits, true);
                 };
                 hits.add(hit);
                 seconds += 1;
@@ -231,21 +267,6 @@ impl FrontEnd {
             references: block.len(),
             seconds,
             first: false,
-        }
-    }
-
-    /// What a translation counts that is known to hit, behind `before` that are yet to be counted.
-    #[inline(always)]
-    fn known_hit(
-        &mut self,
-        kind: AccessKind,
-        va: u64,
-        access: &Access,
-        before: u64,
-    ) -> Option<Tally> {
-        match self.mmu.recent.tally(level_of(kind), va, kind) {
-            Some(hit) => Some(hit),
-            None => self.hit_ahead(before, kind, va, access),
         }
     }
 
