@@ -327,3 +327,26 @@ impl FrontEnd {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn transfers_are_counted_from_a_cycle_on_however_far_the_ones_before_them_lie_back() {
+        let mut transfers = Transfers::NONE;
+        assert_eq!(transfers.from(0), 0);
+        for cycle in [3, 5, 6, 1000] {
+            transfers.add(cycle);
+        }
+        assert_eq!(
+            [999, 1000, 1001].map(|cycle| transfers.from(cycle)),
+            [1, 1, 0]
+        );
+        for cycle in [1001, 1003] {
+            transfers.add(cycle);
+        }
+        let counted = [1000, 1001, 1002, 1003, 1004].map(|cycle| transfers.from(cycle));
+        assert_eq!(counted, [3, 2, 1, 1, 0]);
+    }
+}

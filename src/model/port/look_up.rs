@@ -101,7 +101,10 @@ impl Mmu {
         let in_retry = cycle.entries.retry;
         let mut missed = [LOOKUP_NONE; MAX_PORTS];
         let (mut looked_up, mut some_missed) = (0, false);
-        for port in 0..self.spec.ports.min(MAX_PORTS) {
+        for (port, missed) in missed.iter_mut().enumerate() {
+            if port == self.spec.ports {
+                break;
+            }
             if in_retry == 0 && self.ports[port].due(self.now).is_none() {
                 continue;
             }
@@ -115,7 +118,7 @@ impl Mmu {
                 self.look_up_again(port, number, request, cycle.remembers, sink);
             } else if let Some(request) = self.ports[port].due(self.now).copied() {
                 let code = self.look_up_oldest(port, &request, cycle.remembers, sink);
-                missed[port] = code;
+                *missed = code;
                 looked_up |= 1 << port;
                 some_missed |= code != LOOKUP_NONE;
             }
