@@ -56,31 +56,51 @@ impl Mmu {
         self.statistics.cycles = self.now;
     }
 
-    /// The first cycle from this one on in which a unit acts other than to look up what was accepted; `u64::MAX`: none ever does.
+    /// The first cycle from this one on in which a unit acts other than to look up what was accepted, `u64::MAX`: none ever does; and
+    /// whether nothing acts then but walkers in READ to CAS_WAIT.
     #[inline]
-    pub(super) fn next_act(&self, agenda: &Agenda, memory: &Memory) -> u64 {
+    pub(super) fn next_act(&self, agenda: &Agenda, memory: &Memory) -> (u64, bool) {
         let states = self.miss_queue.states();
         let walkers = agenda.walkers;
         let prefetch = self.prefetch.state();
         let waits = states.of(MissState::WalkWait) != 0 || prefetch == PrefetchState::WalkWait;
-        let wanting = walkers.wanting();
-        if walkers.committing() | walkers.of(WalkState::Examine) != 0
+        if walkers.committing() != 0
             || states.of(MissState::StlbWait) | states.of(MissState::Retry) != 0
             || waits && walkers.of(WalkState::Idle) & self.present_walkers() != 0
-            || wanting != 0 && !self.memory_port.holds()
             || prefetch == PrefetchState::Probe
             || self.evicted.is_some()
         {
-            return self.now;
+            return (self.now, false);
         }
-        let mut next = memory.next_event().unwrap_or(u64::MAX);
-        if wanting != 0 {
-            next = next.min(memory.next_accept());
+        let wanting = walkers.wanting();
+        let mut walks = memory.next_event().unwrap_or(u64::MAX);
+        if walkers.of(WalkState::Examine) != 0 || wanting != 0 && !self.memory_port.holds() {
+            walks = self.now;
+        } else if wanting != 0 {
+            walks = walks.min(memory.next_accept());
         }
-        if let Some(result) = self.miss_queue.oldest_result() {
-            next = next.min(self.miss_queue.entry(result).result_from);
-        }
-        next.max(self.now)
+        let walks = walks.max(self.now);
+        let Some(result) = self.miss_queue.oldest_result() else {
+            return (walks, true);
+        };
+        let commits = self.miss_queue.entry(result).result_from.max(self.now);
+        (walks.min(commits), walks < commits)
+    }
+
+    /// The walkers in READ to CAS_WAIT act in this cycle, and nothing else; then it is the next. An access that memory accepts: the owner of
+    /// the walker, and whether it is a read.
+    #[inline]
+    pub(super) fn act_on_walks(
+        &mut self,
+        agenda: &mut Agenda,
+        memory: &mut Memory,
+    ) -> Option<(usize, bool)> {
+        let walkers = agenda.walkers;
+        let shown = self.memory_port.shown(walkers.wanting());
+        let prefetch_right = self.prefetch.right_to_fill();
+        let accessed = self.walk_by(agenda, walkers, shown, prefetch_right, memory);
+        self.now += 1;
+        accessed
     }
 
     /// The first cycle from this one on in which a request may be looked up that is the oldest of its port; `u64::MAX`: none is there.
@@ -105,14 +125,16 @@ impl Mmu {
         if self.miss_queue.owed() {
             return false;
         }
+        let mut due = 0;
         for port in 0..self.spec.ports {
-            if let Some(request) = self.ports[port].due(self.now)
-                && !self.recent.knows(Spec::first_level(port), request)
-            {
-                return false;
+            if let Some(request) = self.ports[port].due(self.now) {
+                if !self.recent.knows(Spec::first_level(port), request) {
+                    return false;
+                }
+                due |= 1 << port;
             }
         }
-        for port in 0..self.spec.ports {
+        for port in numbers(due) {
             if let Some(request) = self.ports[port].due(self.now)
                 && let Some((code, response)) = self.recent.hit(Spec::first_level(port), request)
             {
@@ -137,6 +159,7 @@ impl Mmu {
         if cycle.done || cycle.grant.is_some() {
             self.count_walks_before(agenda, self.now + 1);
         }
+        let prefetch_right = cycle.prefetch.right_to_fill();
         if cycle.prefetch.state() == PrefetchState::Probe {
             self.statistics.cycles = self.now;
             self.statistics.count_probing(1);
@@ -160,7 +183,7 @@ impl Mmu {
             self.grant_walker(&cycle);
             agenda.walkers.set(walker, WalkState::Start);
         }
-        let accessed = self.walk_by(agenda, &cycle, memory);
+        let accessed = self.walk_by(agenda, cycle.walkers, cycle.shown, prefetch_right, memory);
         let free = cycle.entries.free;
         if self.miss_queue.states().of(MissState::Free) != free {
             self.statistics.count_full(free == 0);
@@ -196,24 +219,26 @@ impl Mmu {
     fn walk_by(
         &mut self,
         agenda: &mut Agenda,
-        cycle: &Cycle,
+        walkers: WalkStates,
+        shown: Option<usize>,
+        prefetch_right: bool,
         memory: &mut Memory,
     ) -> Option<(usize, bool)> {
-        let ready = cycle.shown.is_some() && memory.accepts_in(self.now);
+        let ready = shown.is_some() && memory.accepts_in(self.now);
         if let Some((walker, data, error)) = memory.respond(self.now) {
             self.walk_answered(walker, data, error);
             agenda.walkers.set(walker, WalkState::Examine);
         }
-        for number in numbers(cycle.walkers.of(WalkState::Examine)) {
-            self.examine(number, cycle.prefetch.right_to_fill());
+        for number in numbers(walkers.of(WalkState::Examine)) {
+            self.examine(number, prefetch_right);
             agenda.walkers.set(number, self.walkers[number].state());
         }
-        let Some(walker) = cycle.shown else {
+        let Some(walker) = shown else {
             self.memory_port.hold(None);
             return None;
         };
         if !ready {
-            self.memory_port.hold(cycle.shown);
+            self.memory_port.hold(shown);
             return None;
         }
         let mut wanted = MemoryOut::default();
@@ -222,7 +247,7 @@ impl Mmu {
         memory.take(self.now, &wanted);
         self.walk_requested(walker);
         agenda.walkers.set(walker, self.walkers[walker].state());
-        let read = cycle.walkers.of(WalkState::Read) >> walker & 1 != 0;
+        let read = walkers.of(WalkState::Read) >> walker & 1 != 0;
         if read && self.walkers[walker].reads_leaf() {
             // For those that look ahead.
             memory.look_at_leaf(self.walkers[walker].va, wanted.req_addr);

@@ -127,7 +127,9 @@ pub struct FrontEnd {
     /// Ticking: the machine is under the agenda, which its cycle goes by.
     acting: bool,
     agenda: Agenda,
-    transfers: [u64; MAX_PORTS],
+    transfers: [acts::Transfers; MAX_PORTS],
+    /// Acting: before this cycle nothing acts but what is accepted from now on.
+    quiet_until: u64,
     /// Ticking: the number of the first reference since the last miss.
     missed: u64,
     /// Ticking: the slot of the request in each entry of the miss queue.
@@ -182,7 +184,8 @@ impl FrontEnd {
             ticking: true,
             acting: false,
             agenda: Agenda::NONE,
-            transfers: [0; MAX_PORTS],
+            transfers: [acts::Transfers::NONE; MAX_PORTS],
+            quiet_until: 0,
             missed: 0,
             slots: [0; MAX_MISS_QUEUE_ENTRIES],
             stores: Vec::with_capacity(SLOTS),

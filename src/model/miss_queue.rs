@@ -228,6 +228,36 @@ impl MissQueue {
         self.entries[number] = entry;
     }
 
+    /// A request takes a FREE entry, to wait for the entry `primary`.
+    #[inline]
+    fn take_merged(&mut self, number: usize, port: usize, primary: usize, request: Request) {
+        self.move_to(number, MissState::Waiting);
+        // The rest is as it is in a FREE one.
+        let entry = &mut self.entries[number];
+        entry.port = port as u8;
+        entry.primary = primary as u8;
+        entry.request = request;
+    }
+
+    /// An entry's look-up in the STLB came to `found`, and its result is due in cycle `result_from`.
+    #[inline]
+    pub fn look_up(&mut self, number: usize, found: LookUp, result_from: u64) {
+        self.move_to(number, MissState::StlbBusy);
+        self.entries[number].found = found;
+        self.entries[number].result_from = result_from;
+    }
+
+    /// An entry's result, which was not a hit, performs in cycle `now`: it waits for a walker.
+    #[inline]
+    pub fn want_walker(&mut self, number: usize, now: u64) {
+        self.move_to(number, MissState::WalkWait);
+        let entry = &mut self.entries[number];
+        entry.waits_since = now;
+        entry.from_cr3 = entry.found.code == LOOKUP_DENIED;
+        entry.found = LookUp::NONE;
+        entry.result_from = 0;
+    }
+
     /// Changes the state of an entry, and nothing else.
     #[inline]
     pub fn move_to(&mut self, number: usize, state: MissState) {
@@ -247,14 +277,9 @@ impl MissQueue {
     pub fn free(&mut self, number: usize) {
         self.set(number, MissEntry::FREE);
         for waiter in numbers(self.states.of(MissState::Waiting)) {
-            let entry = self.entries[waiter];
-            if usize::from(entry.primary) == number {
-                let awake = MissEntry {
-                    state: MissState::Retry,
-                    primary: 0,
-                    ..entry
-                };
-                self.set(waiter, awake);
+            if usize::from(self.entries[waiter].primary) == number {
+                self.move_to(waiter, MissState::Retry);
+                self.entries[waiter].primary = 0;
             }
         }
     }
@@ -329,7 +354,8 @@ impl MissQueue {
     /// The ports in the order in which they are served.
     pub fn service_order(&self, ports: usize) -> impl Iterator<Item = usize> + use<> {
         let first = self.first;
-        (0..ports).map(move |step| (first + step) % ports)
+        // From the first on, and then those before it.
+        (first..ports).chain(0..first)
     }
 
     /// Whether a port was refused whose oldest request has not been looked up since.
@@ -381,20 +407,14 @@ impl Mmu {
             let primary = (code == LOOKUP_MISS)
                 .then(|| self.miss_queue.primary_for(page, cycle, taken_with_miss))
                 .flatten();
-            let entry = if let Some(primary) = primary {
+            if let Some(primary) = primary {
                 code = LOOKUP_MERGED;
-                MissEntry {
-                    state: MissState::Waiting,
-                    port: port as u8,
-                    primary: primary as u8,
-                    request,
-                    ..MissEntry::FREE
-                }
+                self.miss_queue.take_merged(number, port, primary, request);
             } else {
                 taken_with_miss |= u32::from(code == LOOKUP_MISS) << number;
-                MissEntry::missed(port, request, code, self.now)
-            };
-            self.miss_queue.set(number, entry);
+                let entry = MissEntry::missed(port, request, code, self.now);
+                self.miss_queue.set(number, entry);
+            }
             sink.lookup(port, code, number, request.id, false);
             self.statistics
                 .count_look_up(Spec::first_level(port), code, false);

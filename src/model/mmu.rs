@@ -318,8 +318,14 @@ impl Mmu {
     #[inline]
     pub(super) fn accept(&mut self, port: usize, mut request: Request) {
         self.cut(&mut request);
+        self.accept_in(self.now, port, request);
+    }
+
+    /// The same in `cycle`, of a request in the form in which it is taken.
+    #[inline]
+    pub(super) fn accept_in(&mut self, cycle: u64, port: usize, request: Request) {
         let hit_cycles = self.spec.hit_cycles[Spec::first_level(port)];
-        self.ports[port].accept(request, self.now, hit_cycles);
+        self.ports[port].accept(request, cycle, hit_cycles);
         self.statistics.requests += 1;
     }
 
@@ -342,6 +348,35 @@ impl Mmu {
     pub(super) fn put_back(&mut self, port: usize, response: Response) {
         self.statistics.take_back_response(&response);
         self.ports[port].resume_response(response);
+    }
+
+    /// A request is accepted that is going to hit at `level`, and to be answered, when its time comes: that is counted now.
+    #[inline]
+    pub(super) fn pass_hit(&mut self, level: usize, code: u8, response: &Response) {
+        self.statistics.requests += 1;
+        self.statistics.count_look_up(level, code, false);
+        self.statistics.count_response(response);
+    }
+
+    /// A request that was passed so, and accepted in cycle `accepted_at`, is yet to be looked up, before those that wait at `port`.
+    pub(super) fn put_back_hit(
+        &mut self,
+        port: usize,
+        request: &Request,
+        accepted_at: u64,
+        code: u8,
+        response: &Response,
+    ) {
+        let level = Spec::first_level(port);
+        self.statistics.take_back_response(response);
+        self.statistics.take_back_hit(level, code);
+        self.ports[port].resume_request(*request, accepted_at, self.spec.hit_cycles[level]);
+    }
+
+    /// Whether a request that `port` accepts is looked up when its time comes, if nothing else acts until then.
+    #[inline]
+    pub(super) const fn looks_up_in_time(&self, port: usize) -> bool {
+        !self.miss_queue.owed() && !self.ports[port].has_waiting()
     }
 
     /// The answer to a control operation is transferred: whether it was #GP.

@@ -203,6 +203,13 @@ impl<T: Copy> Queue<T> {
         self.len += 1;
     }
 
+    fn push_front(&mut self, element: T) {
+        debug_assert!(self.len < QUEUE_SLOTS);
+        self.first = (self.first + QUEUE_SLOTS - 1) % QUEUE_SLOTS;
+        self.slots[self.first] = element;
+        self.len += 1;
+    }
+
     #[inline]
     fn pop(&mut self) -> Option<T> {
         let element = *self.front()?;
@@ -316,6 +323,21 @@ impl Port {
     pub fn resume_response(&mut self, response: Response) {
         self.outstanding += 1;
         self.responses.push(response);
+    }
+
+    /// Puts back a request that was accepted in `cycle`, before all that wait.
+    pub fn resume_request(&mut self, request: Request, cycle: u64, hit_cycles: u64) {
+        self.outstanding += 1;
+        self.requests.push_front(Waiting {
+            from_cycle: cycle + hit_cycles,
+            request,
+        });
+    }
+
+    /// Whether a request waits for its look-up.
+    #[inline]
+    pub const fn has_waiting(&self) -> bool {
+        self.requests.len > 0
     }
 
     /// Takes the oldest request out of the port, as if it had been answered.

@@ -103,7 +103,10 @@ impl Psc {
 
     /// The end of contract 8.5, first item. The cache must have entries.
     fn fill(&mut self, set: usize, tag: u64, data: u64) -> ArrayEvent {
-        let held_or_free = self.find(set, tag).or_else(|| self.find(set, INVALID));
+        let held_or_free = match self.find(set, tag) {
+            None if self.free > 0 => self.find(set, INVALID),
+            held => held,
+        };
         let way = held_or_free.unwrap_or_else(|| self.policy.victim(set));
         let index = set * self.ways + way;
         let held = self.tags[index] != INVALID;

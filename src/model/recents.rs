@@ -37,7 +37,7 @@ impl Tally {
     pub const NEVER: Self = Self(u64::MAX);
 
     /// One hit of an entry of that kept size, by its number.
-    const fn one(level: usize, kept: u8) -> Self {
+    pub const fn one(level: usize, kept: u8) -> Self {
         Self(1 << (TALLY_BITS * (3 * level as u32 + kept as u32)))
     }
 

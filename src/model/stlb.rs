@@ -4,9 +4,9 @@
 
 use crate::arch::{Invalidation, PageSize};
 
-use super::miss_queue::{MissEntry, MissState};
+use super::miss_queue::MissEntry;
 use super::mmu::{Cycle, Mmu};
-use super::mmu_pkg::{ARRAY_NONE, ArrayEvent, LOOKUP_DENIED, LOOKUP_MISS, PSC_LEVELS, TLB_ARRAYS};
+use super::mmu_pkg::{ARRAY_NONE, ArrayEvent, LOOKUP_MISS, PSC_LEVELS, TLB_ARRAYS};
 use super::monitor::Sink;
 use super::places::Places;
 use super::port::{LookUp, Request, Response};
@@ -28,19 +28,12 @@ impl Mmu {
             return;
         };
         self.miss_queue.stlb_order.choose(number);
-        let entry = *self.miss_queue.entry(number);
-        let found = self.look_up_level(STLB, &entry.request);
-        self.miss_queue.set(
-            number,
-            MissEntry {
-                state: MissState::StlbBusy,
-                result_from: self.now + self.spec.hit_cycles[STLB],
-                found,
-                ..entry
-            },
-        );
-        sink.stlb_lookup(usize::from(entry.port), number, found.code);
-        self.count_stlb_look_up(&entry.request, &found);
+        let &MissEntry { port, request, .. } = self.miss_queue.entry(number);
+        let found = self.look_up_level(STLB, &request);
+        let result_from = self.now + self.spec.hit_cycles[STLB];
+        self.miss_queue.look_up(number, found, result_from);
+        sink.stlb_lookup(usize::from(port), number, found.code);
+        self.count_stlb_look_up(&request, &found);
     }
 
     /// Counts a look-up of a request in the STLB.
@@ -54,21 +47,11 @@ impl Mmu {
 
     /// Contract 7.3: the result of an entry commits.
     pub(super) fn finish_stlb(&mut self, number: usize, sink: &mut impl Sink) {
-        let entry = *self.miss_queue.entry(number);
-        if entry.found.code >= LOOKUP_MISS {
-            self.miss_queue.set(
-                number,
-                MissEntry {
-                    state: MissState::WalkWait,
-                    waits_since: self.now,
-                    from_cr3: entry.found.code == LOOKUP_DENIED,
-                    found: LookUp::NONE,
-                    result_from: 0,
-                    ..entry
-                },
-            );
+        if self.miss_queue.entry(number).found.code >= LOOKUP_MISS {
+            self.miss_queue.want_walker(number, self.now);
             return;
         }
+        let entry = *self.miss_queue.entry(number);
         let LookUp {
             size, entry: held, ..
         } = entry.found;

@@ -337,6 +337,8 @@ pub(super) struct TlbArray {
     page_sizes: Vec<u8>,
     /// One word a set: its valid ways.
     valid: Vec<u64>,
+    /// Something was filled since reset.
+    filled: bool,
     policy: Policy,
 }
 
@@ -351,6 +353,7 @@ impl TlbArray {
             data: vec![0; sets * ways],
             page_sizes: vec![0; if pieces { sets * ways } else { 0 }],
             valid: vec![0; sets],
+            filled: false,
             policy: Policy::new(spec.replacement, sets, ways),
         }
     }
@@ -361,6 +364,7 @@ impl TlbArray {
         self.data.fill(0);
         self.page_sizes.fill(0);
         self.valid.fill(0);
+        self.filled = false;
         self.policy.reset();
     }
 
@@ -371,6 +375,12 @@ impl TlbArray {
             .iter()
             .map(|ways| u64::from(ways.count_ones()))
             .sum()
+    }
+
+    /// Whether it has been empty since reset, so that nothing matches.
+    #[inline]
+    pub const fn is_untouched(&self) -> bool {
+        !self.filled
     }
 
     /// The way of `set` that matches, the lowest if there were several.
@@ -439,7 +449,10 @@ impl TlbArray {
         } else {
             TlbEntry::default()
         };
-        self.remove(set, removed);
+        // What is written now need not be emptied.
+        if removed & !target != 0 {
+            self.remove(set, removed & !target);
+        }
         let index = set * self.ways + way;
         self.keys[index] = entry.key();
         self.data[index] = entry.kept_data();
@@ -447,6 +460,7 @@ impl TlbArray {
             *page_size = entry.page_size();
         }
         self.valid[set] |= target;
+        self.filled = true;
         self.policy.fill(set, way, evicted);
         let event = ArrayEvent {
             op: ARRAY_FILL,
@@ -495,6 +509,7 @@ impl TlbArray {
             *page_size = kept.page_size;
         }
         self.valid[set] |= 1 << way;
+        self.filled = true;
         self.policy.fill(set, way, full);
         full
     }
@@ -524,6 +539,7 @@ impl TlbArray {
             *page_size = entry.page_size();
         }
         self.valid[set] |= 1 << way;
+        self.filled = true;
         self.policy.fill(set, way, displaced.is_some());
     }
 
@@ -534,13 +550,12 @@ impl TlbArray {
         let (own, global) = (page | entry.tag & 0xfff << PCID_SHIFT, page | GLOBAL);
         let any_context = entry.tag & GLOBAL != 0;
         let keys = &self.keys[set * self.ways..][..self.ways];
-        let mut conflicts = 0;
-        for (way, key) in keys.iter().enumerate() {
-            let same_page = key & (PAGE | KEPT_SIZE | INVALID_BIT) == page;
-            let conflict = (*key == own) | (*key == global) | (any_context & same_page);
-            conflicts |= u64::from(conflict) << way;
+        if any_context {
+            return matching(keys, |key| {
+                key & (PAGE | KEPT_SIZE | INVALID_BIT) == page || key == global
+            });
         }
-        conflicts
+        matching(keys, |key| (key == own) | (key == global))
     }
 
     /// Empties the ways of `set` in the mask.

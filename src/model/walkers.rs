@@ -100,7 +100,6 @@ impl Mmu {
     /// START performs, in cycle `now` (contract 8.2).
     #[inline]
     pub(super) fn start_walk(&mut self, walker: usize, now: u64, sink: &mut impl Sink) {
-        let registers = *self.control.registers();
         // Cache 0 is that of PDEs, and there is none of PTEs: one cache for each level below the root.
         let caches = self.control.mode().root().map_or(0, Level::array_index);
         let Walker {
@@ -133,7 +132,7 @@ impl Mmu {
         if stopped {
             self.walkers[walker].stop();
         } else {
-            self.walkers[walker].begin(start, &registers);
+            self.walkers[walker].begin(start, self.control.registers());
         }
     }
 

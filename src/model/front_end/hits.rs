@@ -10,7 +10,9 @@
 //! is accepted after a hit acts after its look-up only, the answer of a hit is certain when it is accepted. After as many hits in a row as
 //! can be in flight, answers are then handed out *at once*, and all that is kept of a reference is what it takes to put it back.
 
+use super::many::level_of;
 use super::{Answered, FrontEnd, SLOTS};
+use crate::arch::{Access, AccessKind};
 use crate::model::alone::Alone;
 use crate::model::mmu::Mmu;
 use crate::model::mmu_pkg::{LOOKUP_BYPASS, LOOKUP_HIT_4K, LOOKUP_MISS, MAX_PORTS};
@@ -41,6 +43,8 @@ const TOUCHES: usize = 128;
 pub(super) struct Hits {
     touches: [Touch; TOUCHES],
     waiting: usize,
+    /// What is accepted after a hit is not looked up before it, and if in the same cycle, in the other level.
+    pub(super) in_order: bool,
     /// The number of outstanding requests can reach its limit although all of them hit.
     limited: bool,
     /// Answers may be handed out at once, after this many hits in a row; none if never.
@@ -66,6 +70,7 @@ impl Hits {
         Self {
             touches: [NO_TOUCH; TOUCHES],
             waiting: 0,
+            in_order: itlb.abs_diff(dtlb) <= 1,
             limited,
             depth: (certain && slowest + 2 <= SLOTS as u64).then_some(slowest + 2),
             since: 0,
@@ -115,17 +120,72 @@ impl FrontEnd {
 
     /// References that hit, while answers are handed out at once, and after which at least as many follow as can be in flight.
     pub(super) fn pass_at_once(&mut self, hits: Tally) {
-        for (level, counts) in self.hits.uncounted.iter_mut().enumerate() {
-            let by_size = hits.of(level);
-            let count: u64 = by_size.iter().sum();
-            counts
-                .iter_mut()
-                .zip(by_size)
-                .for_each(|(sum, more)| *sum += more);
+        self.count_at_once(hits);
+        for level in 0..self.hits.uncounted.len() {
+            let count: u64 = hits.of(level).iter().sum();
             self.count += count;
             self.free_from += count * (1 + self.gap_cycles);
             self.data_count += count * level as u64;
         }
+    }
+
+    /// Counts what hit while answers are handed out at once.
+    pub(super) fn count_at_once(&mut self, hits: Tally) {
+        for (level, counts) in self.hits.uncounted.iter_mut().enumerate() {
+            let by_size = hits.of(level);
+            counts
+                .iter_mut()
+                .zip(by_size)
+                .for_each(|(sum, more)| *sum += more);
+        }
+    }
+
+    /// The next translation but so many that are known to hit, while answers are handed out at once: what it counts, if it is one of a 4 KiB
+    /// page that hits. If not, nothing has happened.
+    #[inline(never)]
+    pub(super) fn hit_ahead(
+        &mut self,
+        known: u64,
+        kind: AccessKind,
+        va: u64,
+        access: &Access,
+    ) -> Option<Tally> {
+        let level = level_of(kind);
+        let mut request = Request {
+            va,
+            access: Access { kind, ..*access },
+            id: 0,
+        };
+        self.mmu.cut(&mut request);
+        if self.mmu.bypass(&request).is_some() {
+            return None;
+        }
+        let (found, array, slot) = self.mmu.find_in_level(level, &request)?;
+        // Of a larger page another part may have been asked for, and this one be new to who prepares.
+        if found.code != LOOKUP_HIT_4K {
+            return None;
+        }
+        let at = self.free_from + known * (1 + self.gap_cycles);
+        self.touch_later(at, at + self.mmu.spec.hit_cycles[level], array, slot);
+        self.mmu.remember(level, &request, &found);
+        Some(Tally::one(level, 0))
+    }
+
+    /// A translation that hits, while answers are handed out at once, and is counted otherwise: what it takes to put it back. The cycles of
+    /// its accept and its answer.
+    #[inline(always)]
+    pub(super) fn keep_at_once(&mut self, port: usize, request: &Request) -> (u64, u64) {
+        let at = self.free_from;
+        let responded_at = at + self.mmu.spec.hit_cycles[Spec::first_level(port)] + 1;
+        let slot = self.count as usize % SLOTS;
+        self.requests[slot] = *request;
+        let kept = &mut self.answered[slot];
+        kept.port = port as u8;
+        kept.what.accepted_at = at;
+        kept.what.responded_at = responded_at;
+        self.count += 1;
+        self.free_from = at + 1 + self.gap_cycles;
+        (at, responded_at)
     }
 
     /// The answer to a hit, and what it takes to put it back.
@@ -137,21 +197,12 @@ impl FrontEnd {
         first_level: u8,
         response: Response,
     ) -> Answered {
-        let at = self.free_from;
-        let looked_up_at = at + self.mmu.spec.hit_cycles[Spec::first_level(port)];
+        let number = self.count;
+        let (at, responded_at) = self.keep_at_once(port, request);
         let what = Alone {
             first_level,
-            ..Alone::new(response, at, looked_up_at)
+            ..Alone::new(response, at, responded_at - 1)
         };
-        let number = self.count;
-        let slot = number as usize % SLOTS;
-        self.requests[slot] = *request;
-        let kept = &mut self.answered[slot];
-        kept.port = port as u8;
-        kept.what.accepted_at = at;
-        kept.what.responded_at = what.responded_at;
-        self.count += 1;
-        self.free_from = at + 1 + self.gap_cycles;
         Answered {
             number,
             port: port as u8,
@@ -300,18 +351,24 @@ impl FrontEnd {
         if found.code >= LOOKUP_MISS {
             return None;
         }
+        self.touch_later(at, looked_up_at, array, slot);
+        self.mmu.remember(level, request, &found);
+        let response = Response::translated(request, found.size, found.entry);
+        Some((found.code, response))
+    }
+
+    /// A request that is accepted in cycle `at` is going to touch a way.
+    #[inline]
+    fn touch_later(&mut self, at: u64, cycle: u64, array: usize, slot: Slot) {
         if self.hits.waiting == TOUCHES {
             self.touch_before(at);
         }
         self.hits.touches[self.hits.waiting] = Touch {
-            cycle: looked_up_at,
+            cycle,
             array: array as u8,
             slot,
         };
         self.hits.waiting += 1;
-        self.mmu.remember(level, request, &found);
-        let response = Response::translated(request, found.size, found.entry);
-        Some((found.code, response))
     }
 
     /// Performs the touches of the cycles before `cycle`; the others go on waiting.

@@ -33,6 +33,24 @@ const AHEAD: usize = 8 * BLOCK;
 /// So many misses in a chunk, and it pays to look ahead in the next.
 const MANY_MISSES: u32 = CHUNK as u32 / 4;
 
+/// The references at the beginning of a block that are known to hit.
+#[derive(Clone, Copy, Debug, Default)]
+struct Known {
+    hits: Tally,
+    /// The references, and how many of them cross into another page.
+    references: usize,
+    seconds: u64,
+    /// Of the reference behind them the part in its first page is known, too.
+    first: bool,
+}
+
+impl Known {
+    #[inline]
+    const fn translations(&self) -> u64 {
+        self.references as u64 + self.seconds + self.first as u64
+    }
+}
+
 /// What references ask for in their first page.
 fn firsts<R: Copy>(
     references: &[R],
@@ -136,7 +154,7 @@ impl FrontEnd {
     ) -> bool {
         // Of hits in a row that are answered at once all but the last need not be kept, so that blocks of them are held back until it is
         // known whether another follows.
-        let mut held: Option<(&[R], Tally)> = None;
+        let mut held: Option<(&[R], Known)> = None;
         let mut accepts = self.memory.accepts();
         for (number, block) in references.chunks(BLOCK).enumerate() {
             if number.is_multiple_of(AHEAD / BLOCK) {
@@ -148,61 +166,162 @@ impl FrontEnd {
                 }
                 accepts = self.memory.accepts();
             }
-            let tally = self.hits_of_block(block, access, &asked);
-            if let Some((before, hits)) = held.take() {
-                if tally.is_some() {
-                    self.pass_at_once(hits);
-                } else if !self.translate_block(before, access, &asked, prepare) {
-                    return false;
+            let before = held.take();
+            let passed = before.as_ref().map_or(0, |(_, known)| known.translations());
+            let known = self.known_of_block(block, passed, access, &asked);
+            if known.references == BLOCK {
+                if let Some((_, known)) = before {
+                    self.pass_at_once(known.hits);
                 }
+                held = Some((block, known));
+                continue;
             }
-            match tally {
-                Some(hits) => held = Some((block, hits)),
-                None if !self.translate_block(block, access, &asked, prepare) => return false,
-                None => {}
+            if let Some((before, of_before)) = before {
+                self.keep_known(before, &of_before, access, &asked);
+            }
+            self.keep_known(block, &known, access, &asked);
+            if !self.translate_block(block, &known, access, &asked, prepare) {
+                return false;
             }
         }
-        held.is_none_or(|(block, _)| self.translate_block(block, access, &asked, prepare))
+        if let Some((block, known)) = held {
+            self.keep_known(block, &known, access, &asked);
+        }
+        true
     }
 
-    /// What the references of a block count, if all of them hit, are answered at once, and are as many as can be in flight.
-    fn hits_of_block<R: Copy>(
-        &self,
+    /// How many of the first references of a block are known to hit, if answers are handed out at once, behind `passed` translations that
+    /// are yet to be counted.
+    fn known_of_block<R: Copy>(
+        &mut self,
         block: &[R],
+        passed: u64,
         access: &Access,
         asked: &impl Fn(R) -> Asked,
-    ) -> Option<Tally> {
+    ) -> Known {
+        let mut known = Known::default();
         if !self.is_at_once_within(BLOCK) || block.len() < BLOCK || !self.mmu.recent.is_in(access) {
-            return None;
+            return known;
         }
-        let mut hits = Tally::default();
-        for reference in block {
+        loop {
+            known = self.known_to_recents(block, known, asked);
+            let Some(reference) = block.get(known.references) else {
+                return known;
+            };
             let Asked { kind, va, second } = asked(*reference);
-            hits.add(self.mmu.recent.tally(level_of(kind), va, kind)?);
-            if let Some(va) = second {
-                hits.add(self.mmu.recent.tally(level_of(kind), va, kind)?);
+            let va = second.filter(|_| known.first).unwrap_or(va);
+            let before = passed + known.translations();
+            let Some(hit) = self.hit_ahead(before, kind, va, access) else {
+                return known;
+            };
+            known.hits.add(hit);
+            if known.first || second.is_none() {
+                known.seconds += u64::from(known.first);
+                known.references += 1;
+                known.first = false;
+            } else {
+                known.first = true;
             }
         }
-        Some(hits)
     }
 
+    /// What is known of a block, as far as its pages were hit last.
+    #[inline]
+    fn known_to_recents<R: Copy>(
+        &self,
+        block: &[R],
+        known: Known,
+        asked: &impl Fn(R) -> Asked,
+    ) -> Known {
+        let Known {
+            mut hits,
+            references,
+            mut seconds,
+            mut first,
+        } = known;
+        for (number, reference) in block.iter().enumerate().skip(references) {
+            let Asked { kind, va, second } = asked(*reference);
+            let level = level_of(kind);
+            let part = |hits, first| Known {
+                hits,
+                references: number,
+                seconds,
+                first,
+            };
+            if !std::mem::take(&mut first) {
+                let Some(hit) = self.mmu.recent.tally(level, va, kind) else {
+                    return part(hits, false);
+                };
+                hits.add(hit);
+            }
+            if let Some(va) = second {
+                let Some(hit) = self.mmu.recent.tally(level, va, kind) else {
+                    return part(hits, true);
+                };
+                hits.add(hit);
+                seconds += 1;
+            }
+        }
+        Known {
+            hits,
+            references: block.len(),
+            seconds,
+            first: false,
+        }
+    }
+
+    /// References at the beginning of a block that are known to hit are counted, and kept, so that they can be put back.
+    fn keep_known<R: Copy>(
+        &mut self,
+        block: &[R],
+        known: &Known,
+        access: &Access,
+        asked: &impl Fn(R) -> Asked,
+    ) {
+        self.count_at_once(known.hits);
+        let mut left = known.translations();
+        for reference in block {
+            let Asked { kind, va, second } = asked(*reference);
+            for va in [Some(va), second].into_iter().flatten() {
+                if left == 0 {
+                    return;
+                }
+                left -= 1;
+                let mut request = Request {
+                    va,
+                    access: Access { kind, ..*access },
+                    id: self.count as u8,
+                };
+                let port = self.port_of(&request);
+                self.mmu.cut(&mut request);
+                self.keep_at_once(port, &request);
+            }
+        }
+    }
+
+    /// Takes the references of a block one by one, but those that are known.
     fn translate_block<R: Copy>(
         &mut self,
         block: &[R],
+        known: &Known,
         access: &Access,
         asked: &impl Fn(R) -> Asked,
         prepare: &mut impl FnMut(&mut Self, u64) -> bool,
     ) -> bool {
-        for reference in block {
+        let mut first = known.first;
+        for reference in &block[known.references..] {
             let Asked { kind, va, second } = asked(*reference);
-            for va in [Some(va), second].into_iter().flatten() {
+            let va = Some(va).filter(|_| !std::mem::take(&mut first));
+            for va in [va, second].into_iter().flatten() {
                 let request = Request {
                     va,
                     access: Access { kind, ..*access },
                     id: self.count as u8,
                 };
                 let port = self.port_of(&request);
-                if self.hit_at_once(port, &request).is_some() {
+                if self.hit_at_once(port, &request).is_some()
+                    || self.hit_while_acting(port, &request)
+                {
                     continue;
                 }
                 if !prepare(self, va) {

@@ -2,6 +2,7 @@
 //!
 //! Contract: 13.1. Counterpart: none.
 
+use super::acts::Transfers;
 use super::{Answered, FrontEnd, SLOTS};
 use crate::model::alone::Alone;
 use crate::model::control::ControlState;
@@ -24,9 +25,8 @@ pub(super) struct Shown {
 pub(super) struct Recorder<'a> {
     pub answered: &'a mut [Answered; SLOTS],
     pub slots: &'a mut [u8; MAX_MISS_QUEUE_ENTRIES],
-    /// By port, the cycle in which the last response is transferred that was taken when it was pushed; none, if responses are left in their
-    /// queues.
-    pub transfers: Option<&'a mut [u64; MAX_PORTS]>,
+    /// By port, when the responses are transferred that were taken when they were pushed; none, if responses are left in their queues.
+    pub transfers: Option<&'a mut [Transfers; MAX_PORTS]>,
 }
 
 impl Sink for Recorder<'_> {
@@ -48,7 +48,7 @@ impl Sink for Recorder<'_> {
         let Some(transfers) = &mut self.transfers else {
             return false;
         };
-        transfers[port] = now + 1;
+        transfers[port].add(now + 1);
         let what = &mut self.answered[usize::from(response.id) % SLOTS].what;
         what.response = *response;
         what.responded_at = now + 1;

@@ -66,6 +66,9 @@ impl Mmu {
             let page = page & place.page_mask;
             let (array, set) = place.of(page);
             let (tlb, size) = (&self.tlb[array], place.size);
+            if tlb.is_untouched() {
+                continue;
+            }
             if let Some(slot) = tlb.find(set, Wanted::new(page, size, pcid)) {
                 let entry = tlb.entry(slot);
                 let code = entry.judge(request, place.hit, self.control.registers());
@@ -98,12 +101,20 @@ impl Mmu {
         let in_retry = cycle.entries.retry;
         let mut missed = [LOOKUP_NONE; MAX_PORTS];
         let (mut looked_up, mut some_missed) = (0, false);
-        for (port, missed) in missed.iter_mut().enumerate().take(self.spec.ports) {
+        for (port, missed) in missed.iter_mut().enumerate() {
+            if port == self.spec.ports {
+                break;
+            }
+            if in_retry == 0 && self.ports[port].due(self.now).is_none() {
+                continue;
+            }
             let level = Spec::first_level(port);
             if cycle.pushes_to == Some(port) || cycle.fills_level[level] {
                 continue;
             }
-            if let Some((number, request)) = self.miss_queue.retried(in_retry, port) {
+            if in_retry != 0
+                && let Some((number, request)) = self.miss_queue.retried(in_retry, port)
+            {
                 self.look_up_again(port, number, request, cycle.remembers, sink);
             } else if let Some(request) = self.ports[port].due(self.now).copied() {
                 let code = self.look_up_oldest(port, &request, cycle.remembers, sink);
