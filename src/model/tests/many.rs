@@ -110,7 +110,7 @@ fn machine(
     (config, memory, boot)
 }
 
-fn booted(config: &Config, memory: &Memory, boot: &[Operation; 4]) -> FrontEnd {
+pub(super) fn booted(config: &Config, memory: &Memory, boot: &[Operation; 4]) -> FrontEnd {
     let mut front_end = FrontEnd::new(config, memory.clone());
     for operation in boot {
         front_end.control(operation, &mut |_: &Answered| {});
@@ -118,7 +118,7 @@ fn booted(config: &Config, memory: &Memory, boot: &[Operation; 4]) -> FrontEnd {
     front_end
 }
 
-fn asked(reference: MemoryReference) -> Asked {
+pub(super) fn asked(reference: MemoryReference) -> Asked {
     crate::cli::run::requests::asked(reference)
 }
 
@@ -129,10 +129,10 @@ fn parts(references: &[MemoryReference]) -> impl Iterator<Item = MemoryReference
     })
 }
 
-const ACCESS: Access = Access::new(AccessKind::Read, 3);
+pub(super) const ACCESS: Access = Access::new(AccessKind::Read, 3);
 
 /// One by one, and many at a time; what is known of the machine then must be the same. The machine after many.
-fn compare(
+pub(super) fn compare(
     config: &Config,
     memory: &Memory,
     boot: &[Operation; 4],
@@ -179,7 +179,7 @@ fn compare(
     Ok(many)
 }
 
-fn same(one: &FrontEnd, other: &FrontEnd) -> Result<(), TestCaseError> {
+pub(super) fn same(one: &FrontEnd, other: &FrontEnd) -> Result<(), TestCaseError> {
     prop_assert_eq!(one.cycles(), other.cycles());
     prop_assert_eq!(one.statistics(), other.statistics());
     prop_assert_eq!(one.performance_counters(), other.performance_counters());
@@ -199,7 +199,7 @@ fn runs_of(references: &[MemoryReference]) -> Vec<trace::Run> {
 }
 
 /// The runs of the references through a new machine, in two pieces.
-fn run(
+pub(super) fn run(
     config: &Config,
     memory: &Memory,
     boot: &[Operation; 4],

@@ -12,6 +12,7 @@ mod block_look_up;
 mod block_removal;
 mod block_walker;
 mod front_end;
+mod lean;
 mod literal;
 mod many;
 mod memory;
