@@ -139,7 +139,8 @@ impl Verdict<'_> {
         });
         for failed in self.failed {
             // Writing into a string does not fail.
-            let _ = write!(text, "{}: {}", failed.name, failed.finding.report());
+            let report = failed.finding.report(failed.divergence.story.as_ref());
+            let _ = write!(text, "{}: {report}", failed.name);
             if let Some(replay) = &failed.divergence.replay {
                 let _ = writeln!(text, "again: twinwalk replay {}", replay.display());
             }

@@ -65,7 +65,7 @@ pub fn run(
         None => Vec::new(),
         Some(finding) => {
             let replay = write_trace_replay(args, path, config, &setup, &run.report, context);
-            let divergence = FirstDivergence::new(finding, replay);
+            let divergence = FirstDivergence::new(finding, replay, None);
             vec![Failed {
                 name: path.display().to_string(),
                 finding: finding.clone(),
