@@ -1,10 +1,13 @@
 //! Each bug seeded in the RTL, found in a long random stream: what is cut down to is at most 20 operations, in less than two minutes.
 //!
+//! With `TWINWALK_SHRUNK` set to a directory, the stimuli and what a person reads of them are written there.
+//!
 //! Contract: the section that each bug offends. SDM: none. Counterpart: `must_fail_rtl.rs`, which builds the machines; `src/cosim/shrink.rs`.
 
 #![cfg(feature = "rtl")]
 
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use crate::must_fail_rtl::{for_all, machine};
@@ -20,6 +23,7 @@ use twinwalk::cosim::shrink::{DEFAULT_TRIALS, Trial, shrink};
 use twinwalk::cosim::stimulus::{
     Action, Operation, OperationSource, Request, Setup, Stimulus, Store,
 };
+use twinwalk::cosim::story;
 use twinwalk::model::Mmu;
 
 /// Operations of the streams in which the bugs are found.
@@ -125,6 +129,16 @@ fn lengthened(stimulus: &Stimulus, within: bool) -> Stimulus {
     longer
 }
 
+/// What a person reads of a stimulus that fails: the finding with its story.
+fn report(config: &Config, library: &Library, stimulus: &Stimulus) -> Option<String> {
+    let setup = &stimulus.setup;
+    let operations = stimulus.operations.clone().into_iter();
+    let finding = run(config, library, setup, operations.clone()).finding?;
+    let rtl = Rtl::new(config, library, InitialRegisters::Random(setup.seed)).ok()?;
+    let told = story::of_pair(config, setup, operations, rtl, Options::default(), &finding)?;
+    Some(finding.report(Some(&told)))
+}
+
 /// Cuts down: what to say about it, or what is wrong.
 fn cut_down(bug: &Bug, provider: &Provider) -> Result<String, String> {
     let config = load(&Source::Preset(bug.preset.clone()), &bug.set)
@@ -171,38 +185,17 @@ fn cut_down(bug: &Bug, provider: &Provider) -> Result<String, String> {
         stimulus.setup.image.len(),
         shrunk.stimulus.setup.image.len(),
     );
-    if let Ok(directory) = std::env::var("TWINWALK_SHRUNK") {
-        let path = std::path::Path::new(&directory).join(format!("{}.stim", bug.name));
-        std::fs::write(&path, shrunk.stimulus.to_text()).expect("it can be written");
-        let story = |stimulus: &Stimulus| {
-            let operations = stimulus.operations.clone().into_iter();
-            let found = run(&config, &library, &stimulus.setup, operations.clone()).finding?;
-            let rtl = Rtl::new(
-                &config,
-                &library,
-                InitialRegisters::Random(stimulus.setup.seed),
-            )
-            .ok()?;
-            let story = twinwalk::cosim::story::of_pair(
-                &config,
-                &stimulus.setup,
-                operations,
-                rtl,
-                Options::default(),
-                &found,
-            );
-            Some(found.report(story.as_ref()))
-        };
-        std::fs::write(
-            path.with_extension("txt"),
-            story(&stimulus).unwrap_or_default(),
-        )
-        .expect("it can be written");
-        std::fs::write(
-            path.with_extension("min.txt"),
-            story(&shrunk.stimulus).unwrap_or_default(),
-        )
-        .expect("it can be written");
+    for (ending, stimulus) in [("", &stimulus), (".min", &shrunk.stimulus)] {
+        let report = report(&config, &library, stimulus).ok_or("a story is not told")?;
+        if report.lines().count() > 65 || report.lines().any(|line| line.chars().count() > 120) {
+            return Err(format!("too long a story:\n{report}"));
+        }
+        if let Ok(directory) = std::env::var("TWINWALK_SHRUNK") {
+            let path = PathBuf::from(directory).join(format!("{}{ending}.txt", bug.name));
+            std::fs::write(&path, report).expect("it can be written");
+            std::fs::write(path.with_extension("stim"), stimulus.to_text())
+                .expect("it can be written");
+        }
     }
     if left <= MOST_LEFT && seconds < MOST_SECONDS {
         Ok(outcome)
