@@ -124,7 +124,7 @@ fn run(
 
 fn assert_holds(report: &Report) {
     if let Some(finding) = &report.finding {
-        panic!("{}", finding.report());
+        panic!("{}", finding.report(None));
     }
     assert_eq!(report.counters.unjudged, 0);
     assert!(report.counters.responses_compared > 500, "{report:?}");

@@ -269,7 +269,7 @@ fn a_difference_comes_with_its_cycles_a_replay_a_story_and_a_wave() {
         })
         .expect("INVLPG that spares globals is found");
     let finding = report.finding.expect("it is there");
-    let text = finding.report();
+    let text = finding.report(None);
     assert!(
         text.contains(&format!("first difference: cycle {}", finding.cycle)),
         "{text}"

@@ -25,7 +25,7 @@ use twinwalk::model::Mmu;
 use crate::machines_support::{QUICK, provider};
 
 /// The machine with the bug.
-fn machine(bug: &Bug, config: &Config, provider: &Provider) -> Result<Library, String> {
+pub fn machine(bug: &Bug, config: &Config, provider: &Provider) -> Result<Library, String> {
     let mut recipe = Recipe::new(config, QUICK);
     for edit in &bug.edit {
         let name = edit
@@ -134,7 +134,7 @@ fn run_sound(bug: &Bug, provider: &Provider) -> Result<String, String> {
 }
 
 /// Does `run` with all of `bugs`, on all threads.
-fn for_all(bugs: &[Bug], run: fn(&Bug, &Provider) -> Result<String, String>) {
+pub fn for_all(bugs: &[Bug], run: fn(&Bug, &Provider) -> Result<String, String>) {
     let next = AtomicUsize::new(0);
     let troubles = Mutex::new(Vec::new());
     std::thread::scope(|scope| {

@@ -21,5 +21,6 @@ mod must_fail_oracle;
 mod must_fail_outputs;
 mod must_fail_rtl;
 mod must_fail_rust;
+mod must_fail_shrink;
 mod oracle;
 mod reference_vectors;

@@ -19,10 +19,11 @@ use super::machine::{Machines, Stretch, rtl_none};
 use super::output::Context;
 use super::{Outcome, golden::stimulus_error};
 use crate::config::Config;
-use crate::cosim::divergence::{FirstDivergence, write_replay};
+use crate::cosim::divergence::{Finding, FirstDivergence, write_replay};
 use crate::cosim::lockstep::{Lockstep, Options, Report};
 use crate::cosim::shrink::{DEFAULT_TRIALS, Shrunk, Trial, shrink};
 use crate::cosim::stimulus::Stimulus;
+use crate::cosim::story::{self, Story};
 use crate::golden::suite;
 use crate::model::Mmu;
 
@@ -69,10 +70,17 @@ pub fn run(args: Args, context: &mut Context) -> Result<Outcome, CliError> {
     let rig = Rig::open(&args, &stimulus, &config, context)?;
     let options = args.judging.options();
     let report = rig.run(&stimulus, &config, options)?;
-    let divergence = report
-        .finding
-        .as_ref()
-        .map(|finding| FirstDivergence::new(finding, Some(args.file.clone())));
+    let divergence = match &report.finding {
+        None => None,
+        Some(finding) => {
+            let story = rig.story(&stimulus, &config, options, finding)?;
+            Some(FirstDivergence::new(
+                finding,
+                Some(args.file.clone()),
+                story,
+            ))
+        }
+    };
     if let Some(wave) = &args.wave {
         write_wave(wave, &rig, &stimulus, &config, &report, options, context)?;
     }
@@ -104,7 +112,7 @@ pub fn run(args: Args, context: &mut Context) -> Result<Outcome, CliError> {
         &args,
         &stimulus,
         &config,
-        &report,
+        (&report, divergence.as_ref()),
         guest.as_ref(),
         shrunk.as_ref(),
     ))?;
@@ -120,7 +128,7 @@ fn text(
     args: &Args,
     stimulus: &Stimulus,
     config: &Config,
-    report: &Report,
+    (report, divergence): (&Report, Option<&FirstDivergence>),
     guest: Option<&GuestReport>,
     shrunk: Option<&(PathBuf, Shrunk)>,
 ) -> String {
@@ -142,7 +150,10 @@ fn text(
     }
     match &report.finding {
         None => text.push_str("no difference\n"),
-        Some(finding) => text.push_str(&finding.report()),
+        Some(finding) => {
+            let story = divergence.and_then(|divergence| divergence.story.as_ref());
+            text.push_str(&finding.report(story));
+        }
     }
     if let Some((path, shrunk)) = shrunk {
         text.push_str(&format!(
@@ -229,6 +240,29 @@ impl Rig {
             }
             #[cfg(feature = "rtl")]
             Self::Guest(guest) => guest.run(config, setup, operations, options, &mut go_on),
+        }
+    }
+
+    /// The story of what a run of a stimulus found. Of a user's design there is none: it is not watched beside the model, cycle by cycle.
+    fn story(
+        &self,
+        stimulus: &Stimulus,
+        config: &Config,
+        options: Options,
+        finding: &Finding,
+    ) -> Result<Option<Story>, CliError> {
+        let setup = &stimulus.setup;
+        let operations = stimulus.operations.clone().into_iter();
+        match self {
+            Self::Model => Ok(story::of_model(config, setup, operations, options, finding)),
+            Self::Both(library) => {
+                let rtl = Machines::instance(config, library, setup.seed)?;
+                Ok(story::of_pair(
+                    config, setup, operations, rtl, options, finding,
+                ))
+            }
+            #[cfg(feature = "rtl")]
+            Self::Guest(_) => Ok(None),
         }
     }
 

@@ -13,6 +13,7 @@ use thiserror::Error;
 use super::comparators::Comparator;
 use super::events::{ArrayNames, EventLog};
 use super::stimulus::{OperationSource, Setup, Store, print};
+use super::story::Story;
 use crate::config::Config;
 use crate::model::mmu_pkg::{Inputs, Outputs};
 
@@ -23,6 +24,9 @@ pub const CONTEXT_CYCLES: usize = 20;
 pub const TWINS: [&str; 2] = ["model", "rtl"];
 /// The same where one machine is judged.
 pub const JUDGED: [&str; 2] = ["allowed", "seen"];
+
+/// How a line of [`Finding::details`] begins that names another signal that differs.
+pub const ALSO: &str = "also ";
 
 /// What was found wrong first.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,17 +50,25 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// The report for a person.
-    pub fn report(&self) -> String {
+    /// The report for a person: with the story, if there is one, in place of the cycles before.
+    pub fn report(&self, story: Option<&Story>) -> String {
         let [model, rtl] = self.labels;
         let width = model.len().max(rtl.len());
         let mut text = format!(
             "first difference: cycle {}, {} (found by: {})\n  {model:width$} {}\n  {rtl:width$} {}\n",
             self.cycle, self.signal, self.comparator, self.model, self.rtl
         );
+        // A story that has the fields of both sides has the other signals that differ among them.
+        let has_fields = story.is_some_and(|story| !story.differs.is_empty());
         for line in &self.details {
-            // Writing into a string does not fail.
-            let _ = writeln!(text, "  {line}");
+            if !(has_fields && line.starts_with(ALSO)) {
+                // Writing into a string does not fail.
+                let _ = writeln!(text, "  {line}");
+            }
+        }
+        if let Some(story) = story {
+            let _ = write!(text, "{story}");
+            return text;
         }
         for (side, events) in &self.context {
             let _ = writeln!(
@@ -88,11 +100,13 @@ pub struct FirstDivergence {
     pub rtl: String,
     /// The replay file, if it could be written.
     pub replay: Option<PathBuf>,
+    /// What happened, if a second run could tell.
+    pub story: Option<Story>,
 }
 
 impl FirstDivergence {
-    /// What `finding` says, with the path of its replay file.
-    pub fn new(finding: &Finding, replay: Option<PathBuf>) -> Self {
+    /// What `finding` says, with the path of its replay file and its story.
+    pub fn new(finding: &Finding, replay: Option<PathBuf>, story: Option<Story>) -> Self {
         Self {
             cycle: finding.cycle,
             comparator: finding.comparator.to_string(),
@@ -100,6 +114,7 @@ impl FirstDivergence {
             model: finding.model.clone(),
             rtl: finding.rtl.clone(),
             replay,
+            story,
         }
     }
 }

@@ -31,6 +31,7 @@
 //! | [`signals`] | the outputs of a cycle as a list, by the contract's names |
 //! | [`counters`] | what a run exercised and compared |
 //! | [`divergence`] | the report of a difference, and the replay file |
+//! | [`story`] | what a person wants to know of a divergence: the page, its past, its walk, its sets |
 //! | [`shrink`] | delta debugging of a stimulus that fails |
 //! | [`watchdog`] | each request answered within its bound, or who waits for whom |
 //! | [`wave`] | waves of the failing window |
@@ -69,6 +70,7 @@ pub mod side;
 pub mod signals;
 pub mod stall;
 pub mod stimulus;
+pub mod story;
 pub mod ticked;
 pub mod traced;
 pub mod twin;

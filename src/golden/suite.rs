@@ -179,7 +179,7 @@ pub fn run(
             Err(finding) => {
                 return Ok(Verdict::Failed {
                     implementation: name,
-                    report: finding.report(),
+                    report: finding.report(None),
                 });
             }
         };

@@ -50,7 +50,7 @@ const MISS_STATES: [&str; 8] = [
     "in a state that does not exist",
 ];
 /// The states of a walker.
-const WALKER_STATES: [&str; 8] = [
+pub const WALKER_STATES: [&str; 8] = [
     "IDLE",
     "START",
     "READ",

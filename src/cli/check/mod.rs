@@ -33,6 +33,7 @@ use crate::cosim::floors;
 use crate::cosim::generator::RandomStream;
 use crate::cosim::lockstep::{Lockstep, Options, Pulse, Report};
 use crate::cosim::stimulus::OperationSource as _;
+use crate::cosim::story::{self, Story};
 use crate::model::Mmu;
 
 /// Bare `check` runs as long.
@@ -225,6 +226,7 @@ pub fn run(args: Args, context: &mut Context) -> Result<Outcome, CliError> {
         &loaded.config,
         &summary.failures,
         None,
+        &|stream, finding| story_of(library.as_ref(), stream, args.judging.options(), finding),
         context,
     );
     // The floors speak of a run that came to its end.
@@ -277,7 +279,15 @@ fn run_guest(args: &Args, path: &Path, context: &mut Context) -> Result<Outcome,
     let (plan, summary) = campaign(args, context, &run)?;
     let line = Some(guest.replay_line());
     let failures = &summary.failures;
-    let failed = write_replays(&args.replays, &loaded.config, failures, line, context);
+    let untold = |_: &RandomStream, _: &Finding| None;
+    let failed = write_replays(
+        &args.replays,
+        &loaded.config,
+        failures,
+        line,
+        &untold,
+        context,
+    );
     let missed = if failed.is_empty() {
         guest.missed(&summary.counters)
     } else {
@@ -449,6 +459,31 @@ fn random_stream(
     }
 }
 
+/// Of how many failures the story is told.
+const MOST_STORIES: usize = 3;
+
+/// The story of what a random stream came to.
+fn story_of(
+    library: Option<&Library>,
+    stream: &RandomStream,
+    options: Options,
+    finding: &Finding,
+) -> Option<Story> {
+    let RandomStream {
+        config,
+        setup,
+        generator,
+    } = stream;
+    let operations = generator.clone();
+    match library {
+        None => story::of_model(config, setup, operations, options, finding),
+        Some(library) => {
+            let rtl = Machines::instance(config, library, setup.seed).ok()?;
+            story::of_pair(config, setup, operations, rtl, options, finding)
+        }
+    }
+}
+
 /// What a replay file says about how it ended when it was written.
 pub(super) const FOUND: &str = "found: ";
 
@@ -484,6 +519,7 @@ fn write_replays(
     config: &Config,
     failures: &[Failure],
     design: Option<String>,
+    tell: &dyn Fn(&RandomStream, &Finding) -> Option<Story>,
     context: &mut Context,
 ) -> Vec<Failed> {
     let mut failed = Vec::new();
@@ -492,6 +528,10 @@ fn write_replays(
             continue;
         };
         let mut stream = RandomStream::new(config, job.seed, job.stream, job.operations);
+        // Each takes as long as the run itself; the first ones are enough to read.
+        let story = (failed.len() < MOST_STORIES)
+            .then(|| tell(&stream, finding))
+            .flatten();
         stream.setup.about.extend(design.clone());
         stream.setup.about.push(found_line(finding));
         let path = directory.join(format!(
@@ -518,7 +558,7 @@ fn write_replays(
             operation: last_operation(config, job, report.operations),
             operations: report.operations,
             again: again(replay.as_deref()),
-            divergence: FirstDivergence::new(finding, replay),
+            divergence: FirstDivergence::new(finding, replay, story),
             finding: finding.clone(),
         });
     }

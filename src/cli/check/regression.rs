@@ -267,7 +267,8 @@ fn status_of(case: &Case, failures: &[&Failed]) -> TestCaseStatus {
     let mut text = String::new();
     for one in failures {
         // Writing into a string does not fail.
-        let _ = writeln!(text, "{}: {}{}", one.name, one.finding.report(), one.again);
+        let report = one.finding.report(one.divergence.story.as_ref());
+        let _ = writeln!(text, "{}: {report}{}", one.name, one.again);
     }
     status.set_description(text);
     status
@@ -371,7 +372,11 @@ mod tests {
             operation: operation.to_owned(),
             operations,
             again: "again: twinwalk replay x.stim\n".to_owned(),
-            divergence: FirstDivergence::new(&finding, Some(PathBuf::from(format!("{name}.stim")))),
+            divergence: FirstDivergence::new(
+                &finding,
+                Some(PathBuf::from(format!("{name}.stim"))),
+                None,
+            ),
             finding,
         }
     }

@@ -149,7 +149,8 @@ impl Verdict<'_> {
         });
         for failed in self.failed {
             // Writing into a string does not fail.
-            let _ = write!(text, "{}: {}", failed.name, failed.finding.report());
+            let report = failed.finding.report(failed.divergence.story.as_ref());
+            let _ = write!(text, "{}: {report}", failed.name);
             text.push_str(&failed.again);
         }
         text.push_str(&groups_table(self.failed));

@@ -67,7 +67,7 @@ pub fn run(
         Some(finding) => {
             let replay = write_trace_replay(args, path, config, &setup, &run.report, context);
             let again = super::again(replay.as_deref());
-            let divergence = FirstDivergence::new(finding, replay);
+            let divergence = FirstDivergence::new(finding, replay, None);
             vec![Failed {
                 name: path.display().to_string(),
                 case: path.display().to_string(),
