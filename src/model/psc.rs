@@ -23,6 +23,8 @@ const PCID_SHIFT: u32 = 36;
 const FRAME: u64 = (1 << 40) - 1;
 /// The tag of an invalid way; a valid one has bits 63:48 clear.
 const INVALID: u64 = u64::MAX;
+/// Counts of valid entries by the low bits of their prefix.
+const COUNTS: usize = 1024;
 
 /// What a paging-structure entry, used or cached, leads to: the frame number of a table, and the rights of the path so far.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -48,11 +50,16 @@ struct Psc {
     prefix_mask: u64,
     /// How many low bits of va lie below that prefix.
     shift: u32,
+    /// The same in the mode in which it is least: counts go by it, so that they outlast a change of mode, with what is yet to be swept.
+    least_shift: u32,
     ways: usize,
     sets: Modulo,
     /// Set by set.
     tags: Vec<u64>,
     data: Vec<u64>,
+    /// How many valid entries, at most 64, have these low bits in the prefix that counts, in whatever context. Where there is none, no way
+    /// need be asked: most walks of a program that jumps about find nothing here. It follows from the tags.
+    counts: Box<[u8; COUNTS]>,
     /// Ways of any set that have no entry.
     free: usize,
     policy: Policy,
@@ -61,17 +68,20 @@ struct Psc {
 impl Psc {
     fn new(cache: usize, spec: PscArraySpec) -> Self {
         let (sets, ways) = (spec.sets as usize, spec.ways as usize);
+        let least_shift = PREFIX_SHIFT + 9 * cache as u32;
         let mut empty = Self {
             prefix_mask: 0,
             shift: 0,
+            least_shift,
             ways,
             sets: Modulo::new(spec.sets),
             tags: vec![INVALID; sets * ways],
             data: vec![0; sets * ways],
+            counts: Box::new([0; COUNTS]),
             free: sets * ways,
             policy: Policy::new(spec.replacement, sets, ways),
         };
-        empty.index_by(PREFIX_SHIFT + 9 * cache as u32);
+        empty.index_by(least_shift);
         empty
     }
 
@@ -91,6 +101,32 @@ impl Psc {
     #[inline]
     fn tag(&self, va: u64, pcid: u16) -> u64 {
         va >> PREFIX_SHIFT & self.prefix_mask | u64::from(pcid) << PCID_SHIFT
+    }
+
+    /// Which of the counts those of `tag` are.
+    #[inline(always)]
+    const fn count_of(&self, tag: u64) -> usize {
+        count_by(self.least_shift, tag)
+    }
+
+    /// A way holds `tag` from now on, and no longer `before`; either may be [`INVALID`].
+    #[inline(always)]
+    fn count(&mut self, before: u64, tag: u64) {
+        if before != INVALID {
+            self.counts[self.count_of(before)] -= 1;
+        }
+        if tag != INVALID {
+            self.counts[self.count_of(tag)] += 1;
+        }
+    }
+
+    /// The way of `set` that has `tag`, which is valid.
+    #[inline(always)]
+    fn find_valid(&self, set: usize, tag: u64) -> Option<usize> {
+        if self.counts[self.count_of(tag)] == 0 {
+            return None;
+        }
+        self.find(set, tag)
     }
 
     /// The way of `set` that has `tag`. In line: who always asks the same cache then always goes the same way.
@@ -116,6 +152,7 @@ impl Psc {
         } else {
             (0, 0)
         };
+        self.count(self.tags[index], tag);
         self.tags[index] = tag;
         self.data[index] = data;
         self.policy.fill(set, way, held_or_free.is_none());
@@ -139,6 +176,7 @@ impl Psc {
         for (number, tag) in self.tags.iter_mut().enumerate() {
             if *tag != INVALID && covers(*tag) {
                 removed |= 1 << number;
+                self.counts[count_by(self.least_shift, *tag)] -= 1;
                 *tag = INVALID;
                 self.data[number] = 0;
             }
@@ -153,6 +191,12 @@ impl Psc {
             ..ArrayEvent::default()
         }
     }
+}
+
+/// The number of the count of `tag`, whose prefix counts from bit `shift` of va on.
+#[inline(always)]
+const fn count_by(shift: u32, tag: u64) -> usize {
+    ((tag & PREFIX) >> (shift - PREFIX_SHIFT)) as usize % COUNTS
 }
 
 /// The four caches, by the contract's numbers: 0 = PDE, 1 = PDPTE, 2 = PML4E, 3 = PML5E.
@@ -170,6 +214,7 @@ impl PscCaches {
         for cache in &mut self.0 {
             cache.tags.fill(INVALID);
             cache.data.fill(0);
+            cache.counts.fill(0);
             cache.free = cache.tags.len();
             cache.policy.reset();
         }
@@ -209,7 +254,7 @@ impl PscCaches {
     fn find_in(&self, number: usize, va: u64, pcid: u16) -> Option<Match> {
         let cache = &self.0[number];
         let set = cache.set_of(va);
-        let way = cache.find(set, cache.tag(va, pcid))?;
+        let way = cache.find_valid(set, cache.tag(va, pcid))?;
         let data = cache.data[set * cache.ways + way];
         let pointer = TablePointer {
             frame: data & FRAME,
@@ -257,7 +302,9 @@ impl PscCaches {
         cache.free -= usize::from(free.is_some());
         let way = free.unwrap_or_else(|| cache.policy.victim(set));
         let index = set * cache.ways + way;
-        cache.tags[index] = cache.tag(va, pcid);
+        let tag = cache.tag(va, pcid);
+        cache.count(cache.tags[index], tag);
+        cache.tags[index] = tag;
         cache.data[index] = pointer.frame | pack_rights(pointer.rights);
         cache.policy.fill(set, way, free.is_none());
         free.is_none()

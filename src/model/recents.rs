@@ -8,13 +8,14 @@
 //! of the page number, as keep two 4 KiB pages of one set in one slot. Pages of larger kept sizes stand in other arrays, so that of them
 //! one stands here at a time. Where an array holds them beside 4 KiB pages, or reads and writes have other sets, there is one slot in all.
 
+use crate::arch::entry::bit;
 use crate::arch::rights::denials;
 use crate::arch::{Access, AccessKind, PageSize, Registers};
 use crate::config::{ARRAYS_OF_A_LEVEL, ArraySpec, Serves};
 
 use super::mmu_pkg::{LOOKUP_HIT_4K, STATUS_TRANSLATED, TLB_ARRAYS};
 use super::port::{LookUp, Request, Response};
-use super::tlb::{TlbEntry, memory_type, physical, rights_number, rights_of_number};
+use super::tlb::{TlbEntry, rights_number, rights_of_number};
 
 /// Most slots of a level.
 const SLOTS: usize = 16;
@@ -22,6 +23,10 @@ const SLOTS: usize = 16;
 const NO_PAGE: u64 = u64::MAX;
 /// A context that cannot be: bits 31:4 of one are 0.
 const NO_CONTEXT: u64 = u64::MAX;
+
+/// How far a data word is shifted, and where the memory type then begins: its bits 50:48, above which there is nothing.
+const WORD_SHIFT: u32 = 12;
+const MEMORY_TYPE_SHIFT: u32 = 48 + WORD_SHIFT;
 
 /// How many hits of one kind [`Tally`] has room for.
 pub(super) const TALLY_LIMIT: u32 = (1 << TALLY_BITS) - 1;
@@ -63,7 +68,8 @@ struct Recent {
     /// By kind of access va\[63:12\], if the entry allowed it in the context, as requests are taken: in 32-bit paging bits 63:32 of va are
     /// 0. A request that comes with others is not known here, and asks the arrays.
     pages: [u64; 3],
-    /// Of the 4 KiB, pa\[51:12\] in bits 39:0, and the memory type in bits 50:48, as in a data word. What other bits hold has no meaning.
+    /// The data word of the 4 KiB, shifted so that pa\[51:12\] stands in place, and the memory type at the upper end, where nothing is above it.
+    /// What other bits hold has no meaning.
     word: u64,
     /// A hit.
     one: Tally,
@@ -239,7 +245,7 @@ impl Recents {
         slot.pages[0] = of(AccessKind::Read);
         slot.pages[1] = of(AccessKind::Write);
         slot.pages[2] = of(AccessKind::Fetch);
-        slot.word = entry.data;
+        slot.word = entry.data << WORD_SHIFT;
         slot.one = one;
         slot.kept = 0;
         slot.page_size = entry.page_size();
@@ -265,7 +271,8 @@ impl Recents {
         if own.split || !slot.pages.contains(&page) {
             *slot = Recent {
                 pages: [NO_PAGE; 3],
-                word: found.entry.data | found.entry.physical(request.va, found.size) >> 12,
+                word: found.entry.data << WORD_SHIFT
+                    | found.entry.physical(request.va, found.size) & bit::ADDRESS,
                 one: Tally::one(level, kept),
                 kept,
                 page_size: found.entry.page_size(),
@@ -294,9 +301,9 @@ impl Recents {
             id: request.id,
             status: STATUS_TRANSLATED,
             page_size: recent.page_size,
-            memory_type: memory_type(recent.word),
+            memory_type: (recent.word >> MEMORY_TYPE_SHIFT) as u8,
             error_code: 0,
-            pa: physical(recent.word, request.va, PageSize::Size4K),
+            pa: recent.word & bit::ADDRESS | request.va & 0xfff,
             va: 0,
         };
         Some((LOOKUP_HIT_4K + recent.kept, response))
