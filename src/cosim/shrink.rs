@@ -387,8 +387,10 @@ mod tests {
     #[test]
     fn operations_that_can_go_only_in_pairs_and_those_that_only_take_time_are_left_out() {
         let needed = [0x100u64, 0x108, 0x110, 0x118, 0x120, 0x128, 0x130, 0x138];
-        let mut stimulus = Stimulus::default();
-        stimulus.operations = needed.map(|address| store(address, 0)).to_vec();
+        let mut stimulus = Stimulus {
+            operations: needed.map(|address| store(address, 0)).to_vec(),
+            ..Stimulus::default()
+        };
         stimulus.operations.insert(3, store(0x10, 0));
         for pair in 0..4 {
             stimulus

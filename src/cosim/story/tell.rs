@@ -682,7 +682,7 @@ fn outcome(happenings: &[Happening], owner: Owner) -> String {
                     1 => format!("page fault {}", PageFaultCode(u32::from(code))),
                     other => status_name(other).to_owned(),
                 };
-                return format!("{text} -> {answer} in cycle {}", it.cycle);
+                return format!("{text} -> {answer} at {}", it.cycle);
             }
             _ => {}
         }
@@ -706,7 +706,7 @@ fn control_outcome(happenings: &[Happening]) -> String {
     });
     match done {
         None => " -> not done yet".to_owned(),
-        Some((cycle, 0)) => format!(" -> done in cycle {cycle}"),
-        Some((cycle, _)) => format!(" -> #GP in cycle {cycle}"),
+        Some((cycle, 0)) => format!(" -> done at {cycle}"),
+        Some((cycle, _)) => format!(" -> #GP at {cycle}"),
     }
 }
