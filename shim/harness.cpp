@@ -16,6 +16,7 @@
 #include <string>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "Vmmu.h"
 #include "twinwalk.h"
@@ -41,6 +42,15 @@ constexpr uint64_t EDGE_UNITS = 5;
 // What the machine prints beyond this, before anybody fetches it, is dropped: a broken machine may fail in each cycle.
 constexpr size_t MESSAGES_MAX_BYTES = 1 << 16;
 
+#if TWINWALK_FEATURES & 4
+// A signal that no process of the machine drives: its value is copied from a word of what `wave_beside` is given.
+struct Place {
+    size_t word;
+    void* place;
+    size_t bytes;
+};
+#endif
+
 struct Machine {
     VerilatedContext context;
     std::unique_ptr<Vmmu> model;
@@ -52,6 +62,7 @@ struct Machine {
 #endif
 #if TWINWALK_FEATURES & 4
     std::unique_ptr<Wave> own_wave;
+    std::vector<Place> places;
 #endif
 };
 
@@ -443,6 +454,24 @@ int32_t wave_open(void* handle, const char* path, void* vcd) {
 #endif
 }
 
+// The signals are public to the runtime, so that each dump looks at them although no evaluation sets them.
+int32_t wave_beside(void* handle, const uint64_t* words, size_t count) {
+#if TWINWALK_FEATURES & 4
+    const std::vector<Place>& places = static_cast<Machine*>(handle)->places;
+    for (const Place& place : places) {
+        if (place.word * sizeof *words + place.bytes <= count * sizeof *words) {
+            std::memcpy(place.place, &words[place.word], place.bytes);
+        }
+    }
+    return places.empty() ? 0 : 1;
+#else
+    (void)handle;
+    (void)words;
+    (void)count;
+    return 0;
+#endif
+}
+
 int32_t coverage_write(void* handle, const char* path) {
 #if TWINWALK_FEATURES & 8
     auto* machine = static_cast<Machine*>(handle);
@@ -463,11 +492,18 @@ void twinwalk_parameter(uint32_t index, uint64_t value) {
     if (current != nullptr && index < TWINWALK_PARAMETER_COUNT) current->parameters[index] = value;
 }
 
+#if TWINWALK_FEATURES & 4
+// Called by the modules of src/cosim/wave/beside.rs, once a signal, from their initial blocks.
+void twinwalk_place_bytes(uint32_t word, void* place, size_t bytes) {
+    if (current != nullptr) current->places.push_back({word, place, bytes});
+}
+#endif
+
 extern "C" const twinwalk::Api* twinwalk_api() {
     static const twinwalk::Api api = {
         twinwalk::ABI_VERSION, TWINWALK_FEATURES, sizeof(twinwalk::Inputs), sizeof(twinwalk::Outputs), GROUPS, 0,
         TWINWALK_BUILD_KEY, Verilated::productVersion(), TWINWALK_PARAMETER_NAMES,
-        create, destroy, tick, probe, parameter, messages, wave_open, wave_close, coverage_write,
+        create, destroy, tick, probe, parameter, messages, wave_open, wave_close, wave_beside, coverage_write,
     };
     return &api;
 }

@@ -13,7 +13,7 @@
 namespace twinwalk {
 
 // Changes whenever this table or its meaning does; compared when a library is loaded.
-constexpr uint32_t ABI_VERSION = 3;
+constexpr uint32_t ABI_VERSION = 4;
 
 // Bits of Api::features.
 constexpr uint32_t FEATURE_ASSERTIONS = 1;
@@ -62,6 +62,9 @@ struct Api {
     // call; null for FEATURE_FST, which writes `path`. 1 when done, 0 when the machine was built without waves.
     int32_t (*wave_open)(void* machine, const char* path, void* vcd);
     void (*wave_close)(void* machine);
+    // What the wave shows beside the machine's own signals (src/cosim/wave/beside.rs), from the next dump on: `count` words, of
+    // which each signal takes its own. 1 when done, 0 when the machine has no such signals.
+    int32_t (*wave_beside)(void* machine, const uint64_t* words, size_t count);
     // Writes the coverage counts. 1 when done, 0 when the machine was built without coverage.
     int32_t (*coverage_write)(void* machine, const char* path);
 };

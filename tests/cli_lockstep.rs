@@ -194,6 +194,31 @@ fn replay_runs_a_stimulus_and_refuses_what_is_none() {
 }
 
 #[test]
+fn replay_writes_spans_for_a_trace_viewer_and_says_where() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("spans.json");
+    let name = path.to_str().expect("a name");
+    let replay = |name: &str, more: &[&str]| {
+        let mut arguments = vec!["replay", GOLDEN, "--on", "model", "--chrome", name];
+        arguments.extend(more);
+        twinwalk(&arguments)
+    };
+    let output = replay(name, &[]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let said = stdout(&output);
+    assert!(said.contains(&format!("spans: {name}")), "{said}");
+    let text = fs::read_to_string(&path).expect("the file is there");
+    let trace: Value = serde_json::from_str(&text).expect("it is JSON");
+    let events = trace["traceEvents"].as_array().expect("a list");
+    let spans = events.iter().filter(|event| event["ph"] == "X");
+    assert!(spans.count() > 5, "{text}");
+    assert_eq!(json(&replay(name, &["--json"]))["chrome"], name);
+    let refused = replay("/nonexistent/spans.json", &[]);
+    assert_eq!(code(&refused), 2);
+    assert!(stderr(&refused).contains("/nonexistent/spans.json: cannot be written"));
+}
+
+#[test]
 fn bad_options_of_check_end_with_2() {
     for arguments in [
         &["check", "--seeds", "5..2"][..],

@@ -5,6 +5,7 @@
 
 #![cfg(feature = "rtl")]
 
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::OnceLock;
 
@@ -12,17 +13,22 @@ use crate::lockstep_support::{BUSY, QUICK, library, preset, rtl, run_stimulus, r
 use proptest::prelude::*;
 use twinwalk::arch::{Access, AccessKind};
 use twinwalk::config::Config;
+use twinwalk::cosim::divergence::Finding;
 use twinwalk::cosim::generator::RandomStream;
 use twinwalk::cosim::library::Recipe;
-use twinwalk::cosim::lockstep::Options;
+use twinwalk::cosim::lockstep::{Lockstep, Options};
 use twinwalk::cosim::rtl::{InitialRegisters, Library, Rtl};
+use twinwalk::cosim::signals::signals;
 use twinwalk::cosim::stimulus::{
     Action, Control, ControlKind, Operation, OperationSource, Request, Stimulus, Store, parse,
 };
 use twinwalk::cosim::twin::Twin;
+use twinwalk::cosim::watched::{AFTER_CYCLES, Watched};
+use twinwalk::cosim::wave::{Model, Plan, WINDOW_CYCLES, WithWave, Written, save::time};
 use twinwalk::golden::suite::{self, Implementation, Verdict};
 use twinwalk::golden::trace::record;
 use twinwalk::model::Mmu;
+use twinwalk::model::mmu_pkg::{Inputs, Outputs};
 
 /// The smallest machine, built once for all tests of this file.
 fn tiny() -> &'static (Config, Library) {
@@ -238,12 +244,9 @@ proptest! {
 /// A seeded bug, its report, its replay file, what is left of it when it is cut down, and the wave of its window.
 #[test]
 fn a_difference_comes_with_its_cycles_a_replay_a_story_and_a_wave() {
-    use std::ops::ControlFlow;
     use twinwalk::cosim::divergence::write_replay;
-    use twinwalk::cosim::lockstep::Lockstep;
     use twinwalk::cosim::shrink::{Trial, shrink};
     use twinwalk::cosim::verilate::{Flags, Trace};
-    use twinwalk::cosim::wave::WithWave;
 
     let config = preset("tiny");
     let mut recipe = Recipe::new(
@@ -311,25 +314,131 @@ fn a_difference_comes_with_its_cycles_a_replay_a_story_and_a_wave() {
     assert!(shrunk.stimulus.operations.len() <= 12, "{story}");
     assert!(story.contains("invlpg"), "{story}");
 
-    let wave = directory.path().join("window.fst");
-    let mut trouble = None;
-    {
-        let rtl = rtl(&config, &library, again.setup.seed);
-        let from = finding.cycle.saturating_sub(500);
-        let twin = WithWave::new(rtl, wave.clone(), from, &mut trouble);
-        let operations = again.operations.clone().into_iter();
-        let report = Lockstep::pair(
-            &config,
-            &again.setup,
-            operations,
-            Mmu::new(&config),
-            twin,
-            Options::default(),
-        )
-        .run(&mut |_| ControlFlow::Continue(()));
-        assert_eq!(report.finding.map(|found| found.cycle), Some(finding.cycle));
+    let path = directory.path().join("window.fst");
+    check_wave(&path, &again, &config, &library, &finding);
+}
+
+/// Writes the wave of a finding, and reads it back: it holds what the model showed, and differs from the RTL where the finding says.
+fn check_wave(
+    path: &Path,
+    stimulus: &Stimulus,
+    config: &Config,
+    library: &Library,
+    finding: &Finding,
+) {
+    let mut shown = Vec::new();
+    let watched = Watched::new(
+        Mmu::new(config),
+        |_, _: &Inputs, outputs: &Outputs, _: &[Store]| {
+            shown.push(*outputs);
+        },
+    );
+    let options = Options {
+        run_on_cycles: AFTER_CYCLES,
+        ..Options::default()
+    };
+    let model = Model::default();
+    let plan = Plan {
+        path: path.to_owned(),
+        first_cycle: finding.cycle.saturating_sub(WINDOW_CYCLES),
+        model: Some(model.clone()),
+        options,
+    };
+    let mut written = Written::default();
+    let rtl = rtl(config, library, stimulus.setup.seed);
+    let report = Lockstep::pair(
+        config,
+        &stimulus.setup,
+        stimulus.operations.clone().into_iter(),
+        model.watch(watched, config),
+        WithWave::new(rtl, config, plan, &mut written),
+        options,
+    )
+    .run(&mut |_| ControlFlow::Continue(()));
+    assert_eq!(report.finding.map(|found| found.cycle), Some(finding.cycle));
+    assert!(written.trouble.is_none(), "{:?}", written.trouble);
+    let (cycle, differing) = written.differing.expect("outputs differ");
+    assert_eq!(cycle, finding.cycle);
+    assert!(differing.contains(&finding.signal), "{differing:?}");
+    assert_eq!(shown.len() as u64, finding.cycle + 1 + AFTER_CYCLES);
+
+    let wave = ReadWave::new(path);
+    let first = finding.cycle.saturating_sub(WINDOW_CYCLES);
+    let (mut parted, mut compared) = (Vec::new(), 0);
+    for (cycle, outputs) in (0..).zip(&shown).skip(first as usize) {
+        for signal in signals(outputs) {
+            let name = signal.name.to_string();
+            let Some(value) = wave.number(&format!("mmu.twinwalk.model.{name}"), cycle) else {
+                continue;
+            };
+            assert_eq!(value, signal.value, "{name} in cycle {cycle}");
+            compared += 1;
+            if wave.number(&format!("mmu.{name}"), cycle) != Some(value) {
+                parted.push((cycle, name));
+            }
+        }
+        let differs = wave.number("mmu.twinwalk.model.differs", cycle);
+        let expected = parted.last().is_some_and(|(last, _)| *last == cycle);
+        assert_eq!(differs, Some(expected.into()), "cycle {cycle}");
     }
-    assert!(trouble.is_none(), "{trouble:?}");
-    let bytes = std::fs::metadata(&wave).expect("the wave is there").len();
-    assert!((500..2_000_000).contains(&bytes), "{bytes}");
+    let cycles = shown.len() - first as usize;
+    assert!(compared >= 180 * cycles, "{compared} in {cycles} cycles");
+    assert_eq!(parted.first().map(|(cycle, _)| *cycle), Some(finding.cycle));
+    assert!(parted.contains(&(finding.cycle, finding.signal.clone())));
+    let events = |side: &str| wave.text(&format!("mmu.twinwalk.{side}.event"), finding.cycle);
+    assert!(events("model").contains("remove"), "{}", events("model"));
+    assert_ne!(events("model"), events("rtl"));
+}
+
+/// A wave by the names of its signals.
+struct ReadWave {
+    wave: wellen::simple::Waveform,
+    names: std::collections::BTreeMap<String, wellen::SignalRef>,
+}
+
+impl ReadWave {
+    fn new(path: &Path) -> Self {
+        let mut wave = wellen::simple::read(path).expect("a wave");
+        let mut names = std::collections::BTreeMap::new();
+        let hierarchy = wave.hierarchy();
+        for var in hierarchy.iter_vars() {
+            let full = var.full_name(hierarchy).replace(".[", "[");
+            let Some(name) = full.strip_prefix("TOP.") else {
+                continue;
+            };
+            // The element of an array of single bits looks like the place of a bit.
+            if let Some(index) = var.index().filter(|index| index.length() == 1) {
+                names.insert(format!("{name}[{}]", index.lsb()), var.signal_ref());
+            }
+            names.insert(name.to_owned(), var.signal_ref());
+        }
+        let all: Vec<wellen::SignalRef> = names.values().copied().collect();
+        wave.load_signals(&all);
+        Self { wave, names }
+    }
+
+    /// The value in the first half of a cycle, with the clock low, as bits; `None` of a signal that is not there.
+    fn bits(&self, name: &str, cycle: u64) -> Option<String> {
+        let at = time(cycle);
+        let table = self.wave.time_table();
+        let index = table.partition_point(|time| *time <= at).checked_sub(1)?;
+        let signal = self.wave.get_signal(*self.names.get(name)?)?;
+        let offset = signal.get_offset(index as u32)?;
+        signal.get_value_at(&offset, 0).to_bit_string()
+    }
+
+    fn number(&self, name: &str, cycle: u64) -> Option<u64> {
+        let bits = self.bits(name, cycle)?;
+        Some(u64::from_str_radix(&bits, 2).expect("two-valued bits"))
+    }
+
+    fn text(&self, name: &str, cycle: u64) -> String {
+        let bits = self.bits(name, cycle).expect("the signal is there");
+        let bytes = bits.as_bytes().chunks(8).map(|byte| {
+            let byte = std::str::from_utf8(byte).expect("digits");
+            u8::from_str_radix(byte, 2).expect("two-valued bits")
+        });
+        let bytes = bytes.skip_while(|byte| *byte == 0).collect();
+        String::from_utf8(bytes).expect("ASCII")
+    }
 }

@@ -27,6 +27,8 @@ use crate::cosim::story::{self, Story};
 use crate::golden::suite;
 use crate::model::Mmu;
 
+mod window;
+
 /// Run a stimulus or replay file again, on both twins
 ///
 /// The file says everything: machine, seed, stalls, memory, operations (docs/stim.md). It is compared and judged as by `check`.
@@ -34,15 +36,20 @@ use crate::model::Mmu;
 #[command(after_help = "\
 Examples: twinwalk replay replay-a4461d01-1-0.stim
           twinwalk replay replay-a4461d01-1-0.stim --shrink
-          twinwalk replay replay-a4461d01-1-0.min.stim --wave failing.fst
+          twinwalk replay replay-a4461d01-1-0.min.stim --wave failing.fst --chrome failing.json
 
 A file that `check --rtl` wrote names the design and runs on it; --rtl names another place of it.")]
 pub struct Args {
     /// The file
     file: PathBuf,
-    /// Write a wave of the RTL: the 500 cycles before the difference and the cycle itself; without a difference, the whole run
+    /// Write a wave of RTL and model: from 500 cycles before the difference to 20 after it; without a difference, the whole run.
+    /// FILE.gtkw beside it has GTKWave show what differs
     #[arg(long, value_name = "FILE.fst")]
     wave: Option<PathBuf>,
+    /// Write requests, misses, walks and transfers of both sides as spans for a trace viewer (Perfetto, chrome://tracing): from 10,000 cycles
+    /// before the difference to 20 after it; without a difference, the whole run
+    #[arg(long, value_name = "FILE.json")]
+    chrome: Option<PathBuf>,
     /// Cut the file down to a small one that still fails in the same way, written beside it as NAME.min.stim
     #[arg(long)]
     shrink: bool,
@@ -81,8 +88,19 @@ pub fn run(args: Args, context: &mut Context) -> Result<Outcome, CliError> {
             ))
         }
     };
-    if let Some(wave) = &args.wave {
-        write_wave(wave, &rig, &stimulus, &config, &report, options, context)?;
+    let window = window::Window {
+        rig: &rig,
+        stimulus: &stimulus,
+        config: &config,
+        finding: report.finding.as_ref(),
+        options,
+    };
+    let save = match &args.wave {
+        Some(wave) => Some(window.write_wave(wave, context)?),
+        None => None,
+    };
+    if let Some(chrome) = &args.chrome {
+        window.write_chrome(chrome)?;
     }
     let shrunk = match (args.shrink, &report.finding) {
         (true, Some(_)) => Some(shrink_file(
@@ -102,6 +120,9 @@ pub fn run(args: Args, context: &mut Context) -> Result<Outcome, CliError> {
         let rtl = guest.as_ref().map(|guest| guest.rtl.clone());
         map.insert("rtl".to_owned(), rtl.unwrap_or_else(|| json!(config.rtl())));
         map.insert("first_divergence".to_owned(), json!(divergence));
+        map.insert("wave".to_owned(), json!(args.wave));
+        map.insert("wave_save".to_owned(), json!(save));
+        map.insert("chrome".to_owned(), json!(args.chrome));
         map.insert(
             "shrunk".to_owned(),
             json!(shrunk.as_ref().map(|(path, _)| path)),
@@ -172,7 +193,18 @@ fn text(
         text.push_str("there is nothing to cut down: the run holds\n");
     }
     if let Some(wave) = &args.wave {
-        text.push_str(&format!("wave: {}\n", wave.display()));
+        let save = window::save_path(wave);
+        text.push_str(&format!(
+            "wave: {} (gtkwave {} shows what differs)\n",
+            wave.display(),
+            save.display()
+        ));
+    }
+    if let Some(chrome) = &args.chrome {
+        text.push_str(&format!(
+            "spans: {} (for ui.perfetto.dev; 1 us is 1 cycle)\n",
+            chrome.display()
+        ));
     }
     text
 }
@@ -369,65 +401,4 @@ fn smaller_path(file: &Path) -> PathBuf {
     let mut name = file.file_stem().unwrap_or_default().to_owned();
     name.push(".min.stim");
     file.with_file_name(name)
-}
-
-#[cfg(feature = "rtl")]
-fn write_wave(
-    path: &Path,
-    rig: &Rig,
-    stimulus: &Stimulus,
-    config: &Config,
-    report: &Report,
-    options: Options,
-    context: &mut Context,
-) -> Result<(), CliError> {
-    use crate::cosim::wave::{WINDOW_CYCLES, WithWave};
-
-    let setup = &stimulus.setup;
-    let rtl = match rig {
-        Rig::Guest(guest) => guest.with_waves(setup.seed, context)?,
-        Rig::Model | Rig::Both(_) => {
-            let library = Machines::open()?.library_with_waves(config, context)?;
-            Machines::instance(config, &library, setup.seed)?
-        }
-    };
-    let first_cycle = report
-        .finding
-        .as_ref()
-        .map_or(0, |finding| finding.cycle.saturating_sub(WINDOW_CYCLES));
-    let mut trouble = None;
-    let operations = stimulus.operations.clone().into_iter();
-    let with_wave = WithWave::new(rtl, path.to_owned(), first_cycle, &mut trouble);
-    let mut go_on = |_| ControlFlow::Continue(());
-    match rig {
-        Rig::Guest(guest) => {
-            guest.run_with(config, setup, operations, with_wave, options, &mut go_on);
-        }
-        Rig::Model | Rig::Both(_) => {
-            let model = Mmu::new(config);
-            Lockstep::pair(config, setup, operations, model, with_wave, options)
-                .with_reference(config, setup)
-                .run(&mut go_on);
-        }
-    }
-    match trouble {
-        None => Ok(()),
-        Some(error) => Err(CliError::new(
-            error,
-            "name a file in a writable directory that has room with --wave",
-        )),
-    }
-}
-
-#[cfg(not(feature = "rtl"))]
-fn write_wave(
-    _path: &Path,
-    _rig: &Rig,
-    _stimulus: &Stimulus,
-    _config: &Config,
-    _report: &Report,
-    _options: Options,
-    _context: &mut Context,
-) -> Result<(), CliError> {
-    Machines::open().map(drop)
 }

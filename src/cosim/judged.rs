@@ -39,6 +39,8 @@ pub struct Judged<T, S> {
     staleness: Staleness,
     links: Links,
     recent: Recent,
+    /// Whether the machine broke the protocol.
+    broken: bool,
 }
 
 /// The model, and what its requests took.
@@ -69,6 +71,7 @@ impl<T: Twin, S: OperationSource> Judged<T, S> {
                 .in_pieces(true),
             links: Links::default(),
             recent: Recent::new(config),
+            broken: false,
         }
     }
 
@@ -107,7 +110,28 @@ impl<T: Twin, S: OperationSource> Judged<T, S> {
         if finding.is_none() {
             finding = self.judge_memory().err();
         }
-        self.report(finding.map(|finding| *finding), stopped)
+        let report = self.report(finding.map(|finding| *finding), stopped);
+        if report.finding.is_some() {
+            self.run_on();
+        }
+        report
+    }
+
+    /// Goes on after a finding, without judging. A machine that broke the protocol cannot be driven further.
+    fn run_on(&mut self) {
+        for _ in 0..self.options.run_on_cycles {
+            if self.broken {
+                return;
+            }
+            self.broken = self.rtl.step(&mut self.feed).is_err();
+            let mut position = self.rtl.driver.position();
+            if let Some(beside) = &mut self.beside {
+                // As in `step`.
+                let _ = beside.model.step(&mut self.feed);
+                position = position.min(beside.model.driver.position());
+            }
+            self.feed.release(position);
+        }
     }
 
     fn is_done(&self) -> bool {
@@ -118,6 +142,7 @@ impl<T: Twin, S: OperationSource> Judged<T, S> {
     fn step(&mut self) -> Result<(), Box<Finding>> {
         let cycle = self.rtl.cycle();
         let protocol = self.rtl.step(&mut self.feed);
+        self.broken = protocol.is_err();
         let Side {
             inputs,
             outputs,

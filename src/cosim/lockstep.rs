@@ -86,6 +86,8 @@ pub struct Options {
     pub hang_bound_cycles: Option<u64>,
     /// Open cycles within which each request is to be answered; `None`: those of contract 14.
     pub liveness_bound_cycles: Option<u64>,
+    /// Cycles in which the sides go on after what was found, each for itself: for twins that show what they do.
+    pub run_on_cycles: u64,
 }
 
 /// How a run went.
@@ -153,6 +155,8 @@ pub struct Lockstep<'a, M, R, S> {
     recent: [Recent; 2],
     /// Cells of the image, and those written since: they are compared at the end, with all others that do not hold 0.
     cells: BTreeSet<u64>,
+    /// Whether a side broke the protocol.
+    broken: bool,
 }
 
 impl<'a, M: Twin, S: OperationSource> Lockstep<'a, M, NoTwin, S> {
@@ -199,6 +203,7 @@ impl<'a, M: Twin, R: Twin, S: OperationSource> Lockstep<'a, M, R, S> {
             checkers: Vec::new(),
             recent: [Recent::new(config), Recent::new(config)],
             cells: setup.image.keys().copied().collect(),
+            broken: false,
         }
     }
 
@@ -240,7 +245,27 @@ impl<'a, M: Twin, R: Twin, S: OperationSource> Lockstep<'a, M, R, S> {
         if finding.is_none() {
             finding = self.compare_memory().err();
         }
-        self.report(finding.map(|finding| *finding), stopped)
+        let report = self.report(finding.map(|finding| *finding), stopped);
+        if report.finding.is_some() {
+            self.run_on();
+        }
+        report
+    }
+
+    /// Goes on after a finding, without comparing or judging. A side that broke the protocol cannot be driven further.
+    fn run_on(&mut self) {
+        for _ in 0..self.options.run_on_cycles {
+            if self.broken {
+                return;
+            }
+            self.broken = self.model.step(&mut self.feed).is_err();
+            let mut position = self.model.driver.position();
+            if let Some(rtl) = &mut self.rtl {
+                self.broken |= rtl.step(&mut self.feed).is_err();
+                position = position.min(rtl.driver.position());
+            }
+            self.feed.release(position);
+        }
     }
 
     /// The first side: the model's, or that of the one twin there is.
@@ -289,6 +314,7 @@ impl<'a, M: Twin, R: Twin, S: OperationSource> Lockstep<'a, M, R, S> {
             position = position.min(rtl.driver.position());
         }
         self.feed.release(position);
+        self.broken = model_protocol.is_some() || rtl_protocol.is_some();
         self.compare_outputs(cycle)?;
         self.check_assertions(cycle)?;
         if let Some((side, error)) = model_protocol.or(rtl_protocol) {

@@ -34,13 +34,16 @@
 //! | [`story`] | what a person wants to know of a divergence: the page, its past, its walk, its sets |
 //! | [`shrink`] | delta debugging of a stimulus that fails |
 //! | [`watchdog`] | each request answered within its bound, or who waits for whom |
-//! | [`wave`] | waves of the failing window |
+//! | [`watched`] | a twin whose cycles somebody looks at |
+//! | [`chrome`] | a window of both sides as spans on tracks, for trace viewers |
+//! | [`wave`] | one wave of the failing window, with the RTL's signals and the model's |
 //! | [`events`] | a cycle as lines of text |
 
 #[cfg(feature = "rtl")]
 pub mod cache;
 pub mod campaign;
 pub mod checkers;
+pub mod chrome;
 pub mod comparators;
 pub mod counters;
 #[cfg(feature = "rtl")]
@@ -77,5 +80,6 @@ pub mod twin;
 #[cfg(feature = "rtl")]
 pub mod verilate;
 pub mod watchdog;
+pub mod watched;
 #[cfg(feature = "rtl")]
 pub mod wave;

@@ -11,7 +11,7 @@ use crate::model::memory::Memory;
 use crate::model::mmu_pkg::{Inputs, MemoryOut, Outputs};
 
 /// Edges under reset before cycle 0.
-const RESET_CYCLES: u32 = 2;
+pub const RESET_CYCLES: u32 = 2;
 
 /// A twin and its surroundings.
 #[derive(Debug)]
@@ -103,6 +103,9 @@ impl<T: Twin> Side<T> {
             // As for the image.
             let _ = self.memory.write_u64(store.address, store.value);
             self.stores.push(store);
+        }
+        if !self.stores.is_empty() {
+            self.twin.hear_stores(&self.stores);
         }
         self.tick();
         // Testbench memory does transfers of one beat. A twin that asks for another number is found by the comparison of the bus.

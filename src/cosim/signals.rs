@@ -32,6 +32,18 @@ pub struct Name {
     index: Option<usize>,
 }
 
+impl Name {
+    /// The port's name.
+    pub const fn base(&self) -> &'static str {
+        self.base
+    }
+
+    /// The element, of a port that is an array.
+    pub const fn index(&self) -> Option<usize> {
+        self.index
+    }
+}
+
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.index {

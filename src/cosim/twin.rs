@@ -2,6 +2,7 @@
 //!
 //! Contract: section 1 (cycles). SDM: none. Counterpart: none.
 
+use super::stimulus::Store;
 use crate::model::mmu_pkg::{Inputs, Outputs};
 use crate::model::{Mmu, PerformanceCounters};
 
@@ -12,6 +13,9 @@ pub trait Twin {
 
     /// One cycle: the outputs that the state at its start shows, then the edge that ends it. Everything in `outputs` is written.
     fn tick(&mut self, inputs: &Inputs, outputs: &mut Outputs);
+
+    /// The stores of other agents in the cycle that is ticked next, if there are any: what a twin that tells of itself needs to know.
+    fn hear_stores(&mut self, _stores: &[Store]) {}
 
     /// How many cycles, the next one included, cannot change anything as long as no link transfers. 0: the next cycle must be ticked.
     fn quiet_cycles(&self) -> u64 {
@@ -107,6 +111,10 @@ impl<T: Twin + ?Sized> Twin for Box<T> {
 
     fn tick(&mut self, inputs: &Inputs, outputs: &mut Outputs) {
         (**self).tick(inputs, outputs);
+    }
+
+    fn hear_stores(&mut self, stores: &[Store]) {
+        (**self).hear_stores(stores);
     }
 
     fn quiet_cycles(&self) -> u64 {

@@ -179,7 +179,16 @@ pub fn verilator_arguments<N: AsRef<str>>(
     match flags.trace {
         Trace::None => {}
         Trace::Vcd => arguments.extend(["--trace".into(), "--trace-structs".into()]),
-        Trace::Fst => arguments.extend(["--trace-fst".into(), "--trace-structs".into()]),
+        Trace::Fst => arguments.extend(
+            // The texts beside the model's outputs (src/cosim/wave/beside.rs) are wider than what is traced by default.
+            [
+                "--trace-fst",
+                "--trace-structs",
+                "--trace-max-width",
+                "2048",
+            ]
+            .map(str::to_owned),
+        ),
     }
     if flags.coverage {
         arguments.extend(["--coverage-line".into(), "--coverage-user".into()]);
@@ -208,6 +217,12 @@ pub struct Unit {
 /// The optimisation of what runs once (construction, first evaluation) or only for waves. It is half of the text, and with waves two
 /// thirds of the compiler's time at `-O2`.
 const SLOW_OPTIMISATION: &str = "-O0";
+
+/// What a machine that writes FST calls beside `twinwalk_parameter`: where a signal lies that the harness sets
+/// (src/cosim/wave/beside.rs), and at which word of the values it finds it.
+const PLACES: &str = "#include <cstddef>\n\
+    void twinwalk_place_bytes(uint32_t word, void* place, size_t bytes);\n\
+    template <typename T> void twinwalk_place(uint32_t word, T& place) { twinwalk_place_bytes(word, &place, sizeof place); }\n";
 
 /// Gathers the generated files of `output_dir` into translation units, in the order in which they are to be linked: of functions that
 /// are in several, the linker takes the first, and that is an optimised one.
@@ -259,7 +274,12 @@ pub fn units(output_dir: &Path, flags: Flags) -> std::io::Result<Vec<Unit>> {
             name,
             text: format!(
                 "// Generated (src/cosim/verilate.rs).\n#include <cstdint>\n\
-                 void twinwalk_parameter(uint32_t index, uint64_t value);\n{text}"
+                 void twinwalk_parameter(uint32_t index, uint64_t value);\n{}{text}",
+                if flags.trace == Trace::Fst {
+                    PLACES
+                } else {
+                    ""
+                }
             ),
             optimisation,
         })

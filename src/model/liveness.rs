@@ -61,6 +61,11 @@ pub const WALKER_STATES: [&str; 8] = [
     "DONE",
 ];
 
+/// The name of a state of the miss queue, as [`MissWord::state`] numbers them.
+pub const fn miss_state_name(state: u32) -> &'static str {
+    MISS_STATES[(state & 7) as usize]
+}
+
 /// A word of `mon_miss_o`, taken apart.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct MissWord {

@@ -118,17 +118,22 @@ impl Guested {
         options: Options,
         watch: &mut dyn FnMut(Pulse) -> ControlFlow<()>,
     ) -> Result<Report, CliError> {
-        let rtl = Machines::guest(&self.design, &self.library, setup.seed)?;
-        Ok(self.run_with(config, setup, source, Guest::new(rtl), options, watch))
+        let twins = (Mmu::new(config), self.twin(setup.seed)?);
+        Ok(self.run_with(config, setup, source, twins, options, watch))
     }
 
-    /// One run of a twin that is made of the design.
-    pub fn run_with<T: Twin, S: OperationSource>(
+    /// Whether the model runs in lockstep beside the design.
+    pub fn is_exact(&self) -> bool {
+        self.compare == Compare::Exact
+    }
+
+    /// One run of a model, which is of use where it runs in lockstep, and of a twin that is made of the design.
+    pub fn run_with<M: Twin, T: Twin, S: OperationSource>(
         &self,
         config: &Config,
         setup: &Setup,
         source: S,
-        twin: T,
+        (model, twin): (M, T),
         options: Options,
         watch: &mut dyn FnMut(Pulse) -> ControlFlow<()>,
     ) -> Report {
@@ -139,16 +144,22 @@ impl Guested {
         };
         let judged = |twin, source| Judged::new(config, setup, source, twin, options);
         match self.compare {
-            Compare::Exact => {
-                Lockstep::pair(config, setup, source, Mmu::new(config), twin, options)
-                    .with_reference(config, setup)
-                    .run(watch)
-            }
+            Compare::Exact => Lockstep::pair(config, setup, source, model, twin, options)
+                .with_reference(config, setup)
+                .run(watch),
             Compare::Bounded(cycles) => judged(twin, source)
                 .bounded(config, setup, cycles)
                 .run(watch),
             Compare::Untimed => judged(twin, source).run(watch),
         }
+    }
+
+    /// A machine of the design.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn twin(&self, seed: u64) -> Result<Guest, CliError> {
+        Machines::guest(&self.design, &self.library, seed).map(Guest::new)
     }
 
     /// A machine of the design that can write waves.

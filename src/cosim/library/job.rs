@@ -9,6 +9,7 @@ use std::process::Command;
 use super::{LibraryError, MACHINE_FILE, Recipe, Step, Toolchain, embedded, guest};
 use crate::cosim::cache::{Cache, Key, KeyBuilder};
 use crate::cosim::verilate::{self, Trace, Unit};
+use crate::cosim::wave::beside;
 
 const RUNTIME_FILE: &str = "runtime.o";
 /// Lines of a tool's output that an error message quotes.
@@ -103,7 +104,12 @@ impl Job<'_> {
 
     fn probe_module(&self) -> String {
         let recipe = self.recipe;
-        verilate::probe_module(recipe.top(), &self.parameter_names(), recipe.flags.trace)
+        let trace = recipe.flags.trace;
+        let mut text = verilate::probe_module(recipe.top(), &self.parameter_names(), trace);
+        if trace == Trace::Fst {
+            text.push_str(&beside::modules(recipe.top(), &recipe.extent()));
+        }
+        text
     }
 
     /// Leaves in `work` the library and nothing else.

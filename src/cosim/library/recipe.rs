@@ -9,6 +9,7 @@ use super::{LibraryError, embedded};
 use crate::config::Config;
 use crate::cosim::rtl::{Library, RtlError};
 use crate::cosim::verilate::{self, Flags, TOP_MODULE, Trace};
+use crate::cosim::wave::beside::Extent;
 
 /// One SystemVerilog file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,6 +90,27 @@ impl Recipe {
     /// The top module.
     pub(super) fn top(&self) -> &str {
         self.guest.as_ref().map_or(TOP_MODULE, |guest| &guest.top)
+    }
+
+    /// How many elements the output arrays have, as far as it is known before the build.
+    pub(super) fn extent(&self) -> Extent {
+        let value = |name: &str| {
+            let found = self.parameters.iter().find(|(known, _)| known == name);
+            found.and_then(|&(_, value)| usize::try_from(value).ok())
+        };
+        match &self.guest {
+            // What its adapter shows of walkers and miss queue is known to Verilator alone.
+            Some(guest) => Extent {
+                ports: guest.ports as usize,
+                ..Extent::MOST
+            },
+            None => Extent {
+                ports: value("DATA_PORTS").map_or(Extent::MOST.ports, |ports| ports + 1),
+                walkers: value("WALKERS").unwrap_or(Extent::MOST.walkers),
+                miss_queue_entries: value("MISS_QUEUE_ENTRIES")
+                    .unwrap_or(Extent::MOST.miss_queue_entries),
+            },
+        }
     }
 
     /// The same with other sources, packages first.

@@ -12,7 +12,7 @@ use crate::cosim::groups::Groups;
 use crate::model::mmu_pkg::{Inputs, Outputs};
 
 /// Version of the table of functions; changes together with `ABI_VERSION` in `shim/twinwalk.h`.
-const ABI_VERSION: u32 = 3;
+const ABI_VERSION: u32 = 4;
 
 /// Mirror of `twinwalk::Api` (`shim/twinwalk.h`).
 #[repr(C)]
@@ -41,6 +41,7 @@ pub(super) struct Api {
     pub(super) messages: unsafe extern "C" fn(*mut c_void, *mut c_char, usize) -> usize,
     pub(super) wave_open: unsafe extern "C" fn(*mut c_void, *const c_char, *mut c_void) -> i32,
     pub(super) wave_close: unsafe extern "C" fn(*mut c_void),
+    pub(super) wave_beside: unsafe extern "C" fn(*mut c_void, *const u64, usize) -> i32,
     pub(super) coverage_write: unsafe extern "C" fn(*mut c_void, *const c_char) -> i32,
 }
 

@@ -1,6 +1,6 @@
 //! Files that a machine writes: waves of a window, and coverage counts.
 //!
-//! Contract: none. Counterpart: `shim/harness.cpp` (`wave_open`, `coverage_write`). Why this is sound: see the parent module.
+//! Contract: none. Counterpart: `shim/harness.cpp` (`wave_open`, `wave_beside`, `coverage_write`). Why this is sound: see the parent module.
 
 use std::ffi::{CStr, CString};
 use std::fs;
@@ -117,6 +117,20 @@ impl Rtl {
         } else {
             Ok(())
         }
+    }
+
+    /// What the wave shows beside the machine's own signals from the next cycle on: the words that [`beside`](crate::cosim::wave::beside)
+    /// lays out. Whether the machine has such signals; those that write FST do.
+    pub fn show_beside(&mut self, words: &[u64]) -> bool {
+        // SAFETY: the handle is live and the words valid for their count; the harness copies only words that are among them.
+        let done = unsafe {
+            (self.machine.api().wave_beside)(
+                self.machine.handle.as_ptr(),
+                words.as_ptr(),
+                words.len(),
+            )
+        };
+        done != 0
     }
 
     /// Ends the wave and gives the file its name. Without an open wave it does nothing.
