@@ -576,7 +576,7 @@ fn parts_and_files_of_a_regression_that_cannot_be_are_refused() {
     let refused = |arguments: &[&str], says: &str| {
         let output = twinwalk(
             &[&["check", "--on", "model", "--ops", "10"], arguments].concat(),
-            &directory,
+            directory,
         );
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{said}");

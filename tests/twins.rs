@@ -4,6 +4,10 @@
 //!
 //! Contract: as each module says. SDM: as each module says. Counterpart: none.
 
+#[cfg_attr(
+    not(feature = "rtl"),
+    allow(dead_code, reason = "rows are run where there are both twins")
+)]
 mod knobs_support;
 #[cfg(feature = "rtl")]
 mod lockstep_support;
