@@ -55,6 +55,10 @@ matrix N *ARGS: build
         seed=$((seed + 1))
     done
 
+# Random machines and presets with fresh seeds, side by side, for so many minutes: [--seed S] [--jobs N] [--ops OPS]; each run leaves a row
+soak MINUTES *ARGS: build
+    .ci/soak {{MINUTES}} {{ARGS}}
+
 # Compare the golden traces with what model and RTL do
 golden *ARGS: build
     {{twinwalk}} golden --check {{ARGS}}
@@ -111,7 +115,7 @@ lint-rust:
 
 # The shell scripts, where shellcheck is installed
 lint-shell:
-    @if command -v shellcheck >/dev/null; then shellcheck bootstrap .ci/run .ci/guard .ci/lint-rtl .ci/package .ci/portable .ci/bare tests/qemu/run; \
+    @if command -v shellcheck >/dev/null; then shellcheck bootstrap .ci/run .ci/guard .ci/lint-rtl .ci/package .ci/portable .ci/bare .ci/soak tests/qemu/run; \
     else echo 'shellcheck is not installed: the shell scripts were not checked'; fi
 
 # The documentation of the crate, warnings as errors

@@ -22,3 +22,4 @@ mod golden;
 mod peak_memory;
 mod run_agrees;
 mod run_requests;
+mod soak;
