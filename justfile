@@ -83,6 +83,10 @@ must-fail:
 formal *ARGS:
     rtl/formal/run {{ARGS}}
 
+# Coverage-guided fuzzing of parsers, replay files and streams of operations: [SECONDS] [TARGET...], 600 for each of all without them (docs/fuzzing.md)
+fuzz *ARGS:
+    fuzz/run {{ARGS}}
+
 # Whether the SystemVerilog front end of Yosys accepts the whole RTL
 synth-lint:
     rtl/formal/run --accept
@@ -115,7 +119,7 @@ lint-rust:
 
 # The shell scripts, where shellcheck is installed
 lint-shell:
-    @if command -v shellcheck >/dev/null; then shellcheck bootstrap .ci/run .ci/guard .ci/lint-rtl .ci/package .ci/portable .ci/bare .ci/soak tests/qemu/run; \
+    @if command -v shellcheck >/dev/null; then shellcheck bootstrap .ci/run .ci/guard .ci/lint-rtl .ci/package .ci/portable .ci/bare .ci/soak fuzz/run tests/qemu/run; \
     else echo 'shellcheck is not installed: the shell scripts were not checked'; fi
 
 # The documentation of the crate, warnings as errors

@@ -4,6 +4,7 @@
 //!
 //! Contract: as each module says. SDM: as each module says. Counterpart: none.
 
+mod fuzz_corpus;
 mod staleness_support;
 
 mod staleness_architectural;

@@ -148,10 +148,14 @@ pub fn load(path: &Path) -> Result<DesignSpec, ConfigError> {
         .into(),
         _ => error,
     })?;
-    from_text(path, &text)
+    parse(path, &text)
 }
 
-fn from_text(path: &Path, text: &str) -> Result<DesignSpec, ConfigError> {
+/// The same of a text; `path` names it in errors, and what it names lies beside that.
+///
+/// # Errors
+/// As [`load`], but for the file itself.
+pub fn parse(path: &Path, text: &str) -> Result<DesignSpec, ConfigError> {
     let tree = Node::from_document(text, &|line| Origin::File {
         path: path.to_owned(),
         line,
@@ -340,7 +344,7 @@ mod tests {
         "[design]\nname = \"a\"\ntop = \"adapter\"\nfiles = [\"a.sv\", \"../b.sv\"]\n";
 
     fn spec(text: &str) -> Result<DesignSpec, ConfigError> {
-        from_text(Path::new("d/DESIGN.toml"), text)
+        parse(Path::new("d/DESIGN.toml"), text)
     }
 
     /// What is said of `GOOD` and these lines, with the remedy.

@@ -44,9 +44,9 @@ pub fn write_setup(out: &mut dyn io::Write, setup: &Setup) -> io::Result<()> {
     Ok(())
 }
 
-/// The text without line ends, which the line-based form cannot hold.
+/// The text without line ends, which the line-based form cannot hold. A carriage return elsewhere is a character like any other.
 fn one_line(text: &str) -> String {
-    text.replace(['\n', '\r'], " ")
+    text.replace('\n', " ")
 }
 
 impl Stimulus {

@@ -339,3 +339,11 @@ fn a_store_of_4_bytes_leaves_the_other_half_of_its_cell() {
     assert_eq!(half(0x100c), whole(0x89ab_cdef_7654_3210));
     assert_eq!(CellWrite::from(whole(5)).over(u64::MAX), whole(5));
 }
+
+#[test]
+fn a_carriage_return_within_a_line_survives_printing() {
+    let text = "twinwalk-stim 1\nabout one\rtwo\nset a=\"b\rc\"\n";
+    let stimulus = parse::parse("x", text).unwrap();
+    assert_eq!(stimulus.setup.about, ["one\rtwo"]);
+    assert_eq!(parse::parse("x", &stimulus.to_text()).unwrap(), stimulus);
+}
