@@ -133,7 +133,7 @@ const FLOORS: &[Floor] = floors! {
     "evictions", 5_000, Tlb, |c| c.evictions;
     "removals", 50_000, Tlb, |c| c.removals_compared;
     "walks from a cached entry", 15_000, Psc, |c| c.cached_starts;
-    "restarts", 5_000, Psc, |c| c.walk_restarts;
+    "restarts", 2_500, Psc, |c| c.walk_restarts;
     "responses with one legal outcome", 300_000, Nothing, |c| c.single_outcome;
     "stale outcomes seen", 3_000, Tlb, |c| c.stale_observed;
     "stale entries removed by MOV CR0", 5, Tlb, |c| c.stale_removed.by(InvalidationKind::MovCr0);

@@ -343,7 +343,7 @@ fn a_store_of_4_bytes_leaves_the_other_half_of_its_cell() {
 #[test]
 fn a_carriage_return_within_a_line_survives_printing() {
     let text = "twinwalk-stim 1\nabout one\rtwo\nset a=\"b\rc\"\n";
-    let stimulus = parse::parse("x", text).unwrap();
+    let stimulus = parse("x", text).unwrap();
     assert_eq!(stimulus.setup.about, ["one\rtwo"]);
-    assert_eq!(parse::parse("x", &stimulus.to_text()).unwrap(), stimulus);
+    assert_eq!(parse("x", &stimulus.to_text()).unwrap(), stimulus);
 }
