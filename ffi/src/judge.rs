@@ -86,7 +86,7 @@ impl Judge {
             Err(error) => return refused(Code::Argument, format!("maxphyaddr_bits: {error}")),
         };
         let most = 1 << maxphyaddr_bits;
-        if memory_size_bytes > most || memory_size_bytes % 8 != 0 {
+        if memory_size_bytes > most || !memory_size_bytes.is_multiple_of(8) {
             let text = format!(
                 "memory_size_bytes is {memory_size_bytes:#x}; it is a multiple of 8, at most {most:#x}"
             );
@@ -512,7 +512,7 @@ impl Judge {
     }
 
     fn in_memory(&self, address: u64) -> Result<(), Refused> {
-        if address % 8 != 0 || !self.staleness.image().contains(address) {
+        if !address.is_multiple_of(8) || !self.staleness.image().contains(address) {
             let text = format!("{address:#x} is no multiple of 8 within memory");
             return refused(Code::Argument, text);
         }

@@ -87,7 +87,7 @@ fn an_answer_without_a_set_is_refused_with_the_reason() {
     assert!(
         judge
             .explanation()
-            .contains("but A, or for a write D, is not set"),
+            .contains("the PTE at 0x4008 has A clear"),
         "{}",
         judge.explanation()
     );

@@ -33,8 +33,21 @@ impl Words<'_> {
             return "no entry has a say in it: paging is off, or the address is not canonical"
                 .to_owned();
         }
-        if describe(&account.now) == describe(&account.response) {
-            return "memory as it stands says the same, but A, or for a write D, is not set in an entry that it needs".to_owned();
+        if account.now == account.response {
+            let write = account.request.access.is_write();
+            let lacks = |entry: &&EntryAccount| {
+                let is_leaf = matches!(entry.decoded, Decoded::Leaf(_));
+                !entry.now.accessed() || write && is_leaf && !entry.now.dirty()
+            };
+            return match account.entries.iter().find(lacks) {
+                Some(entry) => format!(
+                    "the {} at {:#x} has {} clear: nobody may translate by it before that is set in memory",
+                    entry.level.entry_name(),
+                    entry.address,
+                    if entry.now.accessed() { "D" } else { "A" }
+                ),
+                None => "memory says the same by now, but did not when it was answered".to_owned(),
+            };
         }
         match (account.once_legal, account.outdated.first()) {
             (true, Some(old)) => {
@@ -63,6 +76,12 @@ impl Words<'_> {
 
     /// The outcomes that are legal, that of memory as it stands first.
     pub fn legal(&self) -> String {
+        if self.account.now == self.account.response && !self.account.entries.is_empty() {
+            return format!(
+                "{}, when A, and for a write D, have been set",
+                describe(&self.account.now)
+            );
+        }
         let others = self.account.legal.iter().map(describe);
         let mut all = vec![describe(&self.account.now)];
         for other in others {
@@ -141,8 +160,14 @@ impl Words<'_> {
     pub fn covering(&self) -> Vec<String> {
         let unit = self.unit;
         let line = |removal: &Removal| {
+            let globals = match removal.invalidation {
+                Invalidation::Page { pcid, .. } if pcid != self.account.pcid => {
+                    " (of global pages)"
+                }
+                _ => "",
+            };
             format!(
-                "{}: nothing older than {unit} {}, for requests from {unit} {} on",
+                "{}{globals}: nothing older than {unit} {}, for requests from {unit} {} on",
                 removal_name(removal),
                 removal.effective_cycle,
                 removal.completed_cycle
