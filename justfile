@@ -99,6 +99,11 @@ other-verilator *ARGS:
 knobs:
     cargo test {{twin}} --test twins -- knobs:: --include-ignored
 
+# The reference in C and through DPI-C: its tests, then a bench of one's own under Verilator (docs/reference-in-c.md)
+dpi *ARGS:
+    cargo test --locked --package twinwalk-reference
+    examples/dpi/run {{ARGS}}
+
 # Speed of the model beside the RTL and a simulator without time, from one run, built for this computer: [--no-rtl] [TRACE...]
 bench *ARGS:
     RUSTFLAGS='-C target-cpu=native' cargo bench --locked --bench speed -- {{ARGS}}
@@ -120,10 +125,12 @@ lint-rust:
     cargo clippy {{twin}} --all-targets -- -D warnings
     cargo clippy --locked --all-targets -- -D warnings
     cargo clippy --locked --no-default-features --all-targets -- -D warnings
+    cargo fmt --check --package twinwalk-reference
+    cargo clippy --locked --package twinwalk-reference --all-targets -- -D warnings
 
 # The shell scripts, where shellcheck is installed
 lint-shell:
-    @if command -v shellcheck >/dev/null; then shellcheck bootstrap .ci/run .ci/guard .ci/lint-rtl .ci/package .ci/portable .ci/bare .ci/soak .ci/other-verilator fuzz/run tests/qemu/run; \
+    @if command -v shellcheck >/dev/null; then shellcheck bootstrap .ci/run .ci/guard .ci/lint-rtl .ci/package .ci/portable .ci/bare .ci/soak .ci/other-verilator fuzz/run examples/dpi/run tests/qemu/run; \
     else echo 'shellcheck is not installed: the shell scripts were not checked'; fi
 
 # The documentation of the crate, warnings as errors

@@ -47,6 +47,14 @@ fn must_be_found(bug: &Bug) {
         "{name}: {line}, not {}",
         bug.signal
     );
+    let refused = line.contains("rule translation") || line.contains("rule page-fault");
+    let told = [
+        "why it is not legal:",
+        "what is legal:",
+        "the walk of memory as it stands:",
+    ];
+    let tells = told.iter().all(|title| text.contains(title));
+    assert_eq!(refused, tells, "{name}: {text}");
     println!("{name}: {line}");
 }
 

@@ -275,7 +275,7 @@ impl Rig {
         }
     }
 
-    /// The story of what a run of a stimulus found. Of a user's design there is none: it is not watched beside the model, cycle by cycle.
+    /// The story of what a run of a stimulus found.
     fn story(
         &self,
         stimulus: &Stimulus,
@@ -294,7 +294,7 @@ impl Rig {
                 ))
             }
             #[cfg(feature = "rtl")]
-            Self::Guest(_) => Ok(None),
+            Self::Guest(guest) => Ok(guest.story(config, setup, operations, options, finding)),
         }
     }
 

@@ -522,6 +522,7 @@ mod tests {
     use std::ops::ControlFlow;
 
     use super::*;
+    use crate::cosim::generator::RandomStream;
     use crate::cosim::lockstep::{Lockstep, Options};
     use crate::cosim::stimulus::parse::parse;
     use crate::cosim::watched::Watched;
@@ -563,22 +564,100 @@ mod tests {
         of_category.filter(|event| event["ph"] == "X").collect()
     }
 
-    /// Of spans of one thread, each ends before the next begins, or lies within the one before.
-    fn check_nesting(trace: &Json) -> Result<(), String> {
-        let mut open: Vec<(u64, u64, u64)> = Vec::new();
-        for event in trace["traceEvents"].as_array().expect("a list") {
-            if event["ph"] != "X" {
-                continue;
-            }
+    /// What the format requires of an event: its phase is one that is used here, it has a name, a process and a thread that are named by
+    /// metadata, and a time; a span has a length. Of spans of one thread, in whatever order they are written, each ends before
+    /// the next begins, or lies within the one before.
+    fn check_format(trace: &Json) -> Result<(), String> {
+        let events = trace["traceEvents"].as_array().ok_or("no list of events")?;
+        let mut spans: Vec<(u64, u64, u64, std::cmp::Reverse<u64>)> = Vec::new();
+        let of_thread = |event: &Json| (event["pid"].as_u64(), event["tid"].as_u64());
+        let named = |what: &str| -> Vec<_> {
+            let metadata = events
+                .iter()
+                .filter(|event| event["ph"] == "M" && event["name"] == what);
+            metadata.map(of_thread).collect()
+        };
+        let (processes, threads) = (named("process_name"), named("thread_name"));
+        for event in events {
             let number = |key: &str| event[key].as_u64().ok_or(format!("{key} of {event}"));
-            let (thread, from, length) = (number("tid")?, number("ts")?, number("dur")?);
-            open.retain(|span| span.0 == thread && span.2 > from);
-            if open.iter().any(|span| from + length > span.2) {
-                return Err(format!("{event} overlaps {open:?}"));
+            event["name"].as_str().ok_or(format!("name of {event}"))?;
+            let process = number("pid")?;
+            match event["ph"].as_str() {
+                Some("M") => continue,
+                Some("X") => {
+                    let (from, length) = (number("ts")?, number("dur")?);
+                    spans.push((
+                        process,
+                        number("tid")?,
+                        from,
+                        std::cmp::Reverse(from + length),
+                    ));
+                }
+                Some("i") => {
+                    number("ts")?;
+                    if !matches!(event["s"].as_str(), Some("t" | "p" | "g")) {
+                        return Err(format!("scope of {event}"));
+                    }
+                }
+                _ => return Err(format!("phase of {event}")),
             }
-            open.push((thread, from, from + length));
+            if !processes.iter().any(|known| known.0 == Some(process)) {
+                return Err(format!("the process of {event} has no name"));
+            }
+            if event["ph"] == "X" && !threads.contains(&of_thread(event)) {
+                return Err(format!("the thread of {event} has no name"));
+            }
+        }
+        spans.sort_unstable();
+        let mut open: Vec<(u64, u64, u64)> = Vec::new();
+        for (process, thread, from, std::cmp::Reverse(end)) in spans {
+            open.retain(|span| (span.0, span.1) == (process, thread) && span.2 > from);
+            if open.iter().any(|span| end > span.2) {
+                return Err(format!(
+                    "{from} to {end} of thread {thread} overlaps {open:?}"
+                ));
+            }
+            open.push((process, thread, end));
         }
         Ok(())
+    }
+
+    /// A trace of random operations, with several requests and walks under way, of two processes.
+    #[test]
+    fn a_trace_of_random_operations_has_what_the_format_requires() {
+        let machine = parse("x", "twinwalk-stim 1\nconfig preset:parallel\n").expect("a stimulus");
+        let config = machine.setup.machine("x").expect("a machine");
+        let RandomStream {
+            config,
+            setup,
+            generator,
+        } = RandomStream::new(&config, 7, 0, 3_000);
+        let sides = ["model", "rtl"].map(|name| {
+            let mut tracks = Tracks::new(name, &config, 500);
+            let model = Watched::new(
+                Mmu::new(&config),
+                |cycle, inputs: &Inputs, outputs: &Outputs, stores: &[Store]| {
+                    tracks.observe(cycle, inputs, outputs, stores);
+                },
+            );
+            Lockstep::alone(
+                &config,
+                &setup,
+                generator.clone(),
+                model,
+                Options::default(),
+            )
+            .run(&mut |_| ControlFlow::Continue(()));
+            tracks
+        });
+        let mark = Mark {
+            cycle: 900,
+            name: "here".to_owned(),
+            facts: Vec::new(),
+        };
+        let trace = serde_json::from_str(&write(sides, Some(&mark))).expect("it is JSON");
+        assert_eq!(check_format(&trace), Ok(()));
+        assert!(spans(&trace, "walk").len() > 1_000);
     }
 
     #[test]
@@ -602,7 +681,7 @@ mod tests {
         assert!(!spans(&trace, "miss queue").is_empty());
         let control = spans(&trace, "control");
         assert!(control.iter().any(|span| span["name"] == "invlpg 0x1000"));
-        assert_eq!(check_nesting(&trace), Ok(()));
+        assert_eq!(check_format(&trace), Ok(()));
         let text = trace.to_string();
         assert!(!text.contains("has not ended"), "all was answered");
         assert!(!text.contains("\"rtl\""), "it saw no cycle");
@@ -616,7 +695,7 @@ mod tests {
         let last = spans(&cut, "memory")[0].clone();
         assert_eq!(last["args"]["has not ended"], true);
         assert_eq!(last["dur"], 2);
-        assert_eq!(check_nesting(&cut), Ok(()));
+        assert_eq!(check_format(&cut), Ok(()));
     }
 
     #[test]
@@ -641,10 +720,30 @@ mod tests {
 
     #[test]
     fn spans_that_overlap_on_one_thread_are_noticed() {
-        let span = |from: u64, length: u64| json!({"ph": "X", "tid": 1, "ts": from, "dur": length});
-        let check = |spans: Vec<Json>| check_nesting(&json!({ "traceEvents": spans }));
-        assert!(check(vec![span(0, 5), span(3, 4)]).is_err());
-        assert_eq!(check(vec![span(0, 5), span(3, 2), span(5, 1)]), Ok(()));
-        assert!(check(vec![json!({"ph": "X", "tid": 1, "ts": 0, "dur": -1})]).is_err());
+        let span = |process: u64, thread: u64, from: u64, length: i64| json!({"ph": "X", "name": "x", "pid": process, "tid": thread, "ts": from, "dur": length});
+        let name = |what: &str, process: u64, thread: u64| json!({"ph": "M", "name": what, "pid": process, "tid": thread});
+        let check = |spans: Vec<Json>| {
+            let mut events = Vec::new();
+            for process in [1, 2] {
+                events.push(name("process_name", process, 0));
+                events.extend([1, 2].map(|thread| name("thread_name", process, thread)));
+            }
+            events.extend(spans);
+            check_format(&json!({ "traceEvents": events }))
+        };
+        assert!(check(vec![span(1, 1, 0, 5), span(1, 1, 3, 4)]).is_err());
+        let nested = vec![span(1, 1, 3, 2), span(1, 1, 0, 5), span(1, 1, 5, 1)];
+        assert_eq!(check(nested), Ok(()));
+        let between = vec![span(1, 1, 0, 5), span(1, 2, 9, 1), span(1, 1, 3, 4)];
+        assert!(
+            check(between).is_err(),
+            "one of another thread stands between them"
+        );
+        assert_eq!(check(vec![span(1, 1, 0, 5), span(2, 1, 3, 4)]), Ok(()));
+        assert!(check(vec![span(1, 1, 0, -1)]).is_err());
+        assert!(
+            check(vec![span(1, 3, 0, 1)]).is_err(),
+            "a thread without a name"
+        );
     }
 }

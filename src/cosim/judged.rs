@@ -21,6 +21,7 @@ use super::stimulus::{Feed, OperationSource, Setup};
 use super::twin::Twin;
 use crate::config::Config;
 use crate::model::Mmu;
+use crate::reference::account::Account;
 use crate::reference::horizon::Reading;
 use crate::reference::image::Image;
 use crate::reference::staleness::Staleness;
@@ -115,6 +116,11 @@ impl<T: Twin, S: OperationSource> Judged<T, S> {
             self.run_on();
         }
         report
+    }
+
+    /// What the reference knows of the response that it refused; `None` if the run did not end with one.
+    pub fn account(&self) -> Option<Account> {
+        self.staleness.account()
     }
 
     /// Goes on after a finding, without judging. A machine that broke the protocol cannot be driven further.

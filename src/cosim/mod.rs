@@ -37,8 +37,10 @@
 //! | [`watched`] | a twin whose cycles somebody looks at |
 //! | [`chrome`] | a window of both sides as spans on tracks, for trace viewers |
 //! | [`wave`] | one wave of the failing window, with the RTL's signals and the model's |
+//! | [`account`] | why a response is refused, in words |
 //! | [`events`] | a cycle as lines of text |
 
+pub mod account;
 #[cfg(feature = "rtl")]
 pub mod cache;
 pub mod campaign;

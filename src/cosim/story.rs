@@ -15,7 +15,9 @@ use std::ops::ControlFlow;
 
 use serde::Serialize;
 
+use super::comparators::Comparator;
 use super::divergence::Finding;
+use super::judged::Judged;
 use super::lockstep::{Lockstep, Options};
 use super::stimulus::{OperationSource, Setup};
 use super::twin::{NoTwin, Twin};
@@ -25,12 +27,15 @@ use crate::model::Mmu;
 /// What a person wants to know of a finding first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Story {
-    /// What the columns are: model and rtl, or the model alone.
+    /// What the columns are: model and rtl, or one of them alone.
     pub sides: Vec<&'static str>,
     /// What the finding is about: a page and a request.
     pub subject: Subject,
     /// The parts of the cycle's outputs that differ, that of the finding first.
     pub differs: Vec<Differing>,
+    /// What the reference says of the response, if it is what refused it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub judgement: Option<Judgement>,
     /// What happened to the page before, oldest first.
     pub before: Vec<Line>,
     /// How many lines of `before` were left out, as older than these.
@@ -39,6 +44,21 @@ pub struct Story {
     pub walk: Vec<Line>,
     /// The sets in which the page may stand, as they were when the cycle began.
     pub sets: Vec<Set>,
+}
+
+/// What the reference says of a response that it has refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Judgement {
+    /// Why.
+    pub reason: String,
+    /// The outcomes that were legal.
+    pub legal: String,
+    /// The walk of memory as it stands: each entry, and below it older values that are legal there.
+    pub walk: Vec<String>,
+    /// The values that the response follows from, and that no invalidation should have left.
+    pub outdated: Vec<String>,
+    /// The last invalidations that cover the page, the last one first.
+    pub covering: Vec<String>,
 }
 
 /// What a finding is about.
@@ -158,6 +178,30 @@ pub fn of_model(
     let again = run.run(&mut |_| ControlFlow::Continue(())).finding?;
     let is_same = (again.cycle, &again.signal) == (finding.cycle, &finding.signal);
     is_same.then(|| tell::tell(config, finding, &[&log.borrow()]))
+}
+
+/// The same of a user's design that was judged, `bound_cycles` from the model if that was held beside it.
+pub fn of_design<R: Twin>(
+    config: &Config,
+    setup: &Setup,
+    operations: impl OperationSource,
+    design: R,
+    (options, bound_cycles): (Options, Option<u64>),
+    finding: &Finding,
+) -> Option<Story> {
+    let log = log::shared(config);
+    let watched = log::WatchedAlone(log::Watched::new(design, log.clone()));
+    let mut run = Judged::new(config, setup, operations, watched, options);
+    if let Some(cycles) = bound_cycles {
+        run = run.bounded(config, setup, cycles);
+    }
+    let again = run.run(&mut |_| ControlFlow::Continue(())).finding?;
+    let is_same = (again.cycle, &again.signal) == (finding.cycle, &finding.signal);
+    let account = match finding.comparator {
+        Comparator::Staleness => run.account(),
+        _ => None,
+    };
+    is_same.then(|| tell::tell_judged(config, finding, &log.borrow(), account.as_ref()))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! Contract: none; both twins must be allowed by it. SDM vol. 3A, 4.5 to 4.8.
 //! Counterpart: none in hardware; `rtl/` and `crate::model` are held against it.
 
+pub mod account;
 pub mod finding;
 pub mod geometry;
 pub mod history;

@@ -28,15 +28,18 @@
 //!   not looked at.
 //! * Reads of the machine: they change nothing.
 
+use std::collections::VecDeque;
+
 use crate::arch::{
     Capabilities, EntryRules, EntrySlot, Invalidation, PageSize, PagingMode, Pcid, PhysicalAddress,
     Registers, VirtualAddress,
 };
 use crate::model::mmu_pkg::{
-    Inputs, MAX_PORTS, Outputs, STATUS_BUS_ERROR, STATUS_GENERAL_PROTECTION, STATUS_PAGE_FAULT,
-    STATUS_TRANSLATED,
+    Inputs, MAX_PORTS, Outputs, PortOut, STATUS_BUS_ERROR, STATUS_GENERAL_PROTECTION,
+    STATUS_PAGE_FAULT, STATUS_TRANSLATED,
 };
 
+use super::account::{Account, Removal, account};
 use super::finding::{Figures, Finding, InvalidationKind, Rule};
 use super::history::History;
 use super::horizon::{Horizons, Reading, Snapshot};
@@ -49,6 +52,8 @@ use super::search::{Chain, Goal, Match, Question, Scratch, recycle, search};
 const ACCESSED_DIRTY: u64 = crate::arch::entry::bit::A | crate::arch::entry::bit::D;
 /// Translations remembered as delivered, for the figures alone.
 const DELIVERED: usize = 256;
+/// Removals remembered, for accounts alone.
+const REMOVALS: usize = 1024;
 
 /// A request that is not answered yet.
 #[derive(Debug, Clone, Copy)]
@@ -85,6 +90,10 @@ pub struct Staleness {
     delivered: Box<[Option<Delivered>]>,
     figures: Figures,
     scratch: Scratch,
+    /// The last operations and page faults that removed something, oldest first.
+    removals: VecDeque<Removal>,
+    /// The response that was refused.
+    refused: Option<(Open, PortOut, Vec<PortOut>)>,
 }
 
 impl Staleness {
@@ -105,6 +114,8 @@ impl Staleness {
             delivered: vec![None; DELIVERED].into(),
             figures: Figures::default(),
             scratch: Scratch::default(),
+            removals: VecDeque::new(),
+            refused: None,
         }
     }
 
@@ -123,6 +134,33 @@ impl Staleness {
     /// Memory as the machine and the stores have left it.
     pub const fn image(&self) -> &Image {
         self.observer.image()
+    }
+
+    /// The registers by which the machine translates.
+    pub const fn registers(&self) -> &Registers {
+        self.observer.registers()
+    }
+
+    /// What is known of the response that was refused last; `None` if none was.
+    pub fn account(&self) -> Option<Account> {
+        let (open, response, legal) = self.refused.as_ref()?;
+        let question = Self::question(
+            &self.observer,
+            self.reading,
+            &self.rules,
+            &self.history,
+            &self.horizons,
+            open,
+        );
+        let removals = self.removals.iter();
+        let capabilities = self.observer.capabilities();
+        Some(account(
+            &question,
+            *response,
+            legal.clone(),
+            removals,
+            capabilities,
+        ))
     }
 
     /// Judges one cycle. `stores` are those of other agents that perform in it.
@@ -215,7 +253,20 @@ impl Staleness {
             self.horizons
                 .record(&operation.invalidation, self.effective_cycle, cycle);
             self.forget_delivered(&operation.invalidation, operation.kind);
+            self.remember(Removal {
+                kind: operation.kind,
+                invalidation: operation.invalidation,
+                effective_cycle: self.effective_cycle,
+                completed_cycle: cycle,
+            });
         }
+    }
+
+    fn remember(&mut self, removal: Removal) {
+        if self.removals.len() == REMOVALS {
+            self.removals.pop_front();
+        }
+        self.removals.push_back(removal);
     }
 
     /// A word of memory has changed, by another agent or by the machine.
@@ -333,6 +384,7 @@ impl Staleness {
         if let Some(allowed) = payload::bypass(&open.request, registers) {
             self.figures.single_outcome += 1;
             if answer.response != allowed {
+                self.refused = Some((open, answer.response, vec![allowed]));
                 return Err(self.finding(cycle, answer, &[allowed]));
             }
             return Ok(());
@@ -355,17 +407,21 @@ impl Staleness {
                 if verdict.outcomes.len() == 1 && verdict.complete {
                     self.figures.single_outcome += 1;
                 }
-                self.delivered(answer, matched);
+                self.delivered(cycle, answer, matched);
             }
             None if !verdict.complete => self.figures.unjudged += 1,
-            None => return Err(self.finding(cycle, answer, &verdict.outcomes)),
+            None => {
+                let finding = self.finding(cycle, answer, &verdict.outcomes);
+                self.refused = Some((open, answer.response, verdict.outcomes));
+                return Err(finding);
+            }
         }
         recycle(verdict, &mut self.scratch);
         Ok(())
     }
 
     /// Accounts for a legal response, and lets a page fault drop what it drops.
-    fn delivered(&mut self, answer: &Answer, matched: &Match) {
+    fn delivered(&mut self, cycle: u64, answer: &Answer, matched: &Match) {
         let request = &answer.request;
         let registers = self.observer.registers();
         let now = || {
@@ -388,14 +444,18 @@ impl Staleness {
                 pcid,
                 request.accepted_cycle,
             );
-            self.forget_delivered(
-                &Invalidation::Page {
-                    va,
-                    pcid,
-                    globals: true,
-                },
-                InvalidationKind::PageFault,
-            );
+            let invalidation = Invalidation::Page {
+                va,
+                pcid,
+                globals: true,
+            };
+            self.forget_delivered(&invalidation, InvalidationKind::PageFault);
+            self.remember(Removal {
+                kind: InvalidationKind::PageFault,
+                invalidation,
+                effective_cycle: request.accepted_cycle,
+                completed_cycle: cycle,
+            });
             return;
         }
         if answer.response.resp_status != STATUS_TRANSLATED {
@@ -464,12 +524,7 @@ impl Staleness {
     }
 
     #[cold]
-    fn finding(
-        &self,
-        cycle: u64,
-        answer: &Answer,
-        outcomes: &[crate::model::mmu_pkg::PortOut],
-    ) -> Finding {
+    fn finding(&self, cycle: u64, answer: &Answer, outcomes: &[PortOut]) -> Finding {
         let request = &answer.request;
         let rule = match answer.response.resp_status {
             STATUS_PAGE_FAULT => Rule::PageFault,

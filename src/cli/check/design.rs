@@ -16,6 +16,7 @@ use crate::cli::{grouped, table};
 use crate::config::Config;
 use crate::cosim::counters::Counters;
 use crate::cosim::design::Design;
+use crate::cosim::divergence::Finding;
 use crate::cosim::floors::{self, Missed};
 use crate::cosim::groups::{Group, Groups};
 use crate::cosim::guest::Guest;
@@ -23,6 +24,7 @@ use crate::cosim::judged::Judged;
 use crate::cosim::lockstep::{Lockstep, Options, Pulse, Report};
 use crate::cosim::rtl::Library;
 use crate::cosim::stimulus::{OperationSource, Setup};
+use crate::cosim::story::{self, Story};
 use crate::cosim::twin::Twin;
 use crate::cosim::verilate::Trace;
 use crate::model::Mmu;
@@ -137,11 +139,7 @@ impl Guested {
         options: Options,
         watch: &mut dyn FnMut(Pulse) -> ControlFlow<()>,
     ) -> Report {
-        let options = Options {
-            groups: self.groups(),
-            hang_bound_cycles: Some(self.design.spec.hang_cycles),
-            ..options
-        };
+        let options = self.options(options);
         let judged = |twin, source| Judged::new(config, setup, source, twin, options);
         match self.compare {
             Compare::Exact => Lockstep::pair(config, setup, source, model, twin, options)
@@ -151,6 +149,37 @@ impl Guested {
                 .bounded(config, setup, cycles)
                 .run(watch),
             Compare::Untimed => judged(twin, source).run(watch),
+        }
+    }
+
+    /// The story of what a run found; `None` if it does not happen again.
+    pub fn story<S: OperationSource>(
+        &self,
+        config: &Config,
+        setup: &Setup,
+        source: S,
+        options: Options,
+        finding: &Finding,
+    ) -> Option<Story> {
+        let twin = self.twin(setup.seed).ok()?;
+        let options = self.options(options);
+        match self.compare {
+            Compare::Exact => story::of_pair(config, setup, source, twin, options, finding),
+            Compare::Bounded(cycles) => {
+                let judged = (options, Some(cycles));
+                story::of_design(config, setup, source, twin, judged, finding)
+            }
+            Compare::Untimed => {
+                story::of_design(config, setup, source, twin, (options, None), finding)
+            }
+        }
+    }
+
+    fn options(&self, options: Options) -> Options {
+        Options {
+            groups: self.groups(),
+            hang_bound_cycles: Some(self.design.spec.hang_cycles),
+            ..options
         }
     }
 

@@ -279,13 +279,21 @@ fn run_guest(args: &Args, path: &Path, context: &mut Context) -> Result<Outcome,
     let (plan, summary) = campaign(args, context, &run)?;
     let line = Some(guest.replay_line());
     let failures = &summary.failures;
-    let untold = |_: &RandomStream, _: &Finding| None;
+    let told = |stream: &RandomStream, finding: &Finding| {
+        let RandomStream {
+            config,
+            setup,
+            generator,
+        } = stream;
+        let options = args.judging.options();
+        guest.story(config, setup, generator.clone(), options, finding)
+    };
     let failed = write_replays(
         &args.replays,
         &loaded.config,
         failures,
         line,
-        &untold,
+        &told,
         context,
     );
     let missed = if failed.is_empty() {

@@ -16,9 +16,10 @@ use crate::cli::machine::Machines;
 use crate::cli::output::Context;
 use crate::cli::{Outcome, grouped};
 use crate::config::{Config, Loaded};
-use crate::cosim::divergence::{FirstDivergence, write_replay};
+use crate::cosim::divergence::{Finding, FirstDivergence, write_replay};
 use crate::cosim::lockstep::{Lockstep, Pulse, Report};
 use crate::cosim::stimulus::Setup;
+use crate::cosim::story::{self, Story};
 use crate::cosim::traced::{TraceSource, TraceTrouble};
 use crate::model::Mmu;
 use crate::trace::open::open;
@@ -67,7 +68,8 @@ pub fn run(
         Some(finding) => {
             let replay = write_trace_replay(args, path, config, &setup, &run.report, context);
             let again = super::again(replay.as_deref());
-            let divergence = FirstDivergence::new(finding, replay, None);
+            let story = story_of(args, path, config, &setup, library, finding);
+            let divergence = FirstDivergence::new(finding, replay, story);
             vec![Failed {
                 name: path.display().to_string(),
                 case: path.display().to_string(),
@@ -171,6 +173,29 @@ fn lockstep(
         }),
         Some(TraceTrouble::Trace(error)) => Err(error.into()),
         Some(TraceTrouble::Mapping(error)) => Err(mapping_error(error)),
+    }
+}
+
+/// Runs the trace again, as far as the difference, and tells its story. Standard input cannot be read again.
+fn story_of(
+    args: &Args,
+    path: &Path,
+    config: &Config,
+    setup: &Setup,
+    library: Option<&Library>,
+    finding: &Finding,
+) -> Option<Story> {
+    if path.as_os_str() == "-" {
+        return None;
+    }
+    let again = source(args, config, path, args.ops.unwrap_or(u64::MAX)).ok()?;
+    let options = args.judging.options();
+    match library {
+        None => story::of_model(config, setup, again, options, finding),
+        Some(library) => {
+            let rtl = Machines::instance(config, library, setup.seed).ok()?;
+            story::of_pair(config, setup, again, rtl, options, finding)
+        }
     }
 }
 

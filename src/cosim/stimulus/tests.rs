@@ -277,6 +277,22 @@ fn an_error_points_at_the_word() {
 }
 
 #[test]
+fn a_file_of_a_newer_version_is_refused_with_what_to_do() {
+    let text = "twinwalk-stim 2\nspace one 4\nsomething new\n";
+    let error = parse("a.stim", text).unwrap_err();
+    assert_eq!((error.line, error.column), (1, 15));
+    let said = error.to_string();
+    for part in [
+        "a.stim",
+        "format version 2 is not known",
+        "reads version 1",
+        "the build that wrote the file",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+}
+
+#[test]
 fn the_image_comes_before_the_operations() {
     let error = parse("a.stim", "twinwalk-stim 1\ndrain\ncell 8 = 1\n").unwrap_err();
     assert_eq!((error.line, error.column), (3, 1));

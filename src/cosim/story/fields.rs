@@ -6,7 +6,9 @@ use super::log::sign_extended;
 use crate::arch::{EntrySlot, PageFaultCode, PageSize, PagingMode};
 use crate::cosim::events::{ArrayNames, EntryBits, paging_mode, port_name};
 use crate::model::liveness::{MissWord, WALKER_STATES, WalkerWord};
-use crate::model::mmu_pkg::{ARRAY_FILL, ARRAY_INVALIDATE, ArrayEvent, Outputs, PREFETCH_ENTRY};
+use crate::model::mmu_pkg::{
+    ARRAY_FILL, ARRAY_INVALIDATE, ArrayEvent, Outputs, PREFETCH_ENTRY, PortOut,
+};
 use crate::model::performance_counters::EVENTS;
 
 /// What a field shows that nothing happened in.
@@ -331,7 +333,11 @@ pub(super) fn size_name(code: u64) -> &'static str {
 }
 
 fn response(outputs: &Outputs, port: usize) -> Vec<(&'static str, String)> {
-    let shown = &outputs.ports[port];
+    of_response(&outputs.ports[port])
+}
+
+/// The fields of a response.
+pub(super) fn of_response(shown: &PortOut) -> Vec<(&'static str, String)> {
     let valid = shown.resp_valid;
     let translated = valid & u8::from(shown.resp_status == 0);
     let faults = valid & u8::from(shown.resp_status == 1);

@@ -5,14 +5,15 @@
 use std::collections::BTreeSet;
 
 use super::fields::{
-    Kind, NOTHING, Part, address_of, entry_name, entry_of, lookup_name, parts, status_name,
-    walk_name,
+    Kind, NOTHING, Part, address_of, entry_name, entry_of, lookup_name, of_response, parts,
+    status_name, walk_name,
 };
 use super::log::{Happening, Log, Owner, What, current_pcid, va_of};
 use super::mirror::{Held, Mirror};
-use super::{Differing, Field, Line, Set, Story, Subject, Way};
-use crate::arch::{PageFaultCode, PageSize};
+use super::{Differing, Field, Judgement, Line, Set, Story, Subject, Way};
+use crate::arch::{Decoded, PageFaultCode, PageSize};
 use crate::config::Config;
+use crate::cosim::account::Words;
 use crate::cosim::comparators::Comparator;
 use crate::cosim::divergence::{Finding, TWINS};
 use crate::cosim::events::{
@@ -22,6 +23,7 @@ use crate::cosim::stimulus::ControlKind;
 use crate::model::mmu_pkg::{
     ARRAY_FILL, LOOKUP_HIT_1G, MEM_READ, TLB_ARRAYS, WALK_RESTART, WALK_START,
 };
+use crate::reference::account::Account;
 
 /// Most lines of what happened before.
 const MOST_BEFORE: usize = 12;
@@ -72,6 +74,7 @@ pub(super) fn tell(config: &Config, finding: &Finding, logs: &[&Log]) -> Story {
         names,
         focus,
         page_size,
+        tables: None,
     };
     let before: Vec<_> = logs.iter().map(|log| teller.before(log)).collect();
     let mut before = merge(before);
@@ -88,11 +91,100 @@ pub(super) fn tell(config: &Config, finding: &Finding, logs: &[&Log]) -> Story {
         sides: TWINS[..logs.len().min(2)].to_vec(),
         subject,
         differs: differing(finding, &all),
+        judgement: None,
         before,
         before_left_out,
         walk,
         sets: teller.sets(logs),
     }
+}
+
+/// The same of a design that was judged. `account` is of a response that the reference refused.
+pub(super) fn tell_judged(
+    config: &Config,
+    finding: &Finding,
+    log: &Log,
+    account: Option<&Account>,
+) -> Story {
+    let mut story = tell(config, finding, &[log]);
+    story.sides = vec![TWINS[1]];
+    if log
+        .happenings
+        .iter()
+        .all(|it| !matches!(it.what, What::Filled { .. }))
+    {
+        // It does not show its arrays.
+        story.sets.clear();
+    }
+    let Some(account) = account else {
+        return story;
+    };
+    let request = &account.request;
+    let leaf = account.entries.last().map(|entry| entry.decoded);
+    let page_size = match leaf {
+        Some(Decoded::Leaf(size)) => size,
+        _ => PageSize::Size4K,
+    };
+    story.subject = Subject {
+        va: Some(request.va),
+        page: Some(page_of(request.va, page_size)),
+        page_size: page_size.name(),
+        pcid: account.pcid.raw().into(),
+        request: format!(
+            "{} #{} {} {:#x} cpl {}, accepted in cycle {}",
+            port_name(request.port.into()),
+            request.id,
+            request.access.kind,
+            request.va,
+            request.access.cpl,
+            request.accepted_cycle
+        ),
+    };
+    let fields = of_response(&account.now)
+        .into_iter()
+        .zip(of_response(&account.response));
+    let fields = fields
+        .map(|((name, model), (_, rtl))| Field {
+            name,
+            differs: model != rtl,
+            model,
+            rtl,
+        })
+        .filter(|field| field.model != NOTHING || field.rtl != NOTHING);
+    let fields: Vec<Field> = fields.collect();
+    story.differs = if fields.iter().any(|field| field.differs) {
+        let part = format!("response of {}", port_name(request.port.into()));
+        vec![Differing { part, fields }]
+    } else {
+        Vec::new()
+    };
+    let words = Words {
+        account,
+        unit: "cycle",
+    };
+    story.judgement = Some(Judgement {
+        reason: words.reason(),
+        legal: words.legal(),
+        walk: words.walk(),
+        outdated: words.outdated(),
+        covering: words.covering(),
+    });
+    let entries = account.entries.iter().map(|entry| entry.address & !7);
+    let outdated = account.outdated.iter().filter(|old| old.level.is_some());
+    let outdated = outdated.map(|old| old.address & !7);
+    let teller = Teller {
+        names: ArrayNames::new(config),
+        focus: Focus {
+            va: Some(request.va),
+            ..Focus::default()
+        },
+        page_size,
+        tables: Some(entries.chain(outdated).collect()),
+    };
+    story.before = merge(vec![teller.before(log)]);
+    story.before_left_out = story.before.len().saturating_sub(MOST_BEFORE);
+    story.before.drain(..story.before_left_out);
+    story
 }
 
 fn page_of(va: u64, size: PageSize) -> u64 {
@@ -368,6 +460,8 @@ struct Teller {
     names: ArrayNames,
     focus: Focus,
     page_size: PageSize,
+    /// Of a design that shows its ports alone: the cells of the page's entries, as the reference walks them.
+    tables: Option<BTreeSet<u64>>,
 }
 
 impl Teller {
@@ -391,12 +485,13 @@ impl Teller {
             .map(|(_, outputs)| paging_mode(&outputs.control))
             .unwrap_or_default();
         let of_page = log.happenings.iter().filter(|it| self.is_of_page(it.va));
-        let cells: BTreeSet<u64> = of_page
+        let mut cells: BTreeSet<u64> = of_page
             .filter_map(|it| match it.what {
                 What::Asked { address, .. } => Some(address),
                 _ => None,
             })
             .collect();
+        cells.extend(self.tables.iter().flatten());
         let mut lines = Vec::new();
         let mut register_writes = 0;
         // From the last one back, so that a long run costs no more text than a short one.
@@ -415,6 +510,18 @@ impl Teller {
                 What::Stored { address, value } if cells.contains(&address) => {
                     let value = CellBits { value, mode };
                     format!("store by another agent to {address:#x}: {value}")
+                }
+                What::Asked {
+                    op,
+                    enables,
+                    address,
+                    data,
+                    expected,
+                    ..
+                } if op != MEM_READ && self.tables.is_some() && cells.contains(&address) => {
+                    let at = address_of(enables, address);
+                    let (old, new) = (entry_of(enables, expected), entry_of(enables, data));
+                    format!("rtl sets {at:#x} from {old:#x} to {}", EntryBits(new))
                 }
                 What::Lost {
                     array,

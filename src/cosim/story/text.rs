@@ -13,6 +13,7 @@ impl Display for Story {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         self.subject(f)?;
         self.differs(f)?;
+        self.judgement(f)?;
         if !self.before.is_empty() {
             let earlier = match self.before_left_out {
                 0 => String::new(),
@@ -52,7 +53,12 @@ impl Story {
     fn differs(&self, f: &mut Formatter<'_>) -> fmt::Result {
         for (index, part) in self.differs.iter().enumerate() {
             if index == 0 {
-                writeln!(f, "{:<24}{:<46}  rtl", "what differs (*)", "model")?;
+                let left = if self.judgement.is_some() {
+                    "a walk now"
+                } else {
+                    "model"
+                };
+                writeln!(f, "{:<24}{left:<46}  rtl", "what differs (*)")?;
             }
             writeln!(f, "  {}", part.part)?;
             for field in &part.fields {
@@ -64,6 +70,31 @@ impl Story {
                         field.name, field.model, field.rtl
                     ),
                 )?;
+            }
+        }
+        Ok(())
+    }
+
+    fn judgement(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Some(judgement) = &self.judgement else {
+            return Ok(());
+        };
+        writeln!(f, "why it is not legal:")?;
+        fold(f, &judgement.reason)?;
+        writeln!(f, "what is legal:")?;
+        fold(f, &judgement.legal)?;
+        for (title, list) in [
+            ("the walk of memory as it stands:", &judgement.walk),
+            (
+                "last invalidations that cover the page:",
+                &judgement.covering,
+            ),
+        ] {
+            if !list.is_empty() {
+                writeln!(f, "{title}")?;
+            }
+            for line in list {
+                put(f, &format!("  {line}"))?;
             }
         }
         Ok(())
@@ -143,6 +174,20 @@ fn lines(f: &mut Formatter<'_>, list: &[Line]) -> fmt::Result {
         )?;
     }
     Ok(())
+}
+
+/// A sentence over as many lines as it needs.
+fn fold(f: &mut Formatter<'_>, text: &str) -> fmt::Result {
+    let mut line = " ".to_owned();
+    for word in text.split_whitespace() {
+        if line.chars().count() + 1 + word.chars().count() > COLUMNS {
+            put(f, &line)?;
+            line = " ".to_owned();
+        }
+        line.push(' ');
+        line.push_str(word);
+    }
+    put(f, &line)
 }
 
 /// A line, cut where it would be too long.
