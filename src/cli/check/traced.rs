@@ -102,6 +102,7 @@ pub fn run(
         missed: &[],
         guest: None,
         traced: Some(run.traced),
+        coverage: None,
     };
     let case = Case {
         name: path.display().to_string(),
