@@ -26,7 +26,7 @@ use crate::cosim::coverage::waivers::{OWN, Waivers};
 pub struct CoverageArgs {
     /// Count which lines and bits of the RTL run and which combinations occur, and add it to what earlier runs, of any machine, have left in
     /// DIR: coverage.md, coverage.json, and coverage.dat in Verilator's form (docs/coverage.md). The operations are others than without:
-    /// half of them are made to reach what random ones seldom do
+    /// steered scenes among the random ones reach what these seldom do
     #[arg(long, value_name = "DIR", conflicts_with_all = ["trace", "rtl"])]
     coverage: Option<PathBuf>,
     /// Leave the bits out: the build of the machine takes seconds instead of a minute
@@ -203,7 +203,7 @@ impl CoverageReport {
             }
         }
         text.push_str(&format!(
-            "coverage is in {}; half of the operations were steered (docs/coverage.md), and differ from those without --coverage\n",
+            "coverage is in {}; steered scenes stood among the random operations, which without --coverage are others (docs/coverage.md)\n",
             self.place
         ));
         text

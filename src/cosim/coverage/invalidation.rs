@@ -187,6 +187,11 @@ fn unreachable(config: &Config, values: &[usize]) -> Option<&'static str> {
     if of_request && (kind::MOV_CR0..=kind::WRMSR_EFER).contains(&what) {
         return Some("a register write performs when no request is outstanding (9.1)");
     }
+    if phase == PREFETCH && (kind::MOV_CR0..=kind::WRMSR_EFER).contains(&what) {
+        return Some(
+            "PROBE performs in the cycle after the last DONE at the latest, whose answer is outstanding still (7.4, 8.6, 9.1)",
+        );
+    }
     if matches!(phase, 4 | 5) && config.miss_queue.entries < 2 {
         return Some("one miss at a time: none waits for another (7.1)");
     }

@@ -275,6 +275,9 @@ fn why_no_way(
         way::RESTARTED_WALK if !cached_start(config, mode, 1) => {
             Some("no paging-structure cache, so no walk begins at one (2; 8.4)")
         }
+        way::RESTARTED_WALK if (mode, place, result) == (TWO_LEVEL, 1, outcome::BUS_ERROR) => Some(
+            "in 32-bit paging another root empties the paging-structure caches, so no walk begins at one while the root is not in memory (9.3)",
+        ),
         way::DENIED_HIT
             if !keeps_any(config, first, kind, mode)
                 && !keeps_any(config, Level::Stlb, kind, mode) =>

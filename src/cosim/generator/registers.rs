@@ -226,12 +226,11 @@ impl Registry {
         }
     }
 
-    /// A write of CR3 that makes walks begin where no memory stands, or in a table again.
-    pub fn root_at(&mut self, root: u64, out: &mut Vec<Control>) {
-        let low = if self.registers.pcide() {
-            self.registers.cr3() & 0xfff
-        } else {
-            0
+    /// A write of CR3 that makes walks begin where no memory stands, or in a table again; with PCIDs the caches may be kept.
+    pub fn root_at(&mut self, root: u64, keep: bool, out: &mut Vec<Control>) {
+        let low = match self.registers.pcide() {
+            true => self.registers.cr3() & 0xfff | if keep { CR3_NO_FLUSH } else { 0 },
+            false => 0,
         };
         self.write(ControlKind::MovCr3, root & !0xfff | low, out);
     }

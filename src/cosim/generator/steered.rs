@@ -18,14 +18,15 @@ impl Generator {
     }
 
     pub(super) fn steered_scene(&mut self) {
-        match self.prng.weighted(&[55, 15, 10, 8, 6, 4, 2]) {
+        match self.prng.weighted(&[35, 15, 10, 7, 4, 4, 3, 30]) {
             0 => self.one_page(),
             1 => self.prefetch_met(),
             2 => self.walks_met(),
             3 => self.controls(|registry, _, prng, out| registry.adjust(prng, out)),
             4 => self.outside(),
             5 => self.controls(|registry, world, prng, out| registry.switch(world, prng, out)),
-            _ => self.other_mode(),
+            6 => self.other_mode(),
+            _ => self.behind_caches(),
         }
     }
 
@@ -54,9 +55,19 @@ impl Generator {
     /// Any operation of control, mostly one that changes little.
     fn any_control(&mut self) {
         let va = self.hot();
-        let gap = self.gap();
-        match self.prng.below(4) {
+        let gap = self.prng.pick(&[0, 0, 1, 5]);
+        match self.prng.below(5) {
             0 => self.controls(|registry, _, prng, out| registry.mischief(prng, out)),
+            4 => {
+                // Refused: reserved bits of the descriptor, or a type that there is not.
+                let control = Control {
+                    kind: ControlKind::Invpcid,
+                    data: 1 << self.prng.between(12, 63),
+                    addr: va,
+                    invpcid_type: self.prng.below(5),
+                };
+                self.push_after(gap, Action::Control(control));
+            }
             1 => self.controls(|registry, _, prng, out| registry.rewrite(prng, out)),
             _ => {
                 let control = self.forget(va);
@@ -237,6 +248,135 @@ impl Generator {
         }
     }
 
+    /// A page that the caches know, or the path to it, and above it something that only a walk from CR3 meets.
+    fn behind_caches(&mut self) {
+        let va = self.hot();
+        let path = self.lay_out(va);
+        let Some(leaf) = path.last().copied() else {
+            return self.controls(|registry, world, prng, out| registry.switch(world, prng, out));
+        };
+        self.push(Action::Control(Control::new(ControlKind::Invlpg, va)));
+        let mut access = self.any_access();
+        let of_page = self.prng.chance(550);
+        if of_page {
+            self.cache_page(va, leaf, &mut access);
+        } else {
+            if let Some(store) = self.world.open_beside(leaf, &mut self.prng) {
+                self.push(store);
+            }
+            let opening = self.opening();
+            self.request(0, va ^ leaf.page_bytes(), opening);
+        }
+        self.push(Action::Drain);
+        let before: Vec<(Place, u64)> = path
+            .iter()
+            .map(|place| (*place, self.world.held(*place)))
+            .collect();
+        let place = self.prng.pick(&path);
+        let damage = self
+            .prng
+            .pick(&[Damage::Absent, Damage::Reserved, Damage::Outside]);
+        let root = self.registry.get().root_table().raw();
+        let mut controls = Vec::new();
+        match self.prng.weighted(&[60, 12, 13, 15]) {
+            0 => {
+                let store = self.world.damage(place, damage, &mut self.prng);
+                store.into_iter().for_each(|store| self.push(store));
+            }
+            1 => {
+                // A page in the place of a table.
+                let store = self.world.open_leaf(place, &mut self.prng);
+                store.into_iter().for_each(|store| self.push(store));
+            }
+            2 => {
+                let nowhere = self.world.nowhere(self.registry.mode(), &mut self.prng);
+                self.registry.root_at(nowhere, true, &mut controls);
+            }
+            _ => {}
+        }
+        let moved = !controls.is_empty();
+        self.push_controls(controls);
+        if !of_page && place != leaf {
+            // What is met through the cache fails, so that the walk begins again.
+            let store = self.world.damage(leaf, Damage::Absent, &mut self.prng);
+            store.into_iter().for_each(|store| self.push(store));
+        }
+        if access.kind == AccessKind::Write && self.prng.chance(400) {
+            // Rights that go, or come, behind a hit with D clear.
+            let damage = self
+                .prng
+                .pick(&[Damage::Key, Damage::ReadOnly, Damage::Supervisor]);
+            let store = match self.prng.chance(700) {
+                true => self.world.damage(leaf, damage, &mut self.prng),
+                false => self.world.open_leaf(leaf, &mut self.prng),
+            };
+            store.into_iter().for_each(|store| self.push(store));
+        }
+        self.request(0, va, access);
+        if self.prng.chance(350) {
+            let [_, due] = self.temper.stlb_result_cycles;
+            let walk = path.len() as u64 * (self.temper.access_cycles + 1);
+            let gap = due + self.prng.below(walk + 4);
+            self.restore(&before, gap);
+        }
+        if self.prng.chance(700) || moved {
+            self.push(Action::Drain);
+        }
+        if moved {
+            let mut controls = Vec::new();
+            self.registry.root_at(root, true, &mut controls);
+            self.push_controls(controls);
+        }
+    }
+
+    /// Brings a page into the TLBs so that `access`, which may be changed for it, hits and is denied there or finds D clear.
+    fn cache_page(&mut self, va: u64, leaf: Place, access: &mut Access) {
+        let fetch = access.kind == AccessKind::Fetch;
+        let user = access.cpl == 3 && !access.implicit_supervisor;
+        let damage = match access.kind {
+            AccessKind::Write => self
+                .prng
+                .pick(&[Damage::ReadOnly, Damage::Clean, Damage::Key]),
+            AccessKind::Fetch => Damage::NotExecutable,
+            _ => Damage::Key,
+        };
+        let damage = match user {
+            true if self.prng.chance(500) => Damage::Supervisor,
+            _ => damage,
+        };
+        let store = self.world.damage(leaf, damage, &mut self.prng);
+        store.into_iter().for_each(|store| self.push(store));
+        if damage == Damage::Clean && !user && self.prng.chance(600) {
+            let store = self.world.damage(leaf, Damage::Supervisor, &mut self.prng);
+            store.into_iter().for_each(|store| self.push(store));
+            access.ac = self.prng.chance(400);
+            access.pkru = self.prng.pick(&[0, 0x4, 0xc]);
+            let warm = Access {
+                kind: AccessKind::Read,
+                cpl: 0,
+                ac: true,
+                implicit_supervisor: false,
+                pkru: 0,
+            };
+            return self.request(0, va, warm);
+        }
+        if damage == Damage::Key {
+            access.pkru = self.prng.pick(&[0x5555_5554, 0xaaaa_aaa8, 0x4]);
+        }
+        // With SMEP or SMAP a supervisor is denied what a user may.
+        let warm = Access {
+            kind: match fetch && damage != Damage::NotExecutable {
+                true => AccessKind::Fetch,
+                false => AccessKind::Read,
+            },
+            cpl: if damage == Damage::Supervisor { 0 } else { 3 },
+            ac: true,
+            implicit_supervisor: false,
+            pkru: 0,
+        };
+        self.request(0, va, warm);
+    }
+
     /// Walks begin where no memory stands, while caches may still know better.
     fn outside(&mut self) {
         let va = self.hot();
@@ -248,14 +388,14 @@ impl Generator {
         self.warm(va, leaf);
         let nowhere = self.world.nowhere(self.registry.mode(), &mut self.prng);
         let mut controls = Vec::new();
-        self.registry.root_at(nowhere, &mut controls);
+        self.registry.root_at(nowhere, false, &mut controls);
         self.push_controls(controls);
         for _ in 0..self.prng.between(1, 4) {
             let access = self.any_access();
             self.request(0, va, access);
         }
         let mut controls = Vec::new();
-        self.registry.root_at(root, &mut controls);
+        self.registry.root_at(root, false, &mut controls);
         self.push_controls(controls);
     }
 
@@ -265,7 +405,7 @@ impl Generator {
         let mode = self.registry.mode();
         // The last page of a table, so that the next one has another path from a level on that is drawn.
         let levels = mode.spec().levels;
-        let upto = self.prng.below(levels.len() as u64) as usize;
+        let upto = self.prng.weighted(&[2, 2, 2, 3, 4][..levels.len().max(1)]);
         for row in levels.iter().rev().take(upto) {
             let index = ((1u64 << row.index_bits) - 1) << row.index_shift;
             va |= index;
@@ -354,6 +494,9 @@ impl Generator {
             if self.prng.chance(300) {
                 let again = self.any_access();
                 self.request(0, *va, again);
+            }
+            if self.prng.chance(100) {
+                self.non_canonical();
             }
         }
         for _ in 0..self.prng.between(1, 2) {
