@@ -15,7 +15,7 @@ use crate::config::{Config, Loaded};
 use crate::cosim::counters::Counters;
 use crate::cosim::coverage::collect::Streams;
 use crate::cosim::coverage::folder::{Coverage, Folder, FolderError, Run};
-use crate::cosim::coverage::lines::Share;
+use crate::cosim::coverage::lines::{Share, Source};
 use crate::cosim::coverage::page;
 use crate::cosim::coverage::points::Points;
 use crate::cosim::coverage::waivers::{OWN, Waivers};
@@ -84,13 +84,14 @@ impl CoverageArgs {
         loaded: &Loaded,
         what: &str,
         counters: &Counters,
-        with_rtl: bool,
+        library: Option<&Library>,
     ) -> Result<Option<CoverageReport>, CliError> {
         let (Some(directory), Some(streams)) = (&self.coverage, streams) else {
             return Ok(None);
         };
         let waivers = Waivers::parse(OWN)
-            .map_err(|error| CliError::new(error, "mend rtl/coverage.toml, and build again"))?;
+            .map_err(|error| CliError::new(error, "mend rtl/coverage.toml, and build again"))?
+            .with_verilator(&library.map_or_else(String::new, version));
         let run = Run {
             machine: loaded.name.clone(),
             config_hash: loaded.config.hash(),
@@ -98,7 +99,7 @@ impl CoverageArgs {
             operations: counters.ops,
             cycles: counters.cycles,
         };
-        let sources = if with_rtl { sources() } else { Vec::new() };
+        let sources = library.map_or_else(Vec::new, sources);
         let folder = Folder::open(directory).map_err(|error| refuse(&error))?;
         let coverage = folder
             .add(&loaded.config, run, &streams.finish(), &sources, &waivers)
@@ -157,13 +158,23 @@ pub fn points_of(rtl: &mut crate::cosim::twin::NoTwin) -> Result<Points, CliErro
 }
 
 #[cfg(feature = "rtl")]
-fn sources() -> Vec<(&'static str, &'static str)> {
+fn sources(_library: &Library) -> Vec<Source<'static>> {
     crate::cosim::library::own_sources().to_vec()
 }
 
 #[cfg(not(feature = "rtl"))]
-fn sources() -> Vec<(&'static str, &'static str)> {
+const fn sources(_library: &Library) -> Vec<Source<'static>> {
     Vec::new()
+}
+
+#[cfg(feature = "rtl")]
+fn version(library: &Library) -> String {
+    library.verilator_version()
+}
+
+#[cfg(not(feature = "rtl"))]
+const fn version(_library: &Library) -> String {
+    String::new()
 }
 
 fn refuse(error: &FolderError) -> CliError {

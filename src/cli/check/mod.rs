@@ -248,13 +248,9 @@ pub fn run(args: Args, context: &mut Context) -> Result<Outcome, CliError> {
         context,
     );
     let what = what(&plan, &summary);
-    let coverage = args.coverage.finish(
-        streams,
-        &loaded,
-        &what,
-        &summary.counters,
-        library.is_some(),
-    )?;
+    let coverage =
+        args.coverage
+            .finish(streams, &loaded, &what, &summary.counters, library.as_ref())?;
     // The floors speak of a run that came to its end, and of the usual mixture of operations.
     let missed = if failed.is_empty() && !args.coverage.is_on() {
         floors::missed(&loaded.config, &summary.counters)

@@ -41,6 +41,8 @@ pub struct Waiver {
     pub text: String,
     /// Which of several lines of that text, from 1 on.
     pub occurrence: Option<usize>,
+    /// The version of Verilator whose making the gap is; with another one the waiver does not apply.
+    pub verilator: Option<String>,
     /// Why.
     pub reason: String,
 }
@@ -104,6 +106,16 @@ impl Waivers {
         Ok(waivers)
     }
 
+    /// Those that apply with a version of Verilator, as its runtime says it (`Verilator 5.006 2023-01-22`).
+    #[must_use]
+    pub fn with_verilator(mut self, version: &str) -> Self {
+        self.line.retain(|waiver| {
+            let of = waiver.verilator.as_deref();
+            of.is_none_or(|of| version.split_whitespace().any(|word| word == of))
+        });
+        self
+    }
+
     /// Why a file is left out as a whole, if it is.
     pub fn left_out(&self, file: &str) -> Option<&str> {
         let group = self.group.iter().find(|it| file.ends_with(&it.suffix))?;
@@ -150,6 +162,7 @@ mod tests {
             file: "a.sv".to_owned(),
             text: text.to_owned(),
             occurrence,
+            verilator: None,
             reason: "r".to_owned(),
         }
     }
@@ -190,7 +203,28 @@ mod tests {
     }
 
     #[test]
-    fn the_waivers_of_the_own_rtl_can_be_read() {
-        Waivers::parse(OWN).expect("in the form");
+    fn a_waiver_of_one_version_of_verilator_does_not_apply_with_another() {
+        let own = Waivers::parse(OWN).expect("in the form");
+        let left = |version: &str| own.clone().with_verilator(version).line.len();
+        assert_eq!(
+            left("Verilator 5.006 2023-01-22 rev (Debian 5.006-3)"),
+            own.line.len()
+        );
+        assert!(left("Verilator 5.048 2026-01-01") < own.line.len());
+        assert!(left("Verilator 5.0061") < own.line.len());
+    }
+
+    /// Each quotes a line that is there, once.
+    #[cfg(feature = "rtl")]
+    #[test]
+    fn the_waivers_of_the_own_rtl_match_their_lines() {
+        let own = Waivers::parse(OWN).expect("in the form");
+        for waiver in &own.line {
+            let sources = crate::cosim::library::own_sources().iter();
+            let source = sources.into_iter().find(|(name, _)| *name == waiver.file);
+            waiver
+                .find(source.map(|(_, text)| *text))
+                .expect("one line");
+        }
     }
 }
