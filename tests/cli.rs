@@ -9,6 +9,7 @@ mod machines_support;
 
 mod cli_config;
 mod cli_conform;
+mod cli_coverage;
 mod cli_explain;
 mod cli_lockstep;
 mod cli_rtl_none;

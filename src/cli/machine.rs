@@ -71,7 +71,7 @@ mod with_rtl {
     use crate::cosim::design::Design;
     use crate::cosim::library::{LibraryError, Provider, Recipe, Step};
     use crate::cosim::rtl::{InitialRegisters, Library, Rtl, RtlError};
-    use crate::cosim::verilate::{Flags, Optimisation, Trace};
+    use crate::cosim::verilate::{Coverage, Flags, Optimisation, Trace};
 
     /// RTL machines for any configuration.
     pub struct Machines {
@@ -117,6 +117,31 @@ mod with_rtl {
             let flags = Flags {
                 trace: Trace::Fst,
                 ..flags(Stretch::Minutes)
+            };
+            self.library_with(config, flags, context)
+        }
+
+        /// The machine of a configuration, able to count its lines and branches, and also its bits. With bits there is ten times as much to
+        /// compile, and it is not optimised.
+        ///
+        /// # Errors
+        /// As [`Machines::library`].
+        pub fn library_with_coverage(
+            &self,
+            config: &Config,
+            toggles: bool,
+            context: &mut Context,
+        ) -> Result<Library, CliError> {
+            let flags = if toggles {
+                Flags {
+                    coverage: Coverage::Toggles,
+                    ..flags(Stretch::Moments)
+                }
+            } else {
+                Flags {
+                    coverage: Coverage::Lines,
+                    ..flags(Stretch::Minutes)
+                }
             };
             self.library_with(config, flags, context)
         }
@@ -343,6 +368,19 @@ mod without_rtl {
             &self,
             _config: &Config,
             _stretch: Stretch,
+            _context: &mut Context,
+        ) -> Result<(), CliError> {
+            Err(CliError::new(NO_RTL.0, NO_RTL.1))
+        }
+
+        /// Refuses.
+        ///
+        /// # Errors
+        /// Always.
+        pub fn library_with_coverage(
+            &self,
+            _config: &Config,
+            _toggles: bool,
             _context: &mut Context,
         ) -> Result<(), CliError> {
             Err(CliError::new(NO_RTL.0, NO_RTL.1))

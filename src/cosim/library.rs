@@ -38,6 +38,11 @@ mod embedded {
     include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
 }
 
+/// The project's own RTL, each file's name and text.
+pub const fn own_sources() -> &'static [(&'static str, &'static str)] {
+    embedded::RTL
+}
+
 /// Verilator and a C++ compiler that were found to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Toolchain {

@@ -11,6 +11,7 @@ use std::ops::ControlFlow;
 use super::checkers;
 use super::comparators::{Comparator, Difference, Silenced, differences};
 use super::counters::{Counter, Counters};
+use super::coverage::sampler::Sampler;
 use super::divergence::{Finding, Recent, TWINS};
 use super::groups::{Group, Groups};
 use super::side::Side;
@@ -152,6 +153,8 @@ pub struct Lockstep<'a, M, R, S> {
     counter: Counter,
     watchdogs: [Watchdog; 2],
     checkers: Vec<Box<dyn Checker + 'a>>,
+    /// Counts the cells of coverage.
+    sampler: Option<&'a mut Sampler>,
     recent: [Recent; 2],
     /// Cells of the image, and those written since: they are compared at the end, with all others that do not hold 0.
     cells: BTreeSet<u64>,
@@ -201,6 +204,7 @@ impl<'a, M: Twin, R: Twin, S: OperationSource> Lockstep<'a, M, R, S> {
             ],
             counter: Counter::new(config),
             checkers: Vec::new(),
+            sampler: None,
             recent: [Recent::new(config), Recent::new(config)],
             cells: setup.image.keys().copied().collect(),
             broken: false,
@@ -218,6 +222,13 @@ impl<'a, M: Twin, R: Twin, S: OperationSource> Lockstep<'a, M, R, S> {
     #[must_use]
     pub fn with_reference(mut self, config: &Config, setup: &Setup) -> Self {
         self.checkers.extend(checkers::both(config, setup));
+        self
+    }
+
+    /// Counts the cells of coverage in the cycles in which the sides agree.
+    #[must_use]
+    pub fn with_sampler(mut self, sampler: Option<&'a mut Sampler>) -> Self {
+        self.sampler = sampler;
         self
     }
 
@@ -329,6 +340,9 @@ impl<'a, M: Twin, R: Twin, S: OperationSource> Lockstep<'a, M, R, S> {
         }
         self.counter
             .observe(&self.model.inputs, &self.model.outputs, &self.model.stores);
+        if let Some(sampler) = &mut self.sampler {
+            sampler.observe(&self.model.inputs, &self.model.outputs);
+        }
         self.run_checkers(cycle)?;
         self.check_progress(cycle)
     }

@@ -29,6 +29,7 @@
 //! | [`checkers`] | the reference's checkers of a stream |
 //! | [`comparators`] | what is compared, signal by signal |
 //! | [`signals`] | the outputs of a cycle as a list, by the contract's names |
+//! | [`coverage`] | lines of the RTL that ran, and crosses of what the twins agreed on |
 //! | [`counters`] | what a run exercised and compared |
 //! | [`divergence`] | the report of a difference, and the replay file |
 //! | [`story`] | what a person wants to know of a divergence: the page, its past, its walk, its sets |
@@ -48,6 +49,7 @@ pub mod checkers;
 pub mod chrome;
 pub mod comparators;
 pub mod counters;
+pub mod coverage;
 #[cfg(feature = "rtl")]
 pub mod design;
 pub mod divergence;

@@ -104,7 +104,9 @@ impl Twin for super::rtl::Rtl {
     }
 }
 
-impl<T: Twin + ?Sized> Twin for Box<T> {
+macro_rules! forwarded {
+    ($($pointer:ty),*) => {$(
+impl<T: Twin + ?Sized> Twin for $pointer {
     fn name(&self) -> &'static str {
         (**self).name()
     }
@@ -145,6 +147,10 @@ impl<T: Twin + ?Sized> Twin for Box<T> {
         (**self).first_failed_assertion()
     }
 }
+    )*};
+}
+
+forwarded!(Box<T>, &mut T);
 
 /// The twin that is not there: the second one of a run of the model alone.
 #[derive(Debug)]

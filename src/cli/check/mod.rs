@@ -3,6 +3,7 @@
 //! Contract: every section. SDM: none. Counterpart: none.
 
 pub(super) mod compare;
+mod coverage;
 #[cfg(feature = "rtl")]
 pub(super) mod design;
 mod regression;
@@ -17,6 +18,7 @@ use clap::Args as ClapArgs;
 use serde_json::json;
 
 use self::compare::Compare;
+use self::coverage::CoverageArgs;
 use self::regression::{Case, RegressionArgs};
 use self::report::{Failed, Verdict};
 use super::Outcome;
@@ -28,6 +30,8 @@ use super::trace::FormatArgs;
 use crate::config::Config;
 use crate::cosim::campaign::{self, Failure, Job, Plan, Settings, Summary};
 use crate::cosim::comparators::{Comparator, Silenced};
+use crate::cosim::coverage::collect::{Counted, Streams};
+use crate::cosim::coverage::sampler::Sampler;
 use crate::cosim::divergence::{Finding, FirstDivergence, write_replay};
 use crate::cosim::floors;
 use crate::cosim::generator::RandomStream;
@@ -90,6 +94,8 @@ pub struct Args {
     regression: RegressionArgs,
     #[command(flatten)]
     judging: JudgingArgs,
+    #[command(flatten)]
+    coverage: CoverageArgs,
 }
 
 /// A user's own RTL: shared by `check` and `replay`.
@@ -207,6 +213,7 @@ pub fn run(args: Args, context: &mut Context) -> Result<Outcome, CliError> {
         ));
     }
     let library = match args.on {
+        On::Both if args.coverage.is_on() => Some(args.coverage.library(&loaded.config, context)?),
         On::Both => Some(Machines::open()?.library(&loaded.config, Stretch::Minutes, context)?),
         On::Model => None,
     };
@@ -216,28 +223,43 @@ pub fn run(args: Args, context: &mut Context) -> Result<Outcome, CliError> {
     if let Some(trace) = &args.trace {
         return traced::run(&args, trace, &loaded, library.as_ref(), minutes, context);
     }
+    let streams = args.coverage.streams(args.keep_going);
+    let stream_of = |job: &Job| stream(&loaded.config, job, streams.is_some());
     let run = |job: &Job, watch: &mut dyn FnMut(Pulse) -> ControlFlow<()>| {
         let options = args.judging.options();
-        random_stream(&loaded.config, library.as_ref(), job, options, watch)
+        let stream = stream_of(job);
+        random_stream(
+            &stream,
+            library.as_ref(),
+            job,
+            options,
+            streams.as_ref(),
+            watch,
+        )
     };
     let (plan, summary) = campaign(&args, context, &run)?;
     let failed = write_replays(
         &args.replays,
         &loaded.config,
+        &stream_of,
         &summary.failures,
         None,
         &|stream, finding| story_of(library.as_ref(), stream, args.judging.options(), finding),
         context,
     );
-    // The floors speak of a run that came to its end.
-    let missed = if failed.is_empty() {
+    let what = what(&plan, &summary);
+    let coverage =
+        args.coverage
+            .finish(streams, &loaded, &what, &summary.counters, library.as_ref())?;
+    // The floors speak of a run that came to its end, and of the usual mixture of operations.
+    let missed = if failed.is_empty() && !args.coverage.is_on() {
         floors::missed(&loaded.config, &summary.counters)
     } else {
         Vec::new()
     };
     let verdict = Verdict {
         loaded: &loaded,
-        what: what(&plan, &summary),
+        what,
         implementations: args.on.implementations(),
         counters: &summary.counters,
         keys: keys(&plan, &summary),
@@ -245,6 +267,7 @@ pub fn run(args: Args, context: &mut Context) -> Result<Outcome, CliError> {
         missed: &missed,
         guest: None,
         traced: None,
+        coverage,
     };
     say(&args, &verdict, &cases(&plan, &summary), context)
 }
@@ -291,6 +314,7 @@ fn run_guest(args: &Args, path: &Path, context: &mut Context) -> Result<Outcome,
     let failed = write_replays(
         &args.replays,
         &loaded.config,
+        &|job| stream(&loaded.config, job, false),
         failures,
         line,
         &told,
@@ -311,6 +335,7 @@ fn run_guest(args: &Args, path: &Path, context: &mut Context) -> Result<Outcome,
         missed: &missed,
         guest: Some(guest.report(&summary.counters, summary.latency_difference_cycles)),
         traced: None,
+        coverage: None,
     };
     say(args, &verdict, &cases(&plan, &summary), context)
 }
@@ -435,36 +460,51 @@ fn campaign(
     Ok((plan, summary))
 }
 
+/// The stream of a job; steered where coverage is counted.
+fn stream(config: &Config, job: &Job, steered: bool) -> RandomStream {
+    let stream = RandomStream::new(config, job.seed, job.stream, job.operations);
+    if steered { stream.steered() } else { stream }
+}
+
 /// One random stream, on both twins or on the model alone.
 fn random_stream(
-    config: &Config,
+    stream: &RandomStream,
     library: Option<&Library>,
     job: &Job,
     options: Options,
+    streams: Option<&Streams>,
     watch: &mut dyn FnMut(Pulse) -> ControlFlow<()>,
 ) -> Result<Report, CliError> {
-    let stream = RandomStream::new(config, job.seed, job.stream, job.operations);
     let model = Mmu::new(&stream.config);
     let RandomStream {
         config,
         setup,
         generator,
-    } = &stream;
-    match library {
-        None => Ok(
-            Lockstep::alone(config, setup, generator.clone(), model, options)
-                .with_reference(config, setup)
-                .run(watch),
-        ),
+    } = stream;
+    let mut sampler = streams.map(|_| Sampler::new(config));
+    let mut counted = Counted::nothing();
+    let report = match library {
+        None => Lockstep::alone(config, setup, generator.clone(), model, options)
+            .with_reference(config, setup)
+            .with_sampler(sampler.as_mut())
+            .run(watch),
         Some(library) => {
-            let rtl = Machines::instance(config, library, setup.seed)?;
-            Ok(
-                Lockstep::pair(config, setup, generator.clone(), model, rtl, options)
-                    .with_reference(config, setup)
-                    .run(watch),
-            )
+            let mut rtl = Machines::instance(config, library, setup.seed)?;
+            let report = Lockstep::pair(config, setup, generator.clone(), model, &mut rtl, options)
+                .with_reference(config, setup)
+                .with_sampler(sampler.as_mut())
+                .run(watch);
+            if streams.is_some() {
+                counted.points = coverage::points_of(&mut rtl)?;
+            }
+            report
         }
+    };
+    if let (Some(streams), Some(sampler)) = (streams, sampler) {
+        counted.cells = sampler.into_cells();
+        streams.put(job.number, counted, report.finding.is_some());
     }
+    Ok(report)
 }
 
 /// Of how many failures the story is told.
@@ -505,8 +545,7 @@ pub(super) fn found_line(finding: &Finding) -> String {
 }
 
 /// The kind of the last of so many operations of a stream.
-fn last_operation(config: &Config, job: &Job, operations: u64) -> String {
-    let mut stream = RandomStream::new(config, job.seed, job.stream, job.operations);
+fn last_operation(mut stream: RandomStream, operations: u64) -> String {
     let last = (0..operations)
         .map_while(|_| stream.generator.next_operation())
         .last();
@@ -525,6 +564,7 @@ fn again(replay: Option<&Path>) -> String {
 fn write_replays(
     directory: &Path,
     config: &Config,
+    stream_of: &dyn Fn(&Job) -> RandomStream,
     failures: &[Failure],
     design: Option<String>,
     tell: &dyn Fn(&RandomStream, &Finding) -> Option<Story>,
@@ -535,7 +575,7 @@ fn write_replays(
         let Some(finding) = &report.finding else {
             continue;
         };
-        let mut stream = RandomStream::new(config, job.seed, job.stream, job.operations);
+        let mut stream = stream_of(job);
         // Each takes as long as the run itself; the first ones are enough to read.
         let story = (failed.len() < MOST_STORIES)
             .then(|| tell(&stream, finding))
@@ -563,7 +603,7 @@ fn write_replays(
         failed.push(Failed {
             name: format!("seed {}, stream {}", job.seed, job.stream),
             case: format!("seed {}", job.seed),
-            operation: last_operation(config, job, report.operations),
+            operation: last_operation(stream_of(job), report.operations),
             operations: report.operations,
             again: again(replay.as_deref()),
             divergence: FirstDivergence::new(finding, replay, story),

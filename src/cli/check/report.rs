@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value as Json, json};
 
+use super::coverage::CoverageReport;
 use super::regression::{groups, groups_table};
 use crate::cli::machine::rtl_none;
 use crate::cli::{grouped, table};
@@ -52,6 +53,8 @@ pub struct Verdict<'a> {
     pub guest: Option<GuestReport>,
     /// What of a trace was run; `None` for random operations, which want another table.
     pub traced: Option<Traced>,
+    /// What there is to say of coverage, where it is counted.
+    pub coverage: Option<CoverageReport>,
 }
 
 /// What there is to say of a user's design (`docs/byo.md`).
@@ -93,6 +96,7 @@ impl Verdict<'_> {
         self.failed.is_empty()
             && self.missed.is_empty()
             && unjudged(self.guest.as_ref(), self.counters).is_none()
+            && self.coverage.as_ref().is_none_or(CoverageReport::holds)
     }
 
     /// The object of `--json`.
@@ -118,6 +122,9 @@ impl Verdict<'_> {
                     .chain(self.keys.iter().cloned())
                     .map(|(key, value)| (key.to_owned(), value)),
             );
+            if let Some(coverage) = &self.coverage {
+                map.insert("coverage".to_owned(), coverage.json());
+            }
             if let Some(guest) = &self.guest {
                 map.insert("rtl".to_owned(), guest.rtl.clone());
                 let difference = json!(guest.latency_difference_cycles);
@@ -160,6 +167,9 @@ impl Verdict<'_> {
         }
         if let Some(line) = unjudged(self.guest.as_ref(), self.counters) {
             let _ = writeln!(text, "{line}");
+        }
+        if let Some(coverage) = &self.coverage {
+            text.push_str(&coverage.text());
         }
         let _ = match (self.failed.len(), self.missed.len()) {
             (0, 0) => writeln!(text, "no difference"),

@@ -104,6 +104,7 @@ pub fn run(
         missed: &[],
         guest: None,
         traced: Some(run.traced),
+        coverage: None,
     };
     let case = Case {
         name: path.display().to_string(),

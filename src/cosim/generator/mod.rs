@@ -12,6 +12,7 @@ pub mod prng;
 pub mod races;
 pub mod registers;
 mod scenes;
+mod steered;
 mod stream;
 pub mod world;
 
@@ -41,6 +42,8 @@ struct Temper {
     gaps: [u64; 4],
     /// Addresses in the working set.
     working_set: usize,
+    /// Of 1000 scenes, those that are steered ([`steered`]): 0 but where coverage is counted.
+    steered_permille: u64,
     /// Of 1000 times that paging is entered, those in 32-bit paging.
     two_level_permille: u64,
     /// Cycles that a memory access takes, about.
@@ -150,6 +153,7 @@ impl Generator {
                 [95, 5, 0, 0],
             ]),
             working_set: prng.pick(&[3, 6, 12, 24, 80, 200]),
+            steered_permille: 0,
             two_level_permille,
             access_cycles: u64::from(memory.latency_cycles)
                 + u64::from(memory.jitter_cycles) / 2
@@ -221,6 +225,10 @@ impl Generator {
             self.scenes_until_change = self.prng.between(10, 200);
         }
         self.scenes_until_change -= 1;
+        // Without steering no number is drawn: the usual streams stay what they are.
+        if self.temper.steered_permille > 0 && self.prng.chance(self.temper.steered_permille) {
+            return self.steered_scene();
+        }
         match Scene::ALL[self.prng.weighted(&self.temper.scenes)] {
             Scene::Burst => self.burst(),
             Scene::Contexts => self.contexts(),

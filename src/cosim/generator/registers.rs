@@ -207,6 +207,34 @@ impl Registry {
         self.write(ControlKind::MovCr3, value, out);
     }
 
+    /// A write of a register with what it holds, but for one bit that seldom matters: an invalidation, mostly, and the same address space after it.
+    pub fn rewrite(&mut self, prng: &mut Prng, out: &mut Vec<Control>) {
+        let registers = self.registers;
+        let keep = if registers.pcide() && prng.chance(500) {
+            CR3_NO_FLUSH
+        } else {
+            0
+        };
+        match prng.below(5) {
+            0 | 1 => self.write(ControlKind::MovCr3, registers.cr3() | keep, out),
+            2 => self.write(ControlKind::MovCr4, registers.cr4() ^ cr4::PGE, out),
+            3 => self.write(ControlKind::MovCr0, registers.cr0(), out),
+            _ => {
+                let value = registers.efer() & !efer::LMA;
+                self.write(ControlKind::WrmsrEfer, value, out);
+            }
+        }
+    }
+
+    /// A write of CR3 that makes walks begin where no memory stands, or in a table again; with PCIDs the caches may be kept.
+    pub fn root_at(&mut self, root: u64, keep: bool, out: &mut Vec<Control>) {
+        let low = match self.registers.pcide() {
+            true => self.registers.cr3() & 0xfff | if keep { CR3_NO_FLUSH } else { 0 },
+            false => 0,
+        };
+        self.write(ControlKind::MovCr3, root & !0xfff | low, out);
+    }
+
     /// A write that changes one or two bits of CR0, CR4 or EFER and leaves paging as it is.
     pub fn adjust(&mut self, prng: &mut Prng, out: &mut Vec<Control>) {
         if self.mode() == PagingMode::TwoLevel && prng.chance(300) {

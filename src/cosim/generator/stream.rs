@@ -27,6 +27,9 @@ pub struct RandomStream {
     pub generator: Generator,
 }
 
+/// Of 1000 scenes of a steered stream, those that are steered.
+const STEERED_PERMILLE: u64 = 600;
+
 /// Makes the draws of the bandwidth other than those of everything else.
 const BANDWIDTH: u64 = 0x6261_6e64;
 
@@ -93,6 +96,16 @@ impl RandomStream {
             setup,
             generator,
         }
+    }
+}
+
+impl RandomStream {
+    /// The same stream with steered scenes among the usual ones, which make what random ones seldom do: where coverage is counted.
+    #[must_use]
+    pub fn steered(mut self) -> Self {
+        self.generator.steer(STEERED_PERMILLE);
+        self.setup.about.push("with steered scenes".to_owned());
+        self
     }
 }
 

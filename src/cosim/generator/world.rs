@@ -5,6 +5,7 @@
 //! A shadow of memory holds what the generator wrote, without the A and D bits that the machine has set since: another agent's store
 //! overwrites those, as it may. The tables of 32-bit paging are `two_level`'s.
 
+pub mod open;
 mod place;
 mod two_level;
 

@@ -165,7 +165,7 @@ impl Recipe {
     /// Whether the machine that the feature `rtl-static` links in is this one. It is fully optimised, and so does for any optimisation.
     pub(super) fn is_linked(&self, library: &Library) -> Result<bool, RtlError> {
         let flags_fit =
-            self.flags.assertions && !self.flags.coverage && self.flags.trace != Trace::Fst;
+            self.flags.assertions && !self.flags.counts() && self.flags.trace != Trace::Fst;
         let echoed = library.parameters()?;
         let echoed = echoed.iter().map(|(name, value)| (name.as_str(), *value));
         let asked = self.parameters.iter();

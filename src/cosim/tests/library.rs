@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use super::{LibraryError, Provider, Recipe, SourceFile, Step};
 use crate::config::{Config, Source, load};
 use crate::cosim::rtl::Library;
-use crate::cosim::verilate::{Flags, Optimisation, PARAMETERS, Trace, Unit, source_order, units};
+use crate::cosim::verilate::{
+    Coverage, Flags, Optimisation, PARAMETERS, Trace, Unit, source_order, units,
+};
 
 const QUICK: Flags = Flags {
     optimisation: Optimisation::None,
@@ -282,7 +284,7 @@ fn a_key_covers_text_parameters_flags_and_tools() {
             ..QUICK
         },
         Flags {
-            coverage: true,
+            coverage: Coverage::Lines,
             ..QUICK
         },
         Flags {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::{InitialRegisters, Library, Rtl, RtlError, WaveFormat};
 use crate::config::Config;
 use crate::cosim::library::{Provider, Recipe, SourceFile};
-use crate::cosim::verilate::{Flags, Optimisation, Trace};
+use crate::cosim::verilate::{Coverage, Flags, Optimisation, Trace};
 use crate::model::mmu_pkg::{Inputs, Outputs};
 
 #[path = "no_path.rs"]
@@ -356,7 +356,7 @@ fn waves_and_coverage_of_a_machine_without_them_are_errors() {
 #[test]
 fn a_machine_with_coverage_writes_its_counts() {
     let flags = Flags {
-        coverage: true,
+        coverage: Coverage::Lines,
         ..QUICK
     };
     let library = library(&Recipe::new(&Config::default(), flags));

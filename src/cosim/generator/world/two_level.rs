@@ -98,8 +98,18 @@ impl TwoLevel {
         }
     }
 
+    /// Whether a page table stands there.
+    pub(super) fn is_page_table(&self, address: u64) -> bool {
+        self.page_tables.contains(&address)
+    }
+
+    /// A page table.
+    pub(super) fn page_table(&self, prng: &mut Prng) -> u64 {
+        prng.pick(&self.page_tables)
+    }
+
     /// A frame below 4 GiB at which no memory stands, if there is one.
-    fn outside(&self, prng: &mut Prng) -> u64 {
+    pub(super) fn outside(&self, prng: &mut Prng) -> u64 {
         if self.memory_bytes >= END {
             return prng.pick(&self.page_tables);
         }
