@@ -401,10 +401,10 @@ package mmu_pkg;
   /// Bits of a page number that lie inside a page of that size.
   function automatic page_number_t bits_inside(page_size_e page_size);
     case (page_size)
-      Size2M:  return 45'h1ff;
-      Size1G:  return 45'h3_ffff;
-      Size4M:  return 45'h3ff;
-      default: return '0;
+      Size2M:  bits_inside = 45'h1ff;
+      Size1G:  bits_inside = 45'h3_ffff;
+      Size4M:  bits_inside = 45'h3ff;
+      default: bits_inside = '0;
     endcase
   endfunction
 
@@ -418,10 +418,10 @@ package mmu_pkg;
   /// reserved ones among them are 0.
   function automatic frame_t frame_of(frame_t frame, page_size_e page_size);
     case (page_size)
-      Size2M:  return {frame[39:9], 9'd0};
-      Size1G:  return {frame[39:18], 18'd0};
-      Size4M:  return {12'd0, frame[8:1], frame[19:10], 10'd0};
-      default: return frame;
+      Size2M:  frame_of = {frame[39:9], 9'd0};
+      Size1G:  frame_of = {frame[39:18], 18'd0};
+      Size4M:  frame_of = {12'd0, frame[8:1], frame[19:10], 10'd0};
+      default: frame_of = frame;
     endcase
   endfunction
 
@@ -450,9 +450,9 @@ package mmu_pkg;
   /// Kept size of the entry that a look-up found.
   function automatic page_size_e size_of(lookup_e code, logic two_level);
     case (code)
-      LookupHit2M: return two_level ? Size4M : Size2M;
-      LookupHit1G: return Size1G;
-      default:     return Size4K;
+      LookupHit2M: size_of = two_level ? Size4M : Size2M;
+      LookupHit1G: size_of = Size1G;
+      default:     size_of = Size4K;
     endcase
   endfunction
 
@@ -607,9 +607,9 @@ package mmu_pkg;
   /// Page size of a leaf of that level.
   function automatic page_size_e leaf_size(logic [2:0] level, logic two_level);
     case (level)
-      3'd2:    return two_level ? Size4M : Size2M;
-      3'd3:    return Size1G;
-      default: return Size4K;
+      3'd2:    leaf_size = two_level ? Size4M : Size2M;
+      3'd3:    leaf_size = Size1G;
+      default: leaf_size = Size4K;
     endcase
   endfunction
 

@@ -144,13 +144,12 @@ module walker
   /// Number, in its table, of the 8 bytes that the entry is. Of 32-bit paging two entries share them.
   function automatic logic [8:0] table_index(page_number_t page, logic [2:0] level,
                                              logic two_level);
-    if (two_level) return level == 3'd1 ? page[9:1] : page[19:11];
     case (level)
-      3'd1:    return page[8:0];
-      3'd2:    return page[17:9];
-      3'd3:    return page[26:18];
-      3'd4:    return page[35:27];
-      default: return page[44:36];
+      3'd1:    table_index = two_level ? page[9:1] : page[8:0];
+      3'd2:    table_index = two_level ? page[19:11] : page[17:9];
+      3'd3:    table_index = page[26:18];
+      3'd4:    table_index = page[35:27];
+      default: table_index = page[44:36];
     endcase
   endfunction
 
