@@ -1,0 +1,229 @@
+//! One mutant: built for one machine after another, and run on each that contains it, until something finds it.
+//!
+//! Contract: none. SDM: none. Counterpart: none.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use twinwalk::cosim::verilate::Optimisation;
+
+use crate::build::{Builder, Emitted, Made, Sources};
+use crate::judge::{Budget, Found, judge};
+use crate::machines::Machine;
+use crate::mutate::Mutation;
+
+/// What a machine takes at least before it is called hung: the computer may be busy.
+const SHORTEST_LIMIT: Duration = Duration::from_secs(30);
+/// Machines on which a mutant is run longer.
+const LONG_RUNS: usize = 4;
+/// A machine that takes so many times as long as the sound one is hung.
+const HUNG: f64 = 10.0;
+
+/// How long mutants are run: first shortly on each machine, then longer on each.
+#[derive(Debug, Clone, Copy)]
+pub struct Budgets {
+    pub short: Budget,
+    pub long: Budget,
+}
+
+/// The sound machine, for comparison.
+struct Sound {
+    emitted: Emitted,
+    /// Where it was verilated.
+    place: PathBuf,
+    /// How long its runs take, of those that were asked for.
+    seconds: Mutex<BTreeMap<bool, f64>>,
+}
+
+/// What became of a mutant.
+#[derive(Debug, Clone)]
+pub enum Verdict {
+    /// A tool refuses it.
+    NotCompiling(String),
+    /// No machine contains the change.
+    SameMachine,
+    Killed(Machine, Found),
+    /// Nothing found it on these machines.
+    Survived(Vec<Machine>),
+}
+
+/// What a mutant cost.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Cost {
+    pub build_seconds: f64,
+    pub run_seconds: f64,
+}
+
+/// Where mutants are tried.
+pub struct Bench {
+    pub sources: Sources,
+    pub builder: Builder,
+    pub budgets: Budgets,
+    sound: Mutex<BTreeMap<&'static str, Arc<Mutex<Option<Arc<Sound>>>>>>,
+}
+
+impl Bench {
+    pub fn new(sources: Sources, builder: Builder, budgets: Budgets) -> Self {
+        Self {
+            sources,
+            builder,
+            budgets,
+            sound: Mutex::default(),
+        }
+    }
+
+    /// The sources with one change.
+    fn changed(&self, file: &str, mutation: &Mutation) -> Sources {
+        let change = |(name, text): &(String, String)| {
+            let text = if name == file {
+                mutation.apply(text)
+            } else {
+                text.clone()
+            };
+            (name.clone(), text)
+        };
+        self.sources.iter().map(change).collect()
+    }
+
+    fn sound(&self, machine: Machine, work: &Path) -> Result<Arc<Sound>, String> {
+        let place = Arc::clone(lock(&self.sound).entry(machine.name).or_default());
+        let mut place = lock(&place);
+        if let Some(sound) = &*place {
+            return Ok(Arc::clone(sound));
+        }
+        let work = work.join("sound").join(machine.name);
+        match self
+            .builder
+            .verilate(&self.sources, &machine.config()?, &work)?
+        {
+            Made::Done(emitted) => {
+                let sound = Arc::new(Sound {
+                    emitted,
+                    place: work,
+                    seconds: Mutex::default(),
+                });
+                *place = Some(Arc::clone(&sound));
+                Ok(sound)
+            }
+            Made::Refused(why) => Err(format!("the sound machine {}: {why}", machine.name)),
+        }
+    }
+
+    /// How long the sound machine takes; it must be found to be sound.
+    fn sound_seconds(&self, machine: Machine, is_long: bool, work: &Path) -> Result<f64, String> {
+        let sound = self.sound(machine, work)?;
+        let mut seconds = lock(&sound.seconds);
+        if let Some(seconds) = seconds.get(&is_long) {
+            return Ok(*seconds);
+        }
+        let (optimisation, budget) = self.stage(is_long);
+        let made = self
+            .builder
+            .compile(&machine.config()?, &sound.place, optimisation)?;
+        let library = match made {
+            Made::Done(library) => library,
+            Made::Refused(why) => return Err(format!("the sound machine {}: {why}", machine.name)),
+        };
+        let judged = judge(machine, &library, budget, Duration::from_secs(3600))?;
+        if let Some(found) = judged.found {
+            return Err(format!(
+                "the sound machine {} is not sound: {found:?}",
+                machine.name
+            ));
+        }
+        seconds.insert(is_long, judged.seconds);
+        Ok(judged.seconds)
+    }
+
+    const fn stage(&self, is_long: bool) -> (Optimisation, Budget) {
+        if is_long {
+            (Optimisation::Basic, self.budgets.long)
+        } else {
+            (Optimisation::None, self.budgets.short)
+        }
+    }
+
+    /// Tries a mutant on these machines, in turn. With `is_brief` it is not run longer where nothing found it at first.
+    pub fn try_mutant(
+        &self,
+        file: &str,
+        mutation: &Mutation,
+        machines: &[Machine],
+        work: &Path,
+        is_brief: bool,
+    ) -> Result<(Verdict, Cost), String> {
+        let sources = self.changed(file, mutation);
+        let mut cost = Cost::default();
+        let mut refused = None;
+        let mut survived: Vec<Machine> = Vec::new();
+        for &machine in machines {
+            let sound = self.sound(machine, work)?;
+            let place = work.join(machine.name);
+            let begin = Instant::now();
+            let made = self
+                .builder
+                .verilate(&sources, &machine.config()?, &place)?;
+            cost.build_seconds += begin.elapsed().as_secs_f64();
+            match made {
+                Made::Done(emitted) if emitted == sound.emitted => {}
+                Made::Done(_) => match self.run(machine, false, &place, work, &mut cost)? {
+                    Made::Refused(why) => refused = Some(why),
+                    Made::Done(Some(found)) => return Ok((Verdict::Killed(machine, found), cost)),
+                    Made::Done(None) => survived.push(machine),
+                },
+                Made::Refused(why) => refused = Some(why),
+            }
+            // What one machine's tools refuse at once the others' do too, unless some have been built.
+            if survived.is_empty() && refused.is_some() {
+                break;
+            }
+        }
+        if survived.is_empty() {
+            let verdict = refused.map_or(Verdict::SameMachine, Verdict::NotCompiling);
+            return Ok((verdict, cost));
+        }
+        if !is_brief && self.budgets.long.streams > 0 {
+            for &machine in survived.iter().take(LONG_RUNS) {
+                if let Made::Done(Some(found)) =
+                    self.run(machine, true, &work.join(machine.name), work, &mut cost)?
+                {
+                    return Ok((Verdict::Killed(machine, found), cost));
+                }
+            }
+        }
+        Ok((Verdict::Survived(survived), cost))
+    }
+
+    /// Compiles what was verilated in `place`, and runs it.
+    fn run(
+        &self,
+        machine: Machine,
+        is_long: bool,
+        place: &Path,
+        work: &Path,
+        cost: &mut Cost,
+    ) -> Result<Made<Option<Found>>, String> {
+        let (optimisation, budget) = self.stage(is_long);
+        let sound = self.sound_seconds(machine, is_long, work)?;
+        let begin = Instant::now();
+        let made = self
+            .builder
+            .compile(&machine.config()?, place, optimisation)?;
+        cost.build_seconds += begin.elapsed().as_secs_f64();
+        let library = match made {
+            Made::Done(library) => library,
+            Made::Refused(why) => return Ok(Made::Refused(why)),
+        };
+        let begin = Instant::now();
+        let limit = SHORTEST_LIMIT.max(Duration::from_secs_f64(sound * HUNG));
+        let judged = judge(machine, &library, budget, limit)?;
+        cost.run_seconds += begin.elapsed().as_secs_f64();
+        Ok(Made::Done(judged.found))
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
