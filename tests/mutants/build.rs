@@ -20,6 +20,10 @@ const COMPILER: &str = "g++";
 /// A tool that takes longer than this is taken to refuse; the largest machine takes a tenth of it.
 const TOOL_LIMIT: Duration = Duration::from_secs(180);
 
+/// What a machine of many mutants asks for the number of the one that it is.
+const CHOOSES: &str = "#include <cstdlib>\nstatic inline unsigned twinwalk_mutant() {\n  \
+    const char* text = std::getenv(\"TWINWALK_MUTANT\");\n  return text ? std::strtoul(text, nullptr, 10) : 0;\n}\n";
+
 /// The RTL of the checkout: each file's name and text, packages first.
 pub type Sources = Vec<(String, String)>;
 
@@ -215,7 +219,7 @@ impl Builder {
         let mut objects = Vec::new();
         for unit in units {
             let source = generated.join(format!("{}.unit.cc", unit.name));
-            write(&source, &unit.text)?;
+            write(&source, &format!("{CHOOSES}{}", unit.text))?;
             let object = source.with_extension("o");
             let mut command = self.compiler();
             command.arg(unit.optimisation).arg("-I").arg(&generated);

@@ -6,23 +6,22 @@ use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use clap::Args;
 use serde::{Deserialize, Serialize};
-use twinwalk::cosim::generator::prng::Prng;
 
+use crate::batch::{Batches, for_all};
 use crate::build::{Builder, sources};
+use crate::draw::{Deck, Name, deal, deck, is_wanted, top_up};
 use crate::equivalent::{self, Equivalent};
+use crate::guards::constant_functions;
 use crate::judge::{Budget, Found};
-use crate::machines::order_for;
-use crate::mutate::{Mutation, Operator, Shown, mutations};
+use crate::machines::{Machine, order_for};
+use crate::mutate::{Mutation, Shown, mutations};
 use crate::report;
-use crate::trial::{Bench, Budgets, Verdict};
-
-/// Mutants of a file at least, if it has so many.
-const FEWEST_OF_A_FILE: usize = 3;
+use crate::trial::{Bench, Budgets, Cost, Verdict, lock};
 
 /// What is drawn.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Args)]
@@ -132,249 +131,124 @@ impl Record {
     }
 }
 
-/// A mutant by what a person sees of it: the same in another run, whatever moved.
-type Name = (String, String, String, String, usize);
-
-/// A file's mutants, in the order in which they are drawn.
-struct Deck {
-    file: String,
-    cards: Vec<(Mutation, Shown, usize)>,
-    sites: usize,
-    quota: usize,
-    next: usize,
-    valid: usize,
-    in_flight: usize,
+/// A mutant that was drawn.
+#[derive(Clone)]
+pub struct Candidate {
+    /// The number of its deck.
+    deck: usize,
+    pub file: String,
+    pub mutation: Mutation,
+    pub shown: Shown,
+    copy: usize,
+    /// It is one that is listed as equivalent.
+    pub is_brief: bool,
 }
 
-impl Deck {
-    fn name(&self, card: usize) -> Name {
-        let (_, shown, copy) = &self.cards[card];
-        (
-            self.file.clone(),
-            shown.within.clone(),
-            shown.before.clone(),
-            shown.after.clone(),
-            *copy,
-        )
-    }
-
-    fn wants(&self) -> bool {
-        self.valid + self.in_flight < self.quota && self.next < self.cards.len()
-    }
-}
-
-fn is_wanted(name: &str, file: Option<&str>) -> bool {
-    // Assertions are no hardware.
-    !name.ends_with("_sva.sv")
-        && file.is_none_or(|file| file.strip_prefix("rtl/").unwrap_or(file) == name)
-}
-
-/// The mutants of a file, shuffled: of each operator in turn, so that those with many places do not crowd out the others.
-fn deck(file: &str, text: &str, seed: u64) -> Deck {
-    let name = blake3::hash(file.as_bytes());
-    let stream = name
-        .as_bytes()
-        .iter()
-        .take(8)
-        .fold(0, |stream, byte| stream << 8 | u64::from(*byte));
-    let mut prng = Prng::new(seed, stream);
-    let mut by_operator: BTreeMap<Operator, Vec<Mutation>> = BTreeMap::new();
-    let all = mutations(text);
-    let sites = all.len();
-    for mutation in all {
-        by_operator
-            .entry(mutation.operator)
-            .or_default()
-            .push(mutation);
-    }
-    let mut cards = Vec::new();
-    let mut copies: BTreeMap<(String, String, String), usize> = BTreeMap::new();
-    while !by_operator.is_empty() {
-        let mut operators: Vec<Operator> = by_operator.keys().copied().collect();
-        while !operators.is_empty() {
-            let operator = operators.swap_remove(prng.below(operators.len() as u64) as usize);
-            let Some(left) = by_operator.get_mut(&operator) else {
-                continue;
-            };
-            let mutation = left.swap_remove(prng.below(left.len() as u64) as usize);
-            if left.is_empty() {
-                by_operator.remove(&operator);
-            }
-            let shown = mutation.shown(text);
-            let copy = copies
-                .entry((
-                    shown.within.clone(),
-                    shown.before.clone(),
-                    shown.after.clone(),
-                ))
-                .or_default();
-            cards.push((mutation, shown, *copy));
-            *copy += 1;
-        }
-    }
-    Deck {
-        file: file.to_owned(),
-        cards,
-        sites,
-        quota: 0,
-        next: 0,
-        valid: 0,
-        in_flight: 0,
-    }
-}
-
-/// Deals `count` mutants out to the files, by their numbers of places.
-fn deal(decks: &mut [Deck], count: usize) {
-    let sites: usize = decks.iter().map(|deck| deck.sites).sum::<usize>().max(1);
-    for deck in decks.iter_mut() {
-        deck.quota = (count * deck.sites / sites)
-            .max(FEWEST_OF_A_FILE)
-            .min(deck.sites);
-    }
-    top_up(decks, count);
-}
-
-/// More of the files with the most places, until `count` are wanted, or there are no more.
-fn top_up(decks: &mut [Deck], count: usize) {
-    let reachable = |deck: &Deck| {
-        if deck.next < deck.cards.len() {
-            deck.quota
-        } else {
-            deck.valid
-        }
-    };
-    while decks.iter().map(reachable).sum::<usize>() < count {
-        let with_more = decks
-            .iter_mut()
-            .filter(|deck| deck.next < deck.cards.len() && deck.quota < deck.sites);
-        let Some(deck) = with_more.max_by_key(|deck| deck.sites / (deck.quota + 1)) else {
-            return;
-        };
-        deck.quota += 1;
-    }
-}
-
+/// What has been found out so far.
 struct State {
     decks: Vec<Deck>,
-    known: BTreeMap<Name, Record>,
     done: Vec<Record>,
-    error: Option<String>,
     log: fs::File,
 }
 
 struct Shared<'a> {
     state: Mutex<State>,
-    changed: Condvar,
     bench: &'a Bench,
     equivalents: &'a [Equivalent],
     count: usize,
     begin: Instant,
 }
 
-/// What a thread is to do next.
-enum Next {
-    Card(usize, usize),
-    Wait,
-    Nothing,
-}
-
-impl State {
-    /// Draws from the file that is furthest from what is wanted of it.
-    fn next(&mut self, count: usize) -> Next {
-        loop {
-            let wanting = (0..self.decks.len()).filter(|&index| self.decks[index].wants());
-            let share = |deck: &Deck| (deck.valid + deck.in_flight) * 1000 / deck.quota.max(1);
-            let Some(index) = wanting.min_by_key(|&index| share(&self.decks[index])) else {
-                if self.decks.iter().any(|deck| deck.in_flight > 0) {
-                    return Next::Wait;
-                }
-                top_up(&mut self.decks, count);
-                if self.decks.iter().any(Deck::wants) {
-                    continue;
-                }
-                return Next::Nothing;
-            };
-            let deck = &mut self.decks[index];
-            let card = deck.next;
-            deck.next += 1;
-            match self.known.remove(&self.decks[index].name(card)) {
-                Some(record) => {
-                    self.decks[index].valid += usize::from(record.is_valid());
-                    self.done.push(record);
-                }
-                None => {
-                    self.decks[index].in_flight += 1;
-                    return Next::Card(index, card);
-                }
-            }
-        }
-    }
-}
-
 impl Shared<'_> {
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Draws and tries until there is nothing left.
-    fn work(&self, place: &Path) {
+    /// Draws what is wanted; of what is known no more than the record.
+    fn draw(&self, known: &mut BTreeMap<Name, Record>) -> Vec<Candidate> {
+        let mut state = lock(&self.state);
+        let State { decks, done, .. } = &mut *state;
+        let mut drawn = Vec::new();
         loop {
-            let mut state = self.lock();
-            if state.error.is_some() {
-                return;
-            }
-            let (index, card) = match state.next(self.count) {
-                Next::Card(index, card) => (index, card),
-                Next::Wait => {
-                    drop(self.changed.wait(state));
-                    continue;
+            for (index, deck) in decks.iter_mut().enumerate() {
+                while deck.wants() {
+                    let card = deck.next;
+                    deck.next += 1;
+                    if let Some(record) = known.remove(&deck.name(card)) {
+                        deck.valid += usize::from(record.is_valid());
+                        done.push(record);
+                        continue;
+                    }
+                    deck.in_flight += 1;
+                    let (mutation, shown, copy) = deck.cards[card].clone();
+                    let mut listed = self.equivalents.iter();
+                    drawn.push(Candidate {
+                        deck: index,
+                        is_brief: listed.any(|entry| entry.is(&deck.file, &shown)),
+                        file: deck.file.clone(),
+                        mutation,
+                        shown,
+                        copy,
+                    });
                 }
-                Next::Nothing => return,
-            };
-            let file = state.decks[index].file.clone();
-            let (mutation, shown, copy) = state.decks[index].cards[card].clone();
-            drop(state);
-            let outcome = self.try_one(&file, &mutation, &shown, copy, place);
-            let mut state = self.lock();
-            state.decks[index].in_flight -= 1;
-            match outcome.and_then(|record| self.keep(&mut state, record)) {
-                Ok(record) => {
-                    state.decks[index].valid += usize::from(record.is_valid());
-                    state.done.push(record);
-                }
-                Err(error) => state.error = Some(error),
             }
-            self.changed.notify_all();
+            if !drawn.is_empty() {
+                return drawn;
+            }
+            top_up(decks, self.count);
+            if !decks.iter().any(Deck::wants) {
+                return drawn;
+            }
         }
     }
 
-    fn try_one(
+    /// Writes down what became of a mutant, and says so.
+    fn keep(&self, candidate: &Candidate, verdict: &Verdict, cost: Cost) -> Result<(), String> {
+        let record = self.record(candidate, verdict, cost)?;
+        let mut state = lock(&self.state);
+        let line = serde_json::to_string(&record).map_err(|error| error.to_string())?;
+        writeln!(state.log, "{line}").map_err(|error| error.to_string())?;
+        let deck = &mut state.decks[candidate.deck];
+        deck.in_flight -= 1;
+        deck.valid += usize::from(record.is_valid());
+        let valid: usize = state.decks.iter().map(|deck| deck.valid).sum();
+        let by = record.found.as_ref().map_or(String::new(), |found| {
+            format!(" by {} ({})", found.by, found.signal)
+        });
+        eprintln!(
+            "{:6.0} s {valid:4} of {}: rtl/{}:{} {}: {}{by} on {}",
+            self.begin.elapsed().as_secs_f64(),
+            self.count,
+            record.file,
+            record.line,
+            record.operator,
+            record.verdict,
+            record.machines.join(", "),
+        );
+        state.done.push(record);
+        Ok(())
+    }
+
+    fn record(
         &self,
-        file: &str,
-        mutation: &Mutation,
-        shown: &Shown,
-        copy: usize,
-        place: &Path,
+        candidate: &Candidate,
+        verdict: &Verdict,
+        cost: Cost,
     ) -> Result<Record, String> {
-        let equivalent = self
-            .equivalents
-            .iter()
-            .find(|equivalent| equivalent.is(file, shown));
-        let (verdict, cost) = self.bench.try_mutant(
+        let Candidate {
             file,
             mutation,
-            &order_for(file),
-            place,
-            equivalent.is_some(),
-        )?;
+            shown,
+            copy,
+            ..
+        } = candidate;
+        let mut listed = self.equivalents.iter();
+        let equivalent = listed.find(|entry| entry.is(file, shown));
+        let operator = mutation.operator.name();
         let mut record = Record {
-            file: file.to_owned(),
-            operator: mutation.operator.name().to_owned(),
+            file: file.clone(),
+            operator: operator.to_owned(),
             line: shown.line,
             within: shown.within.clone(),
             before: shown.before.clone(),
             after: shown.after.clone(),
-            copy,
+            copy: *copy,
             verdict: String::new(),
             reason: None,
             found: None,
@@ -382,29 +256,27 @@ impl Shared<'_> {
             build_seconds: cost.build_seconds,
             run_seconds: cost.run_seconds,
         };
+        let name = |machine: &Machine| machine.name.to_owned();
         let verdict = match verdict {
             Verdict::NotCompiling(why) => {
-                record.reason = Some(why);
+                record.reason = Some(why.clone());
                 "not compiling"
             }
             Verdict::SameMachine => "same machine",
+            Verdict::Killed(_, found) if equivalent.is_some() => {
+                let shown = report::diff(file, operator, shown);
+                let Found { by, signal, .. } = found;
+                return Err(format!(
+                    "equivalent.toml is wrong: {by} finds {signal} in\n{shown}"
+                ));
+            }
             Verdict::Killed(machine, found) => {
-                if equivalent.is_some() {
-                    let shown = report::diff(file, mutation.operator.name(), shown);
-                    return Err(format!(
-                        "equivalent.toml is wrong: {} finds {} in\n{shown}",
-                        found.by, found.signal
-                    ));
-                }
-                record.machines = vec![machine.name.to_owned()];
-                record.found = Some(found);
+                record.machines = vec![name(machine)];
+                record.found = Some(found.clone());
                 "killed"
             }
             Verdict::Survived(machines) => {
-                record.machines = machines
-                    .iter()
-                    .map(|machine| machine.name.to_owned())
-                    .collect();
+                record.machines = machines.iter().map(name).collect();
                 record.reason = equivalent.map(|equivalent| equivalent.reason.clone());
                 if equivalent.is_some() {
                     "equivalent"
@@ -417,27 +289,38 @@ impl Shared<'_> {
         Ok(record)
     }
 
-    /// Writes a record down, and says so.
-    fn keep(&self, state: &mut State, record: Record) -> Result<Record, String> {
-        let line = serde_json::to_string(&record).map_err(|error| error.to_string())?;
-        writeln!(state.log, "{line}").map_err(|error| error.to_string())?;
-        let valid: usize = state.decks.iter().map(|deck| deck.valid).sum();
-        let by = record.found.as_ref().map_or(String::new(), |found| {
-            format!(" by {} ({})", found.by, found.signal)
-        });
-        eprintln!(
-            "{:6.0} s {valid:4} of {}: rtl/{}:{} {}: {}{by} on {} [build {:.1} s, run {:.1} s]",
-            self.begin.elapsed().as_secs_f64(),
-            self.count,
-            record.file,
-            record.line,
-            record.operator,
-            record.verdict,
-            record.machines.join(", "),
-            record.build_seconds,
-            record.run_seconds
-        );
-        Ok(record)
+    /// Draws and tries, until there are as many as are wanted.
+    fn work(
+        &self,
+        folder: &Path,
+        jobs: usize,
+        mut known: BTreeMap<Name, Record>,
+    ) -> Result<(), String> {
+        let constants = constant_functions(&self.bench.sources);
+        loop {
+            let drawn = self.draw(&mut known);
+            if drawn.is_empty() {
+                return Ok(());
+            }
+            let keep = |candidate: &Candidate, verdict: &Verdict, cost| {
+                self.keep(candidate, verdict, cost)
+            };
+            let batches = Batches::new(self.bench, folder, jobs, &keep);
+            let alone = batches.run(drawn, &constants)?;
+            for_all(&alone, jobs, |job, candidate| {
+                let place = folder.join(format!("work-{job}"));
+                let Candidate {
+                    file,
+                    mutation,
+                    is_brief,
+                    ..
+                } = candidate;
+                let (verdict, cost) =
+                    self.bench
+                        .alone(file, mutation, &order_for(file), &place, *is_brief)?;
+                self.keep(candidate, &verdict, cost)
+            })?;
+        }
     }
 }
 
@@ -491,25 +374,16 @@ impl Campaign {
         let shared = Shared {
             state: Mutex::new(State {
                 decks,
-                known,
                 done: Vec::new(),
-                error: None,
                 log,
             }),
-            changed: Condvar::new(),
             bench: &bench,
             equivalents: &equivalents,
             count: drawn.count,
             begin: Instant::now(),
         };
         eprintln!("{}", results.display());
-        std::thread::scope(|scope| {
-            for job in 0..self.jobs.max(1) {
-                let place = folder.join(format!("work-{job}"));
-                let shared = &shared;
-                scope.spawn(move || shared.work(&place));
-            }
-        });
+        let outcome = shared.work(&folder, self.jobs.max(1), known);
         let seconds = shared.begin.elapsed().as_secs_f64();
         let state = shared
             .state
@@ -519,9 +393,7 @@ impl Campaign {
             // What is left there is of no use; that it cannot be removed is no trouble.
             let _ = fs::remove_dir_all(folder.join(format!("work-{job}")));
         }
-        if let Some(error) = state.error {
-            return Err(error);
-        }
+        outcome?;
         let (text, percentage) = report::summary(&state.done, seconds);
         println!("{text}");
         Ok(percentage >= self.floor)

@@ -19,6 +19,8 @@ use crate::build::KEY;
 use crate::machines::Machine;
 use crate::process;
 
+/// The variable that tells a machine of many mutants which one it is.
+pub const CHOSEN: &str = "TWINWALK_MUTANT";
 /// How the child begins its last words where it could not judge.
 pub const REFUSED: &str = "mutants: ";
 
@@ -140,15 +142,17 @@ pub struct Judged {
     pub seconds: f64,
 }
 
-/// Has the child judge a machine. Longer than `limit` it may not take.
+/// Has the child judge a machine, of many mutants in one that of the number `chosen`. Longer than `limit` it may not take.
 pub fn judge(
     machine: Machine,
     library: &Path,
+    chosen: u32,
     budget: Budget,
     limit: Duration,
 ) -> Result<Judged, String> {
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
     let mut command = Command::new(program);
+    command.env(CHOSEN, chosen.to_string());
     command
         .args(["judge", "--machine", machine.name, "--library"])
         .arg(library);

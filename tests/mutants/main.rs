@@ -4,9 +4,12 @@
 //!
 //! Without arguments, as `cargo test` runs it, it is a test of itself that takes seconds.
 
+mod batch;
 mod build;
 mod campaign;
+mod draw;
 mod equivalent;
+mod guards;
 mod judge;
 mod machines;
 mod mutate;

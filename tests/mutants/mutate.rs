@@ -206,21 +206,16 @@ fn changed(number: &str, step: i64) -> Option<String> {
 }
 
 /// Finds the mutations of one file.
-struct Finder<'a> {
-    tokens: Tokens<'a>,
+pub struct Finder<'a> {
+    pub tokens: Tokens<'a>,
     found: Vec<Mutation>,
     /// Which tokens `<=` are assignments.
-    assigns: BTreeSet<usize>,
+    pub assigns: BTreeSet<usize>,
 }
 
 /// Every mutation of a file, in the order in which they stand there. None of two says the same.
 pub fn mutations(text: &str) -> Vec<Mutation> {
-    let mut finder = Finder {
-        tokens: Tokens::new(text),
-        found: Vec::new(),
-        assigns: BTreeSet::new(),
-    };
-    finder.find_assignments();
+    let mut finder = Finder::new(text);
     for index in 0..finder.tokens.list.len() {
         if !finder.tokens.list[index].skipped {
             finder.at(index);
@@ -234,7 +229,18 @@ pub fn mutations(text: &str) -> Vec<Mutation> {
     found
 }
 
-impl Finder<'_> {
+impl<'a> Finder<'a> {
+    /// Reads a file.
+    pub fn new(text: &'a str) -> Self {
+        let mut finder = Finder {
+            tokens: Tokens::new(text),
+            found: Vec::new(),
+            assigns: BTreeSet::new(),
+        };
+        finder.find_assignments();
+        finder
+    }
+
     fn add(&mut self, operator: Operator, span: Range<usize>, replacement: &str) {
         let lines = |text: &str| text.matches('\n').count();
         let missing = lines(&self.tokens.text[span.clone()]).saturating_sub(lines(replacement));
@@ -312,7 +318,7 @@ impl Finder<'_> {
     }
 
     /// The last token of the operand that begins behind `index`.
-    fn end_of(&self, index: usize, stops: &[&str]) -> usize {
+    pub fn end_of(&self, index: usize, stops: &[&str]) -> usize {
         let mut at = index;
         while at + 1 < self.tokens.list.len() {
             let next = at + 1;
@@ -576,7 +582,7 @@ impl Finder<'_> {
     }
 
     /// The first token of what is assigned to at `index`.
-    fn target_of(&self, index: usize) -> usize {
+    pub fn target_of(&self, index: usize) -> usize {
         let mut at = index;
         while let Some(before) = at.checked_sub(1) {
             let is_part = match self.tokens.at(before) {

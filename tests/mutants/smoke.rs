@@ -326,7 +326,7 @@ fn few_mutants() -> Result<(), String> {
     let bench = Bench::new(sources()?, Builder::new(&place)?, Budgets { short, long });
     let tried = |(file, after)| {
         let mutation = chosen(&bench, file, after)?;
-        let tried = bench.try_mutant(file, &mutation, &MACHINES[..1], &place, false)?;
+        let tried = bench.alone(file, &mutation, &MACHINES[..1], &place, false)?;
         Ok::<_, String>(tried.0)
     };
     match tried(NOT_CONTAINED)? {
@@ -343,7 +343,7 @@ fn few_mutants() -> Result<(), String> {
     // The last of those that were killed is found by nobody where nobody looks, and where nothing is done.
     let library = place.join(MACHINES[0].name).join("machine.so");
     for blind in [budget(1_000, true), budget(0, false)] {
-        let judged = judge(MACHINES[0], &library, blind, Duration::from_secs(60))?;
+        let judged = judge(MACHINES[0], &library, 0, blind, Duration::from_secs(60))?;
         equal("found", &judged.found.is_none(), &true)?;
     }
     Ok(())

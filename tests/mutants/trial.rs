@@ -15,11 +15,11 @@ use crate::machines::Machine;
 use crate::mutate::Mutation;
 
 /// What a machine takes at least before it is called hung: the computer may be busy.
-const SHORTEST_LIMIT: Duration = Duration::from_secs(30);
+pub const SHORTEST_LIMIT: Duration = Duration::from_secs(30);
 /// Machines on which a mutant is run longer.
-const LONG_RUNS: usize = 4;
+pub const LONG_RUNS: usize = 4;
 /// A machine that takes so many times as long as the sound one is hung.
-const HUNG: f64 = 10.0;
+pub const HUNG: f64 = 10.0;
 
 /// How long mutants are run: first shortly on each machine, then longer on each.
 #[derive(Debug, Clone, Copy)]
@@ -126,7 +126,7 @@ impl Bench {
             Made::Done(library) => library,
             Made::Refused(why) => return Err(format!("the sound machine {}: {why}", machine.name)),
         };
-        let judged = judge(machine, &library, budget, Duration::from_secs(3600))?;
+        let judged = judge(machine, &library, 0, budget, Duration::from_secs(3600))?;
         if let Some(found) = judged.found {
             return Err(format!(
                 "the sound machine {} is not sound: {found:?}",
@@ -145,8 +145,8 @@ impl Bench {
         }
     }
 
-    /// Tries a mutant on these machines, in turn. With `is_brief` it is not run longer where nothing found it at first.
-    pub fn try_mutant(
+    /// Tries a mutant on these machines, in turn, in a machine of its own. With `is_brief` it is not run longer where nothing found it at first.
+    pub fn alone(
         &self,
         file: &str,
         mutation: &Mutation,
@@ -196,6 +196,29 @@ impl Bench {
         Ok((Verdict::Survived(survived), cost))
     }
 
+    /// Which of these machines contain a change.
+    pub fn containing(
+        &self,
+        file: &str,
+        mutation: &Mutation,
+        machines: &[Machine],
+        work: &Path,
+    ) -> Result<Vec<Machine>, String> {
+        let sources = self.changed(file, mutation);
+        let mut found = Vec::new();
+        for &machine in machines {
+            let sound = self.sound(machine, work)?;
+            let place = work.join(machine.name);
+            let made = self
+                .builder
+                .verilate(&sources, &machine.config()?, &place)?;
+            if !matches!(made, Made::Done(emitted) if emitted == sound.emitted) {
+                found.push(machine);
+            }
+        }
+        Ok(found)
+    }
+
     /// Compiles what was verilated in `place`, and runs it.
     fn run(
         &self,
@@ -218,12 +241,12 @@ impl Bench {
         };
         let begin = Instant::now();
         let limit = SHORTEST_LIMIT.max(Duration::from_secs_f64(sound * HUNG));
-        let judged = judge(machine, &library, budget, limit)?;
+        let judged = judge(machine, &library, 0, budget, limit)?;
         cost.run_seconds += begin.elapsed().as_secs_f64();
         Ok(Made::Done(judged.found))
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+pub fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
