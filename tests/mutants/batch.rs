@@ -15,7 +15,7 @@ use crate::build::{Emitted, Made};
 use crate::campaign::Candidate;
 use crate::guards::{Guarded, apply, number};
 use crate::judge::{Found, judge};
-use crate::machines::{MACHINES, Machine};
+use crate::machines::Machine;
 use crate::trial::{Bench, Cost, HUNG, LONG_RUNS, SHORTEST_LIMIT, Verdict, lock};
 
 /// Mutants of a machine at most: each makes it a little slower.
@@ -76,23 +76,19 @@ struct Built {
 /// Writes down what became of a mutant.
 pub type Keep<'a> = dyn Fn(&Candidate, &Verdict, Cost) -> Result<(), String> + Sync + 'a;
 
+/// How many mutants are tried.
 pub struct Batches<'a> {
-    bench: &'a Bench,
-    folder: &'a Path,
-    jobs: usize,
-    keep: &'a Keep<'a>,
+    pub bench: &'a Bench,
+    /// On these, in turn.
+    pub machines: &'a [Machine],
+    /// Where they are built.
+    pub folder: &'a Path,
+    /// Threads.
+    pub jobs: usize,
+    pub keep: &'a Keep<'a>,
 }
 
-impl<'a> Batches<'a> {
-    pub fn new(bench: &'a Bench, folder: &'a Path, jobs: usize, keep: &'a Keep<'a>) -> Self {
-        Self {
-            bench,
-            folder,
-            jobs,
-            keep,
-        }
-    }
-
+impl Batches<'_> {
     /// Tries all that can be chosen when a machine is run; gives back the others.
     pub fn run(
         &self,
@@ -116,7 +112,7 @@ impl<'a> Batches<'a> {
                 None => alone.push(candidate),
             }
         }
-        for machine in MACHINES {
+        for &machine in self.machines {
             let left: Vec<usize> = (0..entries.len())
                 .filter(|&index| !lock(&entries[index].state).is_over)
                 .collect();

@@ -18,7 +18,7 @@ use crate::draw::{Deck, Name, deal, deck, is_wanted, top_up};
 use crate::equivalent::{self, Equivalent};
 use crate::guards::constant_functions;
 use crate::judge::{Budget, Found};
-use crate::machines::{Machine, order_for};
+use crate::machines::{MACHINES, Machine, order_for};
 use crate::mutate::{Mutation, Shown, mutations};
 use crate::report;
 use crate::trial::{Bench, Budgets, Cost, Verdict, lock};
@@ -135,11 +135,11 @@ impl Record {
 #[derive(Clone)]
 pub struct Candidate {
     /// The number of its deck.
-    deck: usize,
+    pub deck: usize,
     pub file: String,
     pub mutation: Mutation,
     pub shown: Shown,
-    copy: usize,
+    pub copy: usize,
     /// It is one that is listed as equivalent.
     pub is_brief: bool,
 }
@@ -305,7 +305,13 @@ impl Shared<'_> {
             let keep = |candidate: &Candidate, verdict: &Verdict, cost| {
                 self.keep(candidate, verdict, cost)
             };
-            let batches = Batches::new(self.bench, folder, jobs, &keep);
+            let batches = Batches {
+                bench: self.bench,
+                machines: &MACHINES,
+                folder,
+                jobs,
+                keep: &keep,
+            };
             let alone = batches.run(drawn, &constants)?;
             for_all(&alone, jobs, |job, candidate| {
                 let place = folder.join(format!("work-{job}"));

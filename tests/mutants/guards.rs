@@ -9,7 +9,8 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use crate::build::Sources;
-use crate::mutate::{Finder, Mutation};
+use crate::mutate::Mutation;
+use crate::syntax::Syntax;
 
 /// The package with the number.
 pub const PACKAGE: (&str, &str) = (
@@ -38,8 +39,8 @@ struct Passage {
 }
 
 /// The end of the statement that begins at `index`, where that is a block or short.
-fn end_of_process(finder: &Finder<'_>, index: usize) -> usize {
-    let tokens = &finder.tokens;
+fn end_of_process(file: &Syntax<'_>, index: usize) -> usize {
+    let tokens = &file.tokens;
     let mut at = index + 1;
     if tokens.at(at) == "@" {
         at = tokens
@@ -80,19 +81,19 @@ const DECLARING: [&str; 7] = [
 ];
 
 /// The statement that assigns at `index`.
-fn assignment(finder: &Finder<'_>, index: usize) -> Option<Passage> {
-    let tokens = &finder.tokens;
-    if tokens.at(index) == "<=" && !finder.assigns.contains(&index) {
+fn assignment(file: &Syntax<'_>, index: usize) -> Option<Passage> {
+    let tokens = &file.tokens;
+    if tokens.at(index) == "<=" && !file.assigns.contains(&index) {
         return None;
     }
-    let first = finder.target_of(index);
+    let first = file.target_of(index);
     let head = (0..first)
         .rev()
         .find(|&before| [";", "begin", "end", ")", "(", ":"].contains(&tokens.at(before)))?;
     if tokens.at(head) == "(" || (head..index).any(|word| DECLARING.contains(&tokens.at(word))) {
         return None;
     }
-    let last = finder.end_of(index, &[";"]);
+    let last = file.end_of(index, &[";"]);
     (tokens.at(last + 1) == ";").then(|| Passage {
         span: tokens.list[first].span.start..tokens.list[last + 1].span.end,
         form: Form::Statement,
@@ -100,14 +101,14 @@ fn assignment(finder: &Finder<'_>, index: usize) -> Option<Passage> {
 }
 
 /// The passages of a file; none of functions that `constants` names.
-fn passages(finder: &Finder<'_>, constants: &BTreeSet<String>) -> Vec<Passage> {
-    let tokens = &finder.tokens;
+fn passages(file: &Syntax<'_>, constants: &BTreeSet<String>) -> Vec<Passage> {
+    let tokens = &file.tokens;
     let mut found = Vec::new();
     let mut inside = 0..0;
     for index in 0..tokens.list.len() {
         let text = tokens.at(index);
         match text {
-            "always_comb" | "always_ff" => inside = index..end_of_process(finder, index),
+            "always_comb" | "always_ff" => inside = index..end_of_process(file, index),
             "function" => {
                 let head = tokens.find(index, "(").unwrap_or(index);
                 let end = tokens.find(index, "endfunction").unwrap_or(index);
@@ -151,7 +152,7 @@ fn passages(finder: &Finder<'_>, constants: &BTreeSet<String>) -> Vec<Passage> {
                     });
                 }
             }
-            text if ASSIGNING.contains(&text) => found.extend(assignment(finder, index)),
+            text if ASSIGNING.contains(&text) => found.extend(assignment(file, index)),
             _ => {}
         }
     }
@@ -161,33 +162,33 @@ fn passages(finder: &Finder<'_>, constants: &BTreeSet<String>) -> Vec<Passage> {
 /// Functions that constants are made with: a choice in one of these would come too late.
 pub fn constant_functions(sources: &Sources) -> BTreeSet<String> {
     let mut names: BTreeSet<String> = BTreeSet::new();
-    let finders: Vec<Finder<'_>> = sources.iter().map(|(_, text)| Finder::new(text)).collect();
-    let words = |finder: &Finder<'_>, range: Range<usize>| -> Vec<String> {
+    let files: Vec<Syntax<'_>> = sources.iter().map(|(_, text)| Syntax::new(text)).collect();
+    let words = |file: &Syntax<'_>, range: Range<usize>| -> Vec<String> {
         range
-            .map(|index| finder.tokens.at(index).to_owned())
+            .map(|index| file.tokens.at(index).to_owned())
             .collect()
     };
-    for finder in &finders {
-        for index in 0..finder.tokens.list.len() {
-            if ["localparam", "parameter"].contains(&finder.tokens.at(index)) {
-                let end = finder.tokens.find(index, ";").unwrap_or(index);
-                names.extend(words(finder, index..end));
+    for file in &files {
+        for index in 0..file.tokens.list.len() {
+            if ["localparam", "parameter"].contains(&file.tokens.at(index)) {
+                let end = file.tokens.find(index, ";").unwrap_or(index);
+                names.extend(words(file, index..end));
             }
         }
     }
     // And those that these are made with.
     loop {
         let before = names.len();
-        for finder in &finders {
-            for index in 0..finder.tokens.list.len() {
-                let head = finder
+        for file in &files {
+            for index in 0..file.tokens.list.len() {
+                let head = file
                     .tokens
                     .find(index, "(")
                     .unwrap_or(index)
                     .saturating_sub(1);
-                if finder.tokens.at(index) == "function" && names.contains(finder.tokens.at(head)) {
-                    let end = finder.tokens.find(index, "endfunction").unwrap_or(index);
-                    names.extend(words(finder, index..end));
+                if file.tokens.at(index) == "function" && names.contains(file.tokens.at(head)) {
+                    let end = file.tokens.find(index, "endfunction").unwrap_or(index);
+                    names.extend(words(file, index..end));
                 }
             }
         }
@@ -209,11 +210,11 @@ pub struct Guarded {
 impl Guarded {
     /// The choice for a mutation of `text`, if it can wait until the machine runs.
     pub fn of(text: &str, mutation: &Mutation, constants: &BTreeSet<String>) -> Option<Self> {
-        let finder = Finder::new(text);
+        let file = Syntax::new(text);
         let covers = |passage: &Passage| {
             passage.span.start <= mutation.span.start && mutation.span.end <= passage.span.end
         };
-        let found = passages(&finder, constants).into_iter().filter(covers);
+        let found = passages(&file, constants).into_iter().filter(covers);
         let Passage { span, form } = found.min_by_key(|passage| passage.span.len())?;
         let mutant = format!(
             "{}{}{}",

@@ -16,6 +16,7 @@ mod mutate;
 mod process;
 mod report;
 mod smoke;
+mod syntax;
 mod tokens;
 mod trial;
 

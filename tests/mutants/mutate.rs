@@ -3,9 +3,10 @@
 //! Contract: none. SDM: none. Counterpart: `docs/mutants.md`, the table of operators.
 
 use std::collections::BTreeSet;
-use std::ops::Range;
+use std::ops::{Deref, Range};
 
-use crate::tokens::{Kind, Tokens};
+use crate::syntax::Syntax;
+use crate::tokens::Kind;
 
 /// A kind of change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -206,16 +207,25 @@ fn changed(number: &str, step: i64) -> Option<String> {
 }
 
 /// Finds the mutations of one file.
-pub struct Finder<'a> {
-    pub tokens: Tokens<'a>,
+struct Finder<'a> {
+    syntax: Syntax<'a>,
     found: Vec<Mutation>,
-    /// Which tokens `<=` are assignments.
-    pub assigns: BTreeSet<usize>,
+}
+
+impl<'a> Deref for Finder<'a> {
+    type Target = Syntax<'a>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.syntax
+    }
 }
 
 /// Every mutation of a file, in the order in which they stand there. None of two says the same.
 pub fn mutations(text: &str) -> Vec<Mutation> {
-    let mut finder = Finder::new(text);
+    let mut finder = Finder {
+        syntax: Syntax::new(text),
+        found: Vec::new(),
+    };
     for index in 0..finder.tokens.list.len() {
         if !finder.tokens.list[index].skipped {
             finder.at(index);
@@ -229,18 +239,7 @@ pub fn mutations(text: &str) -> Vec<Mutation> {
     found
 }
 
-impl<'a> Finder<'a> {
-    /// Reads a file.
-    pub fn new(text: &'a str) -> Self {
-        let mut finder = Finder {
-            tokens: Tokens::new(text),
-            found: Vec::new(),
-            assigns: BTreeSet::new(),
-        };
-        finder.find_assignments();
-        finder
-    }
-
+impl Finder<'_> {
     fn add(&mut self, operator: Operator, span: Range<usize>, replacement: &str) {
         let lines = |text: &str| text.matches('\n').count();
         let missing = lines(&self.tokens.text[span.clone()]).saturating_sub(lines(replacement));
@@ -250,84 +249,6 @@ impl<'a> Finder<'a> {
             span,
             replacement,
         });
-    }
-
-    /// The text from the token `first` to the token `last`, both included.
-    fn span(&self, first: usize, last: usize) -> Range<usize> {
-        self.tokens.list[first].span.start..self.tokens.list[last].span.end
-    }
-
-    fn text(&self, first: usize, last: usize) -> String {
-        self.tokens.text[self.span(first, last)].to_owned()
-    }
-
-    /// Whether an operand ends with the token before `index`, so that the operator there has two.
-    fn is_binary(&self, index: usize) -> bool {
-        let Some(before) = index.checked_sub(1) else {
-            return false;
-        };
-        let text = self.tokens.at(before);
-        match self.tokens.list[before].kind {
-            Kind::Number => true,
-            Kind::Word => !["return", "case", "if", "else", "begin", "assign"].contains(&text),
-            Kind::Operator => [")", "]", "}"].contains(&text),
-            Kind::Other => false,
-        }
-    }
-
-    /// `<=` is an assignment where a statement has none before it, and no bracket is open.
-    fn find_assignments(&mut self) {
-        let mut assigned = false;
-        let mut index = 0;
-        while index < self.tokens.list.len() {
-            match self.tokens.at(index) {
-                // What stands in brackets assigns nothing.
-                "(" | "[" | "{" | "'{" | "'(" => {
-                    index = self.tokens.list[index].partner.unwrap_or(index)
-                }
-                ";" | "begin" | "end" | "else" => assigned = false,
-                "=" | "return" => assigned = true,
-                "<=" if !assigned => {
-                    self.assigns.insert(index);
-                    assigned = true;
-                }
-                _ => {}
-            }
-            index += 1;
-        }
-    }
-
-    fn is_stop(&self, index: usize, stops: &[&str]) -> bool {
-        stops.contains(&self.tokens.at(index)) || self.assigns.contains(&index)
-    }
-
-    /// The first token of the operand that ends before `index`.
-    fn begin_of(&self, index: usize, stops: &[&str]) -> usize {
-        let mut at = index;
-        while let Some(before) = at.checked_sub(1) {
-            if self.is_stop(before, stops) {
-                break;
-            }
-            at = match self.tokens.at(before) {
-                ")" | "]" | "}" => self.tokens.list[before].partner.unwrap_or(before),
-                "(" | "[" | "{" | "'{" | "'(" => break,
-                _ => before,
-            };
-        }
-        at
-    }
-
-    /// The last token of the operand that begins behind `index`.
-    pub fn end_of(&self, index: usize, stops: &[&str]) -> usize {
-        let mut at = index;
-        while at + 1 < self.tokens.list.len() {
-            let next = at + 1;
-            if self.is_stop(next, stops) || [")", "]", "}"].contains(&self.tokens.at(next)) {
-                break;
-            }
-            at = self.tokens.list[next].partner.unwrap_or(next);
-        }
-        at
     }
 
     /// What a token gives rise to by itself.
@@ -369,44 +290,6 @@ impl<'a> Finder<'a> {
             "[" => self.bounds(index),
             _ => {}
         }
-    }
-
-    /// The colon of the range that the bracket at `opener` begins.
-    fn colon(&self, opener: usize) -> Option<usize> {
-        let close = self.tokens.list[opener].partner?;
-        let mut at = opener + 1;
-        while at < close {
-            match self.tokens.at(at) {
-                ":" | "+:" => return Some(at),
-                "?" => return None,
-                _ => {
-                    at = self.tokens.list[at]
-                        .partner
-                        .filter(|end| *end > at)
-                        .unwrap_or(at)
-                        + 1
-                }
-            }
-        }
-        None
-    }
-
-    /// The bracket of the range that a token stands in.
-    fn range_of(&self, index: usize) -> Option<usize> {
-        let opener = (0..index).rev().find(|&before| {
-            let closes_after = self.tokens.list[before]
-                .partner
-                .is_some_and(|end| end > index);
-            closes_after && self.tokens.at(before) == "["
-        });
-        opener.filter(|opener| self.colon(*opener).is_some())
-    }
-
-    /// Whether a range is the width of something: one bit more of that would hold nothing.
-    fn is_width(&self, opener: usize) -> bool {
-        opener
-            .checked_sub(1)
-            .is_some_and(|before| ["logic", "bit"].contains(&self.tokens.at(before)))
     }
 
     /// Bounds without a number that could be changed, and widths, of which one bit less is left.
@@ -452,21 +335,6 @@ impl<'a> Finder<'a> {
         self.add(Operator::DropOperand, self.span(first, last), &right);
         let negated = format!("{left} {operator} !({right})");
         self.add(Operator::AddNegation, self.span(first, last), &negated);
-    }
-
-    /// The last token of the second arm that begins behind `colon`.
-    fn end_of_choice(&self, colon: usize) -> usize {
-        let mut open = 0;
-        let mut at = colon;
-        loop {
-            at = self.end_of(at, &[",", ";", "?", ":"]);
-            match self.tokens.at(at + 1) {
-                "?" => open += 1,
-                ":" if open > 0 => open -= 1,
-                _ => return at,
-            }
-            at += 1;
-        }
     }
 
     fn choice(&mut self, index: usize) {
@@ -579,28 +447,5 @@ impl<'a> Finder<'a> {
                 self.add(Operator::DropAssignment, self.span(first, last), "");
             }
         }
-    }
-
-    /// The first token of what is assigned to at `index`.
-    pub fn target_of(&self, index: usize) -> usize {
-        let mut at = index;
-        while let Some(before) = at.checked_sub(1) {
-            let is_part = match self.tokens.at(before) {
-                "]" | "}" => {
-                    at = self.tokens.list[before].partner.unwrap_or(before);
-                    continue;
-                }
-                "." => true,
-                _ => {
-                    self.tokens.list[before].kind == Kind::Word
-                        && (at == index || [".", "["].contains(&self.tokens.at(at)))
-                }
-            };
-            if !is_part {
-                break;
-            }
-            at = before;
-        }
-        at
     }
 }

@@ -2,22 +2,26 @@
 //!
 //! Contract: none. SDM: none. Counterpart: none.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Mutex;
 use std::time::Duration;
 
+use crate::batch::Batches;
 use crate::build::{Builder, sources};
-use crate::campaign::Record;
+use crate::campaign::{Candidate, Record};
 use crate::equivalent;
+use crate::guards::{Guarded, apply, constant_functions};
 use crate::judge::{Budget, judge};
 use crate::machines::MACHINES;
 use crate::mutate::{Mutation, Operator, mutations};
 use crate::report;
-use crate::trial::{Bench, Budgets, Verdict};
+use crate::trial::{Bench, Budgets, Verdict, lock};
 
 type Test = fn() -> Result<(), String>;
 
-const TESTS: [(&str, Test); 5] = [
+const TESTS: [(&str, Test); 6] = [
     ("every_operator_makes_the_changes_that_it_says", operators),
     (
         "assertions_comments_and_parameters_are_not_mutated",
@@ -27,6 +31,7 @@ const TESTS: [(&str, Test); 5] = [
         "no_entry_of_the_list_of_equivalent_mutants_is_stale",
         no_stale_entry,
     ),
+    ("a_choice_is_made_of_what_can_wait_for_it", choices),
     ("who_survives_is_listed_and_counts", survivors_are_listed),
     (
         "a_few_mutants_are_killed_and_survive_where_nobody_looks",
@@ -216,7 +221,7 @@ fn skipped() -> Result<(), String> {
         equal(text, &found.len(), &0)?;
     }
     // Each file of the RTL has places, and of every operator there are some.
-    let mut operators = std::collections::BTreeSet::new();
+    let mut operators = BTreeSet::new();
     for (name, text) in sources()? {
         let found = mutations(&text);
         if found.is_empty() && !name.ends_with("_sva.sv") {
@@ -248,6 +253,66 @@ fn no_stale_entry() -> Result<(), String> {
         &equivalent::stale(&list, &others).len(),
         &list.len(),
     )
+}
+
+fn choices() -> Result<(), String> {
+    let constants = BTreeSet::from(["constant".to_owned()]);
+    let first = |text: &str, operator| {
+        let found = mutations(text)
+            .into_iter()
+            .find(|mutation| mutation.operator == operator);
+        let mutation = found.ok_or_else(|| format!("nothing to change in {text}"))?;
+        let guarded = Guarded::of(text, &mutation, &constants);
+        Ok::<_, String>(guarded.map(|guarded| {
+            let sources = vec![("x.sv".to_owned(), text.to_owned())];
+            apply(&sources, &[("x.sv".to_owned(), guarded)])[1]
+                .1
+                .clone()
+        }))
+    };
+    let chosen = "mutant_pkg::chosen == 32'h5eed0001";
+    for (operator, text, expected) in [
+        (
+            Operator::Swap,
+            "assign a = b && c;",
+            Some(format!(
+                "always_comb begin if ({chosen})  a = b || c; else  a = b && c; end"
+            )),
+        ),
+        (
+            Operator::DropUpdate,
+            "always_ff @(posedge c) if (d) a <= b;",
+            Some(format!(
+                "always_ff @(posedge c) if (d) begin if ({chosen}) ; else a <= b; end"
+            )),
+        ),
+        (
+            Operator::StuckCondition,
+            "always_comb if (d) a = b;",
+            Some(format!("always_comb if (({chosen}) ? (1'b1) : (d)) a = b;")),
+        ),
+        (
+            Operator::Swap,
+            "function logic f(logic a); return a && b; endfunction",
+            Some(format!(
+                "function logic f(logic a); begin if ({chosen}) return a || b; else return a && b; end endfunction"
+            )),
+        ),
+        (
+            Operator::Swap,
+            "function logic constant(logic a); return a && b; endfunction",
+            None,
+        ),
+        (Operator::Literal, "localparam int A = 3;", None),
+        (
+            Operator::StuckCondition,
+            "if (A) begin : gen assign b = c; end",
+            None,
+        ),
+    ] {
+        equal(text, &first(text, operator)?, &expected)?;
+    }
+    Ok(())
 }
 
 fn survivors_are_listed() -> Result<(), String> {
@@ -303,12 +368,57 @@ fn chosen(bench: &Bench, file: &str, after: &str) -> Result<Mutation, String> {
 
 /// Changes that a thousand operations find.
 const KILLED: [(&str, &str); 2] = [
-    ("control.sv", "if (!(performs)) begin"),
     ("examine.sv", "if (!(error_i)) begin"),
+    ("control.sv", "if (!(performs)) begin"),
 ];
 
 /// A change of what the machine does not contain.
 const NOT_CONTAINED: (&str, &str) = ("policy_nru.sv", "if (!rst_ni) used_q <= '0;");
+
+/// The same in one machine, with what it does not contain.
+fn together(bench: &Bench, place: &Path) -> Result<(), String> {
+    let mut candidates = Vec::new();
+    for (file, after) in KILLED.into_iter().chain([NOT_CONTAINED]) {
+        let mutation = chosen(bench, file, after)?;
+        let source = bench.sources.iter().find(|(name, _)| name == file);
+        let shown = mutation.shown(source.map_or("", |(_, text)| text));
+        candidates.push(Candidate {
+            deck: 0,
+            file: file.to_owned(),
+            mutation,
+            shown,
+            copy: 0,
+            is_brief: false,
+        });
+    }
+    let verdicts = Mutex::new(BTreeMap::new());
+    let keep = |candidate: &Candidate, verdict: &Verdict, _| {
+        lock(&verdicts).insert(candidate.file.clone(), verdict.clone());
+        Ok(())
+    };
+    let batches = Batches {
+        bench,
+        machines: &MACHINES[..1],
+        folder: place,
+        jobs: 2,
+        keep: &keep,
+    };
+    let alone = batches.run(candidates, &constant_functions(&bench.sources))?;
+    equal("for a machine of their own", &alone.len(), &0)?;
+    let verdicts = lock(&verdicts);
+    let verdict = |file: &str| verdicts.get(file);
+    let found = (
+        verdict(KILLED[0].0),
+        verdict(KILLED[1].0),
+        verdict(NOT_CONTAINED.0),
+    );
+    match found {
+        (Some(Verdict::Killed(..)), Some(Verdict::Killed(..)), Some(Verdict::SameMachine)) => {
+            Ok(())
+        }
+        other => Err(format!("together: {other:?}")),
+    }
+}
 
 fn few_mutants() -> Result<(), String> {
     let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mutants/smoke");
@@ -334,13 +444,12 @@ fn few_mutants() -> Result<(), String> {
         other => return Err(format!("{NOT_CONTAINED:?}: {other:?}")),
     }
     // The sound machine survives, else each of these would be an error.
-    for change in KILLED {
-        match tried(change)? {
-            Verdict::Killed(..) => {}
-            other => return Err(format!("{change:?}: {other:?}")),
-        }
+    match tried(KILLED[0])? {
+        Verdict::Killed(..) => {}
+        other => return Err(format!("{:?}: {other:?}", KILLED[0])),
     }
-    // The last of those that were killed is found by nobody where nobody looks, and where nothing is done.
+    together(&bench, &place)?;
+    // What was killed alone is found by nobody where nobody looks, and where nothing is done.
     let library = place.join(MACHINES[0].name).join("machine.so");
     for blind in [budget(1_000, true), budget(0, false)] {
         let judged = judge(MACHINES[0], &library, 0, blind, Duration::from_secs(60))?;

@@ -37,6 +37,9 @@ struct Sound {
     seconds: Mutex<BTreeMap<bool, f64>>,
 }
 
+/// Where the sound machine is, once it was verilated; who waits for that waits for one machine alone.
+type Place = Mutex<Option<Arc<Sound>>>;
+
 /// What became of a mutant.
 #[derive(Debug, Clone)]
 pub enum Verdict {
@@ -61,7 +64,7 @@ pub struct Bench {
     pub sources: Sources,
     pub builder: Builder,
     pub budgets: Budgets,
-    sound: Mutex<BTreeMap<&'static str, Arc<Mutex<Option<Arc<Sound>>>>>>,
+    sound: Mutex<BTreeMap<&'static str, Arc<Place>>>,
 }
 
 impl Bench {
