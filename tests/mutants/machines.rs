@@ -5,18 +5,19 @@
 use twinwalk::config::Config;
 use twinwalk::config::load::{Source, from_toml, load};
 
-/// A machine: a preset, [`SMALL`] or [`COMPACT`].
+/// A machine: a preset, [`SMALL`], [`COMPACT`] or [`PAIR`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Machine {
     pub name: &'static str,
 }
 
 /// In the order in which they are tried: what is built soonest first, then those in which most of the RTL stands.
-pub const MACHINES: [Machine; 7] = [
+pub const MACHINES: [Machine; 8] = [
     Machine { name: "small" },
     Machine { name: "compact" },
     Machine { name: "inclusive" },
     Machine { name: "mixed" },
+    Machine { name: "pair" },
     Machine { name: "no-psc" },
     Machine { name: "narrow" },
     Machine { name: "blocking" },
@@ -93,6 +94,47 @@ latency_cycles = 6
 jitter_cycles = 5
 "#;
 
+/// Two data ports that touch sets of the same arrays at a time, of three ways and more: of two, that which was not touched is the next victim by any policy.
+/// And every bit that a physical address may have.
+const PAIR: &str = r#"
+[capabilities]
+maxphyaddr_bits = 52
+
+[ports]
+data_ports = 2
+queue_entries = 4
+
+[itlb]
+arrays = []
+
+[dtlb]
+arrays = [
+    { page_sizes = ["4k"], sets = 2, ways = 3 },
+    { page_sizes = ["4k"], sets = 2, ways = 4, replacement = "tree-plru" },
+    { page_sizes = ["4k"], sets = 2, ways = 3, replacement = "nru" },
+    { page_sizes = ["2m"], sets = 2, ways = 3, replacement = "srrip" },
+]
+
+[stlb]
+hit_latency_cycles = 1
+arrays = []
+
+[miss_queue]
+entries = 3
+
+[walkers]
+count = 1
+
+[psc]
+pml5e.ways = 0
+pml4e.ways = 0
+pdpte.ways = 0
+pde.ways = 3
+
+[memory]
+latency_cycles = 2
+"#;
+
 impl Machine {
     pub fn of_name(name: &str) -> Option<Self> {
         MACHINES.into_iter().find(|machine| machine.name == name)
@@ -103,6 +145,7 @@ impl Machine {
         let config = match self.name {
             "small" => from_toml(SMALL, self.name),
             "compact" => from_toml(COMPACT, self.name),
+            "pair" => from_toml(PAIR, self.name),
             preset => load(&Source::Preset(preset.to_owned()), &[]).map(|loaded| loaded.config),
         };
         config.map_err(|error| error.to_string())
