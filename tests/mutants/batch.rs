@@ -16,7 +16,7 @@ use crate::campaign::Candidate;
 use crate::guards::{Guarded, apply, number};
 use crate::judge::{Found, judge};
 use crate::machines::Machine;
-use crate::trial::{Bench, Cost, HUNG, LONG_RUNS, SHORTEST_LIMIT, Verdict, lock};
+use crate::trial::{Bench, Cost, HUNG, LONG_RUNS, SHORTEST_LIMIT, Verdict, assert_sound, lock};
 
 /// Mutants of a machine at most: each makes it a little slower.
 const MOST: usize = 150;
@@ -61,8 +61,8 @@ struct Entry {
 #[derive(Default)]
 struct Progress {
     is_over: bool,
-    /// The machines that hold it, and by which number.
-    held: Vec<(Machine, PathBuf, u32)>,
+    /// The machines that hold it, by which number, and how long they take without it.
+    held: Vec<(Machine, PathBuf, u32, f64)>,
     run_seconds: f64,
 }
 
@@ -235,20 +235,8 @@ impl Batches<'_> {
     ) -> Result<(), String> {
         for built in built {
             // Without a choice it is the sound machine.
-            let sound = judge(
-                machine,
-                &built.library,
-                0,
-                self.bench.budgets.short,
-                Duration::from_secs(3600),
-            )?;
-            if let Some(found) = sound.found {
-                return Err(format!(
-                    "the sound machine {} is not sound: {found:?}",
-                    machine.name
-                ));
-            }
-            let limit = SHORTEST_LIMIT.max(Duration::from_secs_f64(sound.seconds * HUNG));
+            let seconds = assert_sound(machine, &built.library, self.bench.budgets.short)?;
+            let limit = SHORTEST_LIMIT.max(Duration::from_secs_f64(seconds * HUNG));
             let numbered: Vec<(u32, usize)> = built
                 .members
                 .iter()
@@ -270,7 +258,9 @@ impl Batches<'_> {
                 )?;
                 let mut state = lock(&entry.state);
                 state.run_seconds += begin.elapsed().as_secs_f64();
-                state.held.push((machine, built.library.clone(), number));
+                state
+                    .held
+                    .push((machine, built.library.clone(), number, seconds));
                 match judged.found {
                     Some(found) => self.killed(entry, &mut state, machine, found),
                     None => Ok(()),
@@ -315,24 +305,13 @@ impl Batches<'_> {
             .cloned()
             .collect();
         if !is_brief && budget.streams > 0 {
-            for (machine, library, number) in held.into_iter().take(LONG_RUNS) {
+            for (machine, library, number, seconds) in held.into_iter().take(LONG_RUNS) {
                 let begin = Instant::now();
-                let sound = judge(
-                    machine,
-                    &library,
-                    0,
-                    self.bench.budgets.short,
-                    Duration::from_secs(3600),
-                )?;
-                let longer = budget.operations * budget.streams
-                    / (self.bench.budgets.short.operations * self.bench.budgets.short.streams)
-                        .max(1);
-                let limit = SHORTEST_LIMIT.max(Duration::from_secs_f64(
-                    sound.seconds * HUNG * (longer + 1) as f64,
-                ));
-                let judged = judge(machine, &library, number, budget, limit)?;
+                let found = self
+                    .bench
+                    .longer(machine, (&library, number), &library, seconds)?;
                 state.run_seconds += begin.elapsed().as_secs_f64();
-                if let Some(found) = judged.found {
+                if let Some(found) = found {
                     return self.killed(entry, &mut state, machine, found);
                 }
             }

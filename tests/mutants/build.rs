@@ -16,6 +16,8 @@ use crate::process::{self, Ran};
 
 /// The name under which machines are built and loaded; nobody keeps one.
 pub const KEY: &str = "mutant";
+/// The file of a machine.
+pub const LIBRARY: &str = "machine.so";
 const COMPILER: &str = "g++";
 /// A tool that takes longer than this is taken to refuse; the largest machine takes a tenth of it.
 const TOOL_LIMIT: Duration = Duration::from_secs(180);
@@ -214,7 +216,7 @@ impl Builder {
         let runtime = self.runtime(optimisation)?;
         let parameters = config.rtl_parameters();
         let names: Vec<&str> = parameters.iter().map(|(name, _)| name.as_ref()).collect();
-        let machine = work.join("machine.so");
+        let machine = work.join(LIBRARY);
         let units = verilate::units(&generated, flags).map_err(|error| error.to_string())?;
         let mut objects = Vec::new();
         for unit in units {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use twinwalk::cosim::verilate::Optimisation;
 
-use crate::build::{Builder, Emitted, Made, Sources};
+use crate::build::{Builder, Emitted, LIBRARY, Made, Sources};
 use crate::judge::{Budget, Found, judge};
 use crate::machines::Machine;
 use crate::mutate::Mutation;
@@ -33,8 +33,8 @@ struct Sound {
     emitted: Emitted,
     /// Where it was verilated.
     place: PathBuf,
-    /// How long its runs take, of those that were asked for.
-    seconds: Mutex<BTreeMap<bool, f64>>,
+    /// Once it was built: the library, and how long its short runs take.
+    ran: Mutex<Option<(PathBuf, f64)>>,
 }
 
 /// Where the sound machine is, once it was verilated; who waits for that waits for one machine alone.
@@ -105,7 +105,7 @@ impl Bench {
                 let sound = Arc::new(Sound {
                     emitted,
                     place: work,
-                    seconds: Mutex::default(),
+                    ran: Mutex::default(),
                 });
                 *place = Some(Arc::clone(&sound));
                 Ok(sound)
@@ -114,38 +114,42 @@ impl Bench {
         }
     }
 
-    /// How long the sound machine takes; it must be found to be sound.
-    fn sound_seconds(&self, machine: Machine, is_long: bool, work: &Path) -> Result<f64, String> {
+    /// The library of the sound machine, and how long it takes; it must be found to be sound.
+    fn sound_run(&self, machine: Machine, work: &Path) -> Result<(PathBuf, f64), String> {
         let sound = self.sound(machine, work)?;
-        let mut seconds = lock(&sound.seconds);
-        if let Some(seconds) = seconds.get(&is_long) {
-            return Ok(*seconds);
+        let mut ran = lock(&sound.ran);
+        if let Some(ran) = &*ran {
+            return Ok(ran.clone());
         }
-        let (optimisation, budget) = self.stage(is_long);
+        let config = machine.config()?;
         let made = self
             .builder
-            .compile(&machine.config()?, &sound.place, optimisation)?;
+            .compile(&config, &sound.place, Optimisation::None)?;
         let library = match made {
             Made::Done(library) => library,
             Made::Refused(why) => return Err(format!("the sound machine {}: {why}", machine.name)),
         };
-        let judged = judge(machine, &library, 0, budget, Duration::from_secs(3600))?;
-        if let Some(found) = judged.found {
-            return Err(format!(
-                "the sound machine {} is not sound: {found:?}",
-                machine.name
-            ));
-        }
-        seconds.insert(is_long, judged.seconds);
-        Ok(judged.seconds)
+        let seconds = assert_sound(machine, &library, self.budgets.short)?;
+        Ok(ran.insert((library, seconds)).clone())
     }
 
-    const fn stage(&self, is_long: bool) -> (Optimisation, Budget) {
-        if is_long {
-            (Optimisation::Basic, self.budgets.long)
-        } else {
-            (Optimisation::None, self.budgets.short)
+    /// What a longer run finds in a machine that is `chosen` in its library, of which the sound one takes `seconds` for its short runs.
+    pub fn longer(
+        &self,
+        machine: Machine,
+        (library, chosen): (&Path, u32),
+        sound: &Path,
+        seconds: f64,
+    ) -> Result<Option<Found>, String> {
+        let Budgets { short, long } = self.budgets;
+        let operations = |budget: Budget| (budget.operations * budget.streams).max(1) as f64;
+        let limit = Duration::from_secs_f64(seconds * HUNG * operations(long) / operations(short));
+        let judged = judge(machine, library, chosen, long, SHORTEST_LIMIT.max(limit))?;
+        if judged.found.is_some() {
+            // It says nothing where the sound machine is found too.
+            assert_sound(machine, sound, long)?;
         }
+        Ok(judged.found)
     }
 
     /// Tries a mutant on these machines, in turn, in a machine of its own. With `is_brief` it is not run longer where nothing found it at first.
@@ -171,7 +175,7 @@ impl Bench {
             cost.build_seconds += begin.elapsed().as_secs_f64();
             match made {
                 Made::Done(emitted) if emitted == sound.emitted => {}
-                Made::Done(_) => match self.run(machine, false, &place, work, &mut cost)? {
+                Made::Done(_) => match self.run(machine, &place, work, &mut cost)? {
                     Made::Refused(why) => refused = Some(why),
                     Made::Done(Some(found)) => return Ok((Verdict::Killed(machine, found), cost)),
                     Made::Done(None) => survived.push(machine),
@@ -189,9 +193,12 @@ impl Bench {
         }
         if !is_brief && self.budgets.long.streams > 0 {
             for &machine in survived.iter().take(LONG_RUNS) {
-                if let Made::Done(Some(found)) =
-                    self.run(machine, true, &work.join(machine.name), work, &mut cost)?
-                {
+                let library = work.join(machine.name).join(LIBRARY);
+                let (sound, seconds) = self.sound_run(machine, work)?;
+                let begin = Instant::now();
+                let found = self.longer(machine, (&library, 0), &sound, seconds)?;
+                cost.run_seconds += begin.elapsed().as_secs_f64();
+                if let Some(found) = found {
                     return Ok((Verdict::Killed(machine, found), cost));
                 }
             }
@@ -226,27 +233,37 @@ impl Bench {
     fn run(
         &self,
         machine: Machine,
-        is_long: bool,
         place: &Path,
         work: &Path,
         cost: &mut Cost,
     ) -> Result<Made<Option<Found>>, String> {
-        let (optimisation, budget) = self.stage(is_long);
-        let sound = self.sound_seconds(machine, is_long, work)?;
+        let (_, seconds) = self.sound_run(machine, work)?;
         let begin = Instant::now();
         let made = self
             .builder
-            .compile(&machine.config()?, place, optimisation)?;
+            .compile(&machine.config()?, place, Optimisation::None)?;
         cost.build_seconds += begin.elapsed().as_secs_f64();
         let library = match made {
             Made::Done(library) => library,
             Made::Refused(why) => return Ok(Made::Refused(why)),
         };
         let begin = Instant::now();
-        let limit = SHORTEST_LIMIT.max(Duration::from_secs_f64(sound * HUNG));
-        let judged = judge(machine, &library, 0, budget, limit)?;
+        let limit = SHORTEST_LIMIT.max(Duration::from_secs_f64(seconds * HUNG));
+        let judged = judge(machine, &library, 0, self.budgets.short, limit)?;
         cost.run_seconds += begin.elapsed().as_secs_f64();
         Ok(Made::Done(judged.found))
+    }
+}
+
+/// That the sound machine is found to be sound; how long it takes.
+pub fn assert_sound(machine: Machine, library: &Path, budget: Budget) -> Result<f64, String> {
+    let judged = judge(machine, library, 0, budget, Duration::from_secs(3600))?;
+    match judged.found {
+        None => Ok(judged.seconds),
+        Some(found) => Err(format!(
+            "the sound machine {} is not sound: {found:?}",
+            machine.name
+        )),
     }
 }
 
