@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use twinwalk::config::Config;
@@ -65,7 +66,8 @@ pub enum Made<T> {
 /// Builds machines in one folder.
 pub struct Builder {
     verilator: Verilator,
-    runtimes: PathBuf,
+    /// Where compiled runtimes are kept; one thread at a time makes one.
+    runtimes: Mutex<PathBuf>,
 }
 
 fn write(path: &Path, text: &str) -> Result<(), String> {
@@ -99,7 +101,7 @@ impl Builder {
         fs::create_dir_all(&runtimes).map_err(|error| error.to_string())?;
         Ok(Self {
             verilator: Verilator::find(Path::new("verilator"))?,
-            runtimes,
+            runtimes: Mutex::new(runtimes),
         })
     }
 
@@ -179,11 +181,10 @@ impl Builder {
     /// Verilator's own C++, compiled once.
     fn runtime(&self, optimisation: Optimisation) -> Result<Vec<PathBuf>, String> {
         let flags = flags(optimisation);
+        let runtimes = self.runtimes.lock().unwrap_or_else(PoisonError::into_inner);
         let mut objects = Vec::new();
         for file in verilate::runtime_files(flags) {
-            let object = self
-                .runtimes
-                .join(format!("{file}{}.o", flags.optimisation_flag()));
+            let object = runtimes.join(format!("{file}{}.o", flags.optimisation_flag()));
             if !object.exists() {
                 let new = object.with_extension(format!("{}.new", std::process::id()));
                 let mut command = self.compiler();
