@@ -79,6 +79,10 @@ oracle *ARGS: build
 must-fail:
     cargo test {{twin}} --test seeds --test twins -- must_fail oracle:: regress:: sdm_caching:: byo_check:: --include-ignored --nocapture
 
+# Small changes of the RTL, drawn by seed, each of which a check must find: [--count N] [--seed S] [--jobs N] [--file rtl/x.sv] [--resume DIR] (docs/mutants.md)
+mutants *ARGS:
+    cargo test {{twin}} --test mutants --quiet -- campaign {{ARGS}}
+
 # Properties of each block of the RTL, proved with SymbiYosys, each with a seeded bug that refutes it: [BLOCK...] (docs/formal.md)
 formal *ARGS:
     rtl/formal/run {{ARGS}}
