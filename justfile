@@ -127,6 +127,10 @@ coverage: build
 knobs:
     cargo test {{twin}} --test twins -- knobs:: --include-ignored
 
+# Mutants of arch, reference, model and comparators that no test notices: one shard of them, [K/N], in an hour or so (docs/mutants-rust.md)
+mutants-rust *ARGS:
+    .ci/mutants-rust {{ARGS}}
+
 # The reference in C and through DPI-C: its tests, then a bench of one's own under Verilator (docs/reference-in-c.md)
 dpi *ARGS:
     cargo test --locked --package twinwalk-reference
@@ -158,7 +162,7 @@ lint-rust:
 
 # The shell scripts, where shellcheck is installed
 lint-shell:
-    @if command -v shellcheck >/dev/null; then shellcheck bootstrap .ci/run .ci/guard .ci/lint-rtl .ci/package .ci/portable .ci/bare .ci/soak .ci/other-verilator fuzz/run examples/dpi/run tests/qemu/run; \
+    @if command -v shellcheck >/dev/null; then shellcheck bootstrap .ci/run .ci/guard .ci/lint-rtl .ci/package .ci/portable .ci/bare .ci/soak .ci/other-verilator .ci/mutants-rust fuzz/run examples/dpi/run tests/qemu/run; \
     else echo 'shellcheck is not installed: the shell scripts were not checked'; fi
 
 # The documentation of the crate, warnings as errors

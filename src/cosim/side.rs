@@ -164,6 +164,46 @@ mod tests {
     use crate::cosim::stimulus::parse::parse;
     use crate::model::mmu::Mmu;
 
+    /// Each link alone, with either of its two sides and with both.
+    #[test]
+    fn something_moves_where_one_side_offers_and_the_other_takes() {
+        type Link = (fn(&mut Inputs), fn(&mut Outputs));
+        let links: [Link; 6] = [
+            (
+                |pins| pins.ports[1].req_valid = 1,
+                |out| out.ports[1].req_ready = 1,
+            ),
+            (
+                |pins| pins.ports[2].resp_ready = 1,
+                |out| out.ports[2].resp_valid = 1,
+            ),
+            (|pins| pins.control.valid = 1, |out| out.control.ready = 1),
+            (
+                |pins| pins.control.resp_ready = 1,
+                |out| out.control.resp_valid = 1,
+            ),
+            (
+                |pins| pins.memory.req_ready = 1,
+                |out| out.memory.req_valid = 1,
+            ),
+            (
+                |pins| pins.memory.resp_valid = 1,
+                |out| out.memory.resp_ready = 1,
+            ),
+        ];
+        for (of_inputs, (drive, _)) in links.iter().enumerate() {
+            for (of_outputs, (_, show)) in links.iter().enumerate() {
+                let (mut inputs, mut outputs) = (Inputs::default(), Outputs::default());
+                drive(&mut inputs);
+                assert!(!transfers(&inputs, &outputs));
+                show(&mut outputs);
+                let moves = transfers(&inputs, &outputs);
+                assert_eq!(moves, of_inputs == of_outputs, "{of_inputs} {of_outputs}");
+                assert!(!transfers(&Inputs::default(), &outputs));
+            }
+        }
+    }
+
     /// The machine sets A in one half of a cell; a later store to the other half leaves it there, and is seen as the whole cell.
     #[test]
     fn a_store_of_4_bytes_keeps_what_the_machine_has_set_beside_it() {

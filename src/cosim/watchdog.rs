@@ -181,6 +181,21 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_late_request_is_named_with_the_cycle_of_its_accept() {
+        let config = Config::default();
+        let mut watchdog = Watchdog::new(&config, Some(50));
+        let lines = (0..1_000).find_map(|cycle| {
+            let (mut inputs, mut outputs) = (open(&config), Outputs::default());
+            outputs.ports[1].req_ready = 1;
+            inputs.ports[1].req_valid = u8::from(cycle == 7);
+            watchdog.observe(&inputs, &outputs)
+        });
+        let lines = lines.expect("it is late");
+        assert_eq!(lines.len(), 1);
+        assert!(lines[0].ends_with("(accepted in cycle 7)"), "{lines:?}");
+    }
+
     /// Cycles until a request is late beside a compare-and-set that expects 7, and is answered so in cycle 2.
     fn late_beside_a_compare_and_set(data: u64, error: u8) -> Option<u64> {
         let config = Config::default();

@@ -247,6 +247,7 @@ pub fn bless(scenario: &Scenario, trace: &str) -> Result<(), SuiteError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Mmu;
 
     #[test]
     fn a_pattern_is_part_of_a_name_or_matches_it_with_stars() {
@@ -261,6 +262,21 @@ mod tests {
             ("f*x/w*e", "fault/write", false),
         ] {
             assert_eq!(matches(pattern, name), expected, "{pattern} {name}");
+        }
+    }
+    #[test]
+    fn every_golden_trace_is_what_the_model_does_to_the_byte() {
+        let directory = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/golden"));
+        let scenarios = find(directory, None).expect("the directory is there");
+        assert!(scenarios.len() >= 25, "{} scenarios", scenarios.len());
+        let make = |config: &Config, _| Ok(Box::new(Mmu::new(config)) as Box<dyn Twin>);
+        let mut model = [Implementation {
+            name: "model",
+            make: Box::new(make),
+        }];
+        for scenario in scenarios {
+            let verdict = run(&scenario, &mut model).expect("the machine is there");
+            assert_eq!(verdict, Verdict::Same, "{}", scenario.name);
         }
     }
 }

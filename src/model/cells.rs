@@ -275,6 +275,20 @@ mod tests {
     }
 
     #[test]
+    fn slots_are_at_most_three_quarters_full_and_doubled_no_sooner() {
+        let mut cells = Cells::default();
+        let mut slots = cells.slots.len();
+        for frame in 0..20_000u64 {
+            cells.write(frame << FRAME_SHIFT, 1);
+            let (lines, now) = (cells.lines.len(), cells.slots.len());
+            assert!(lines * 4 <= now * 3, "{lines} lines in {now} slots");
+            assert!(now == slots || now == 2 * slots && lines * 4 > slots * 3);
+            slots = now;
+        }
+        assert!(slots > Cells::default().slots.len());
+    }
+
+    #[test]
     fn frames_are_found_however_many_there_are() {
         let mut cells = Cells::default();
         for frame in 0..500u64 {
