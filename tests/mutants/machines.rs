@@ -129,7 +129,8 @@ count = 1
 pml5e.ways = 0
 pml4e.ways = 0
 pdpte.ways = 0
-pde.ways = 3
+# A policy whose state is reset, and not written row by row in a sweep.
+pde = { ways = 3, replacement = "srrip" }
 
 [memory]
 latency_cycles = 2
