@@ -26,15 +26,19 @@ use crate::model::mmu_pkg::{
 use crate::reference::account::Account;
 
 /// Most lines of what happened before.
-const MOST_BEFORE: usize = 12;
+const MOST_BEFORE: usize = 9;
+/// The same where a design is judged: what came before an invalidation is why, and no sets are shown beside it.
+const MOST_BEFORE_JUDGED: usize = 12;
 /// Most of these that are writes of registers.
 const MOST_REGISTER_WRITES: usize = 4;
 /// Most lines of a walk.
-const MOST_OF_WALK: usize = 14;
-/// Most parts that differ, and most fields of those behind the first.
-const MOST_PARTS: usize = 5;
+const MOST_OF_WALK: usize = 10;
+/// Most parts that differ: that of the finding, and what came with it.
+const MOST_PARTS: usize = 3;
+/// Most fields of a part behind the first.
+const MOST_FIELDS_BEHIND: usize = 2;
 /// Most lines of sets.
-const MOST_WAYS: usize = 16;
+const MOST_WAYS: usize = 12;
 
 /// What the story is about.
 #[derive(Debug, Clone, Copy, Default)]
@@ -182,7 +186,7 @@ pub(super) fn tell_judged(
         tables: Some(entries.chain(outdated).collect()),
     };
     story.before = merge(vec![teller.before(log)]);
-    story.before_left_out = story.before.len().saturating_sub(MOST_BEFORE);
+    story.before_left_out = story.before.len().saturating_sub(MOST_BEFORE_JUDGED);
     story.before.drain(..story.before_left_out);
     story
 }
@@ -370,6 +374,11 @@ fn differing(finding: &Finding, all: &[Vec<Part>]) -> Vec<Differing> {
                 part: ours.name.clone(),
                 fields: fields
                     .filter(|field| field.differs || index == 0 && !nothing(field))
+                    .take(if index == 0 {
+                        usize::MAX
+                    } else {
+                        MOST_FIELDS_BEHIND
+                    })
                     .collect(),
             }
         })
@@ -496,7 +505,7 @@ impl Teller {
         let mut register_writes = 0;
         // From the last one back, so that a long run costs no more text than a short one.
         for (index, it) in log.happenings.iter().enumerate().rev() {
-            if lines.len() > 4 * MOST_BEFORE {
+            if lines.len() > 4 * MOST_BEFORE_JUDGED {
                 break;
             }
             let text = match it.what {
