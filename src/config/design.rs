@@ -154,7 +154,7 @@ pub fn load(path: &Path) -> Result<DesignSpec, ConfigError> {
 /// The same of a text; `path` names it in errors, and what it names lies beside that.
 ///
 /// # Errors
-/// As [`load`], but for the file itself.
+/// As [`load()`], but for the file itself.
 pub fn parse(path: &Path, text: &str) -> Result<DesignSpec, ConfigError> {
     let tree = Node::from_document(text, &|line| Origin::File {
         path: path.to_owned(),

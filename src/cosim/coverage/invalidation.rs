@@ -35,9 +35,9 @@ pub mod kind {
 
 /// Phases of the walk of a request: STLB_WAIT to RETRY, START, five states by level, DONE.
 const WALK: usize = 6;
-/// [`PHASES`]: DONE of the walk of a request.
+/// `PHASES`: DONE of the walk of a request.
 const DONE: usize = 32;
-/// [`PHASES`]: the prefetch in PROBE; then WALK_WAIT, START, three states by level, DONE.
+/// `PHASES`: the prefetch in PROBE; then WALK_WAIT, START, three states by level, DONE.
 const PREFETCH: usize = 33;
 const PREFETCH_START: usize = PREFETCH + 2;
 const PREFETCH_DONE: usize = 51;
@@ -128,7 +128,7 @@ pub const INVALIDATIONS: Cross = Cross {
     unreachable,
 };
 
-/// What is in flight, a bit for each of [`PHASES`]; `own` is the walker whose drop it is, and the entry that it walks for.
+/// What is in flight, a bit for each of `PHASES`; `own` is the walker whose drop it is, and the entry that it walks for.
 pub fn phases(queues: &Queues, own: Option<(usize, u8)>) -> u64 {
     let mut met = 0u64;
     for (entry, word) in queues.miss.iter().enumerate() {
