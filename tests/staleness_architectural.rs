@@ -560,6 +560,20 @@ fn one_legal_outcome_and_staleness_are_counted() {
     );
 }
 
+/// The last entry of the root names the root: the walk of the last address reads it four times, each time at another level.
+#[test]
+fn a_table_that_stands_below_itself_is_followed_at_each_level() {
+    for reading in ALL {
+        let mut words = tables();
+        words.push((PML4 + 8 * 511, PML4 | TABLE));
+        let mut stream = Stream::new(reading, words);
+        stream.boot(PML4, PAE);
+        stream.read(u64::MAX << 12, PML4).unwrap();
+        stream.read(u64::MAX << 12 ^ 511 << 12, PDPT).unwrap();
+        breaks(stream.read(u64::MAX << 12, PDPT), Rule::Translation);
+    }
+}
+
 #[test]
 fn reset_forgets_everything_but_memory() {
     let mut stream = four_level(Reading::Contract);

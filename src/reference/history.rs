@@ -378,6 +378,25 @@ mod tests {
     }
 
     #[test]
+    fn one_context_too_many_forgets_the_one_that_ended_first_and_says_so() {
+        let mut history = History::default();
+        let mut forgotten = Vec::new();
+        for number in 0..=CONTEXT_LIMIT as u64 {
+            let cycle = 10 * number;
+            history.begin(Pcid::new_truncate(number), 0, cycle);
+            history.settle(Some((Pcid::new_truncate(number), 0)), cycle, cycle + 1);
+            let (known, was_forgotten) = history.contexts(0);
+            let known: Vec<_> = known.map(|(pcid, _)| pcid.raw()).collect();
+            assert!(known.len() <= CONTEXT_LIMIT && known.contains(&(number as u16)));
+            assert_eq!(known.contains(&0), !was_forgotten);
+            forgotten.push(was_forgotten);
+        }
+        let last = forgotten.pop();
+        assert!(forgotten.iter().all(|was_forgotten| !was_forgotten));
+        assert_eq!(last, Some(true));
+    }
+
+    #[test]
     fn pruning_drops_what_ended_before_the_floor() {
         let image = Image::new(0x1000, []);
         let mut history = History::default();

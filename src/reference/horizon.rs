@@ -465,4 +465,15 @@ mod tests {
         assert!(horizons.pages.len() + horizons.global_pages.len() <= PAGE_LIMIT + 6);
         assert_eq!(horizons.non_global(0, PageSize::Size4K, ONE), 0);
     }
+
+    /// Two records a page, three at first: the count passes the limit without being equal to it.
+    #[test]
+    fn the_record_of_single_pages_is_bounded_whatever_it_begins_with() {
+        let mut horizons = Horizons::new(Reading::Contract);
+        horizons.record(&page(1 << 46, ONE, false), 1, 1);
+        for index in 0..PAGE_LIMIT as u64 {
+            horizons.record_drop(index << 12, PagingMode::FourLevel, ONE, 1 + index);
+        }
+        assert!(horizons.pages.len() + horizons.global_pages.len() <= PAGE_LIMIT + 6);
+    }
 }

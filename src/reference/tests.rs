@@ -549,3 +549,14 @@ proptest! {
         prop_assert_eq!(bench.memory, memory);
     }
 }
+
+#[test]
+fn memory_lists_the_words_that_are_not_zero_by_address() {
+    let mut memory = SparseMemory::new(MEMORY_BYTES);
+    for (address, value) in [(0x2008, 7), (0x1000, 5), (0x3000, 0)] {
+        let address = PhysicalAddress::new(address);
+        memory.poke(address, value).expect("in memory");
+    }
+    let contents: Vec<_> = memory.contents().collect();
+    assert_eq!(contents, [(0x1000, 5), (0x2008, 7)]);
+}

@@ -3,6 +3,7 @@
 use super::bench::*;
 use crate::arch::PageSize;
 use crate::model::Statistics;
+use crate::model::mmu_pkg::PortIn;
 
 const VA: u64 = 0x40_0000;
 const FRAME: u64 = 0x8000_0000;
@@ -160,6 +161,25 @@ fn figures_are_written_under_the_names_of_the_field() {
     assert_eq!(json["psc"]["pde"]["hits"], 4);
     assert_eq!(json["walks"]["started"], 5);
     assert_eq!(json["responses"]["page_faults_by_code"]["0x04"], 1);
+}
+
+#[test]
+fn a_request_in_flight_where_a_part_begins_or_ends_is_counted_at_that_end() {
+    let mut bench = run();
+    let before = bench.mmu.statistics().clone();
+    let mut ports = [PortIn::default(); 3];
+    ports[DATA] = read(VA + 0x9000).presented();
+    while bench.tick(ports).ports[DATA].req_ready == 0 {}
+    bench.idle(1);
+    let between = bench.mmu.statistics().clone();
+    bench.idle(200);
+    let after = bench.mmu.statistics().clone();
+    let in_flight = [&before, &between, &after].map(|figures| figures.in_flight());
+    assert_eq!(in_flight, [0, 1, 0]);
+    assert_eq!(between.check_since(&before), Ok(()));
+    assert_eq!(after.check_since(&between), Ok(()));
+    let part = after.since(&between);
+    assert_eq!((part.requests, part.responses.total()), (0, 1));
 }
 
 #[test]
