@@ -11,13 +11,18 @@ use std::process::{Command, Output};
 
 /// In the place of the program: each check passes over 1000 cycles, but for the third, which finds a difference.
 const TWINWALK: &str = r#"#!/bin/sh
-[ "$1" = config ] && exit 0
+[ "$1" = config ] && exit "${NO_MACHINES:-0}"
 [ "$5" = 3 ] && echo 'a difference' >&2
 printf '{\n  "config_hash": "00ff",\n  "cycles": 1000,\n  "mismatches": 0,\n  "ops": 50\n}\n'
 [ "$5" != 3 ]
 "#;
 
 fn soak(folder: &Path, arguments: &[&str]) -> Output {
+    soak_with(folder, arguments, "0")
+}
+
+/// The same, where drawing a machine ends with that exit code.
+fn soak_with(folder: &Path, arguments: &[&str], no_machines: &str) -> Output {
     let program = folder.join("twinwalk");
     fs::write(&program, TWINWALK).unwrap();
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
@@ -25,6 +30,7 @@ fn soak(folder: &Path, arguments: &[&str]) -> Output {
         .args(arguments)
         .env("TWINWALK", program)
         .env("CARGO_TARGET_DIR", folder)
+        .env("NO_MACHINES", no_machines)
         .output()
         .unwrap()
 }
@@ -55,6 +61,13 @@ fn a_difference_ends_the_soak_and_each_run_leaves_a_row() {
     let counts =
         "2 runs on 1 machines, 100 operations, 2000 compared cycles without a difference; 2 failed";
     assert!(total.contains(counts), "{total}");
+}
+
+#[test]
+fn a_soak_that_cannot_draw_a_machine_does_not_pass() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = soak_with(folder.path(), &["1", "--jobs", "1"], "2");
+    assert_eq!(output.status.code(), Some(1));
 }
 
 #[test]
